@@ -1,0 +1,39 @@
+"""The few errors a user can meet. Each message says what is wrong, where, and what to do."""
+
+
+class TybaltLikeError(Exception):
+    """Base of every error that the user can mend; the command line prints it and exits with 2."""
+
+
+class DataError(TybaltLikeError):
+    """An input matrix, sample table or gene list that cannot be used as it is."""
+
+
+class RecipeError(TybaltLikeError):
+    """A recipe or an option with an unknown key or an impossible value."""
+
+
+class RunError(TybaltLikeError):
+    """A run folder that is missing, not whole, or in the way."""
+
+
+class NonFiniteLossError(TybaltLikeError):
+    """The loss became NaN or infinite during training.
+
+    Parameters
+    ----------
+    epoch, step
+        Where it happened, both counted from 0; `step` counts mini-batches within the epoch.
+    part
+        The loss part that was not finite, for example ``"kl"``.
+    samples
+        Row numbers, within the training data, of the mini-batch in which it happened.
+    """
+
+    def __init__(self, *, epoch: int, step: int, part: str, samples: list[int]) -> None:
+        self.epoch, self.step, self.part, self.samples = epoch, step, part, samples
+        shown = ", ".join(map(str, samples[:10])) + (", ..." if len(samples) > 10 else "")
+        super().__init__(
+            f"training diverged: {part} is not finite at epoch {epoch}, step {step} "
+            f"(training rows {shown}); lower the learning rate or check these samples"
+        )

@@ -1,0 +1,32 @@
+"""Every name that tybalt_like writes into an AnnData, once."""
+
+from __future__ import annotations
+
+COUNTS = "counts"
+"""Layer with the matrix as it was read, when it held counts."""
+SPLIT = "split"
+"""obs column: one of `TRAIN`, `VALIDATION`, `CALIBRATION`, `TEST`, `QUERY`."""
+TRAIN, VALIDATION, CALIBRATION, TEST, QUERY = "train", "validation", "calibration", "test", "query"
+UMAP, TSNE = "X_umap", "X_tsne"
+UNS = "tybalt_like"
+"""uns entry: provenance, one JSON string."""
+
+
+def latent(model: str) -> str:
+    """obsm key of the latent table."""
+    return f"X_{model}"
+
+
+def weights(model: str) -> str:
+    """varm key of the decoder weights, genes x latent features."""
+    return f"{model}_weights"
+
+
+def reconstruction(model: str) -> str:
+    """Layer with the model's reconstruction."""
+    return f"{model}_reconstruction"
+
+
+def score(model: str, name: str) -> str:
+    """obs column of one anomaly score, its p-value or its q-value."""
+    return f"{model}_{name}"

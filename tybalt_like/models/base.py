@@ -1,0 +1,203 @@
+"""The contract: a model lists its optimisation steps, and one loop runs them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.settings import checked
+
+SCHEMA = "1"
+"""Version of the saved-model layout; raised when a reader of older files needs to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that belong together, and the epoch that schedules go by.
+
+    `epoch` is None outside training: schedules have then reached their final value, so that
+    validation losses of different epochs measure one and the same objective.
+    """
+
+    tensors: Mapping[str, Tensor]
+    epoch: int | None = None
+
+    @property
+    def x_ng(self) -> Tensor:
+        return self.tensors["x_ng"]
+
+
+def adam(params: Sequence[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+    """Adam with Keras' epsilon (1e-7), fused into one kernel per step."""
+    return torch.optim.Adam(params, lr=learning_rate, eps=1e-7, fused=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser's share of an iteration.
+
+    `loss` returns named parts; the part called ``"loss"`` is minimised, all are logged.
+    """
+
+    name: str
+    params: Sequence[nn.Parameter]
+    loss: Callable[[Batch], dict[str, Tensor]]
+    every: int = 1
+    optimizer: Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer] = adam
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training samples, at most.
+    batch_size
+        Samples in a mini-batch.
+    learning_rate
+        Step size of every optimiser of the model.
+    patience
+        Stop after this many epochs without a better validation loss and restore the best
+        weights; None trains all epochs and keeps the last weights.
+    min_epochs
+        Epochs at the start that are not judged: the KL weight is still rising, and batch
+        normalisation's running statistics (1 % per batch) have not settled. In cohorts of some
+        hundred samples, stopping earlier restores an untrained model.
+    """
+
+    epochs: int = 300
+    batch_size: int = 50
+    learning_rate: float = 5e-4
+    patience: int | None = 20
+    min_epochs: int = 30
+
+    def __post_init__(self) -> None:
+        for name, low in (("epochs", 1), ("batch_size", 2), ("patience", 1), ("min_epochs", 0)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise RecipeError(f"training.{name} is {value}; it must be at least {low}")
+        if not self.learning_rate > 0:
+            raise RecipeError(f"training.learning_rate is {self.learning_rate}; it must be above 0")
+
+
+class Model(nn.Module, ABC):
+    """A fitted or unfitted encoder of expression profiles.
+
+    Subclasses give a frozen dataclass `Config`, say ``class Mine(Model, name="mine")``, and
+    implement `embed`, `decode` and either `steps` (trained by the loop) or `fit_exactly`
+    (solved in closed form). Everything they need afterwards lives in parameters and buffers.
+
+    Attributes
+    ----------
+    training
+        The defaults of the loop for this model, from its paper.
+    unit_interval
+        True if the input must lie in [0, 1] (Bernoulli likelihood).
+    """
+
+    registry: ClassVar[dict[str, type[Model]]] = {}
+    name: ClassVar[str]
+    Config: ClassVar[type]
+    training_defaults: ClassVar[Training] = Training()
+    unit_interval: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if name is not None:
+            cls.name = name
+            Model.registry[name] = cls
+
+    def __init__(self, n_vars: int, config: Any) -> None:
+        super().__init__()
+        self.n_vars, self.config = n_vars, config
+
+    def steps(self) -> list[Step]:
+        """The optimisation steps of one iteration; empty for models solved in closed form."""
+        return []
+
+    def fit_exactly(self, x_ng: Tensor) -> None:
+        """Solve the model in closed form; models with steps leave this as it is."""
+
+    @abstractmethod
+    def embed(self, x_ng: Tensor) -> Tensor:
+        """Latent coordinates, (n, k); the posterior mean for variational models."""
+
+    @abstractmethod
+    def decode(self, z_nk: Tensor) -> Tensor:
+        """Reconstruction on the scale of the input, (n, g)."""
+
+    @abstractmethod
+    def weights(self) -> Tensor:
+        """Contribution of each latent feature to each gene, (k, g)."""
+
+    def score(self, x_ng: Tensor) -> dict[str, Tensor]:
+        """Named anomaly scores, (n,) each; higher is stranger."""
+        return {"reconstruction": (x_ng - self.decode(self.embed(x_ng))).square().mean(1)}
+
+    def save(self, path: Path) -> None:
+        """Write weights and configuration as one safetensors file."""
+        from safetensors.torch import save_file
+
+        about = {"schema": SCHEMA, "model": self.name, "n_vars": str(self.n_vars)}
+        about["config"] = json.dumps(asdict(self.config))
+        tensors = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
+        save_file(tensors, path, metadata=about)
+
+    @staticmethod
+    def load(path: Path) -> Model:
+        """Read a model written by `save`.
+
+        Raises
+        ------
+        DataError
+            If the file was written by a newer schema or names an unknown model.
+        """
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if about.get("schema") != SCHEMA:
+            raise DataError(
+                f"{path}: saved with model schema {about.get('schema')}, this version reads "
+                f"{SCHEMA}; install the tybalt_like version that wrote it"
+            )
+        model = Model.create(about["model"], int(about["n_vars"]), **json.loads(about["config"]))
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    @staticmethod
+    def create(name: str, n_vars: int, **config: Any) -> Model:
+        """Build a registered model by name, its `Config` filled from keyword arguments."""
+        kind = Model.named(name)
+        return kind(n_vars, kind.configure(**config))
+
+    @staticmethod
+    def named(name: str) -> type[Model]:
+        """The registered model class of that name."""
+        try:
+            return Model.registry[name]
+        except KeyError:
+            known = ", ".join(sorted(Model.registry))
+            raise RecipeError(f"unknown model {name!r}; known models: {known}") from None
+
+    @classmethod
+    def configure(cls, **config: Any) -> Any:
+        """A checked `Config`.
+
+        Raises
+        ------
+        RecipeError
+            Names the unknown key or the value that does not fit.
+        """
+        return checked(cls.Config, config, where="model")

@@ -1,0 +1,71 @@
+"""Everything that the next epoch depends on, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tybalt_like.training.history import History
+
+Weights = dict[str, Tensor]
+
+
+def snapshot(model: nn.Module) -> Weights:
+    """A copy of the model's parameters and buffers."""
+    return {key: value.detach().clone() for key, value in model.state_dict().items()}
+
+
+def save(
+    path: Path,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    history: History,
+    best: Weights | None,
+) -> None:
+    """Write the state of training; the old file stays until the new one is whole."""
+    from safetensors.torch import save_file
+
+    tensors = {"rng": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["rng_cuda"] = torch.cuda.get_rng_state()
+    tensors |= {f"model.{key}": value for key, value in model.state_dict().items()}
+    tensors |= {f"best.{key}": value for key, value in (best or {}).items()}
+    for i, optimizer in enumerate(optimizers):
+        for row, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{row}.{key}": value for key, value in state.items()}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    partial = path.with_suffix(".tmp")
+    save_file(tensors, partial, metadata={"history": json.dumps(history.to_dict())})
+    os.replace(partial, path)
+
+
+def restore(
+    path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+) -> tuple[History, Weights | None]:
+    """Put everything back as it was when `save` wrote the file."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        history = History(**json.loads(file.metadata()["history"]))
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    model.load_state_dict(_under(tensors, "model."))
+    for i, optimizer in enumerate(optimizers):
+        state: dict[int, Weights] = {}
+        for key, value in _under(tensors, f"optimizer.{i}.").items():
+            row, name = key.split(".", 1)
+            state.setdefault(int(row), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    torch.set_rng_state(tensors["rng"])
+    if "rng_cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng_cuda"])
+    return history, _under(tensors, "best.") or None
+
+
+def _under(tensors: Weights, prefix: str) -> Weights:
+    return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}

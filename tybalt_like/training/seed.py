@@ -1,0 +1,16 @@
+"""One seed feeds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch for a block and give the caller's random state back afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
