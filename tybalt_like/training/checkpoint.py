@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def save(
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     partial = path.with_suffix(".tmp")
     save_file(tensors, partial, metadata={"history": json.dumps(history.to_dict())})
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def restore(
