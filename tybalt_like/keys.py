@@ -8,6 +8,8 @@ SPLIT = "split"
 """obs column: one of `TRAIN`, `VALIDATION`, `CALIBRATION`, `TEST`, `QUERY`."""
 TRAIN, VALIDATION, CALIBRATION, TEST, QUERY = "train", "validation", "calibration", "test", "query"
 UMAP, TSNE = "X_umap", "X_tsne"
+OF_GENES = "_genes"
+"""Ending of the embedding keys for pictures of the genes instead of the latents."""
 UNS = "tybalt_like"
 """uns entry: provenance, one JSON string."""
 

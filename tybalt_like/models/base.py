@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.models.history import History
 from tybalt_like.settings import checked
 
 SCHEMA = "1"
@@ -73,6 +74,8 @@ class Training:
         Epochs at the start that are not judged: the KL weight is still rising, and batch
         normalisation's running statistics (1 % per batch) have not settled. In cohorts of some
         hundred samples, stopping earlier restores an untrained model.
+    checkpoint_seconds
+        An interrupted run repeats at most this much work, or one epoch if that is longer.
     """
 
     epochs: int = 300
@@ -80,6 +83,7 @@ class Training:
     learning_rate: float = 5e-4
     patience: int | None = 20
     min_epochs: int = 30
+    checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         for name, low in (("epochs", 1), ("batch_size", 2), ("patience", 1), ("min_epochs", 0)):
@@ -99,7 +103,9 @@ class Model(nn.Module, ABC):
 
     Attributes
     ----------
-    training
+    history
+        How it was trained; empty for a model that was loaded.
+    training_defaults
         The defaults of the loop for this model, from its paper.
     unit_interval
         True if the input must lie in [0, 1] (Bernoulli likelihood).
@@ -120,6 +126,7 @@ class Model(nn.Module, ABC):
     def __init__(self, n_vars: int, config: Any) -> None:
         super().__init__()
         self.n_vars, self.config = n_vars, config
+        self.history = History()
 
     def steps(self) -> list[Step]:
         """The optimisation steps of one iteration; empty for models solved in closed form."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tybalt_like.training.history import History
+from tybalt_like.models.history import History
 
 Weights = dict[str, Tensor]
 

@@ -12,12 +12,9 @@ from torch import Tensor
 
 from tybalt_like.errors import NonFiniteLossError
 from tybalt_like.models.base import Batch, Model, Step, Training
+from tybalt_like.models.history import History
 from tybalt_like.training import checkpoint as checkpoints
-from tybalt_like.training.history import History
 from tybalt_like.training.seed import seeded
-
-CHECKPOINT_SECONDS = 30.0
-"""An interrupted run repeats at most this much work, or one epoch if that is longer."""
 
 EpochHook = Callable[[dict[str, float], Training], None]
 
@@ -46,7 +43,7 @@ def train(
     training
         Epochs, batch size, learning rate, patience; the model's own defaults if None.
     checkpoint
-        File to resume from if it exists, and to save to at most every 30 seconds.
+        File to resume from if it exists, and to save to while training.
     on_epoch
         Called with each new row of the history.
 
@@ -79,7 +76,7 @@ def train(
         history.stopped = _stop_reason(history, training)
         if on_epoch is not None:
             on_epoch(row, training)
-        overdue = time.monotonic() - saved_at > CHECKPOINT_SECONDS
+        overdue = time.monotonic() - saved_at > training.checkpoint_seconds
         if checkpoint is not None and (overdue or history.stopped):
             checkpoints.save(checkpoint, model, optimizers, history, best)
             saved_at = time.monotonic()

@@ -1,0 +1,17 @@
+"""Fixtures that several rooms share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets: TYBALT_LIKE_DATA, or shared/data beside the checkout."""
+    folder = Path(os.environ.get("TYBALT_LIKE_DATA", CHECKOUT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is not a folder; set TYBALT_LIKE_DATA")
+    return folder

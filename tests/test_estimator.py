@@ -1,0 +1,45 @@
+"""The scikit-learn face."""
+
+import anndata as ad
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tybalt_like import ExpressionEncoder
+
+QUICK = {"epochs": 8, "min_epochs": 0}
+
+
+@pytest.mark.filterwarnings("default")
+@parametrize_with_checks(
+    [ExpressionEncoder(name, latent_dim=2, training=QUICK) for name in ("tybalt", "pca")]
+)
+def test_is_a_scikit_learn_estimator(estimator, check) -> None:
+    check(estimator)
+
+
+def test_takes_anndata_and_works_in_a_pipeline() -> None:
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1], 40)
+    x_ng = rng.normal(size=(80, 30)) + 3 * group[:, None] * (np.arange(30) < 10)
+    encoder = ExpressionEncoder("pca", latent_dim=4)
+    from_array = encoder.fit_transform(x_ng)
+    adata = ad.AnnData(x_ng)
+    from_anndata = ExpressionEncoder("pca", latent_dim=4).fit_transform(adata)
+    np.testing.assert_allclose(from_anndata, from_array, rtol=1e-9)
+    pipeline = make_pipeline(ExpressionEncoder("pca", latent_dim=4), LogisticRegression())
+    assert pipeline.fit(x_ng, group).score(x_ng, group) > 0.95
+    back = encoder.inverse_transform(from_array)
+    assert np.corrcoef(back.ravel(), x_ng.ravel())[0, 1] > 0.7
+
+
+def test_flags_what_it_has_not_seen() -> None:
+    rng = np.random.default_rng(1)
+    normal, strange = rng.normal(size=(300, 20)), rng.normal(size=(50, 20)) + 4
+    encoder = ExpressionEncoder("pca", latent_dim=5, alpha=0.1).fit(normal)
+    assert (encoder.predict(strange) == -1).mean() > 0.9
+    assert (encoder.predict(rng.normal(size=(500, 20))) == -1).mean() == pytest.approx(
+        0.1, abs=0.08
+    )

@@ -1,0 +1,234 @@
+"""The command line: parses and calls."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tybalt_like.errors import RecipeError, TybaltLikeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(
+    name="tybalt-like",
+    help="Encode transcriptomes, find the anomalous samples, understand why, and report it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Named data sets.", no_args_is_help=True)
+benchmark = typer.Typer(help="Measure the detectors beside their baselines.", no_args_is_help=True)
+app.add_typer(data, name="data")
+app.add_typer(benchmark, name="benchmark")
+
+Threads = Annotated[int | None, typer.Option(help="CPU threads; all if not given.", min=1)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
+RunDir = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
+Matrix = Annotated[Path, typer.Argument(help="Expression matrix of the new samples.")]
+OutTable = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="TSV file to write; standard output if not given."),
+]
+
+
+def main() -> None:
+    """Entry point: errors that the user can mend become one sentence and exit code 2."""
+    try:
+        app()
+    except TybaltLikeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@app.callback()
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from tybalt_like import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="TOML recipe, or the name of one that is shipped.")
+    ] = None,
+    matrix: Annotated[
+        Path | None, typer.Option("--data", help="Expression matrix, instead of a recipe's.")
+    ] = None,
+    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column that names the groups.")] = None,
+    normal: Annotated[
+        str | None, typer.Option(help="Reference labels, separated by commas; all if not given.")
+    ] = None,
+    anomaly: Annotated[
+        str | None, typer.Option(help="Labels that should be found, separated by commas.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Run folder; reports/runs/NAME if not given."),
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: model.latent_dim=50")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Feeds everything random.", min=0)] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run, or start it.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the run's summary as JSON.")] = False,
+) -> None:
+    """From an expression matrix to a report."""
+    if recipe is None and matrix is None:
+        raise RecipeError("give a recipe or --data with an expression matrix")
+    from tybalt_like.progress import Narrator
+    from tybalt_like.recipe import Recipe, changed, tables_of
+    from tybalt_like.run import run as carry_out
+    from tybalt_like.summary import print_summary
+
+    _use(threads)
+    tables = tables_of(_shipped(recipe)) if recipe else {"name": _stem(matrix)}
+    source = tables.setdefault("data", {})
+    if matrix is not None:
+        source.pop("dataset", None)
+    given = {"path": matrix, "obs": obs, "label": label}
+    source |= {key: str(value) for key, value in given.items() if value is not None}
+    listed = {"normal": normal, "anomalies": anomaly}
+    source |= {key: _listed(value) for key, value in listed.items() if value is not None}
+    if seed is not None:
+        tables["seed"] = seed
+    chosen = Recipe.from_tables(changed(tables, change or []))
+    out = out or Path("reports/runs") / chosen.name
+    carry_out(
+        chosen,
+        out,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+        narrator=Narrator(quiet=quiet),
+    )
+    print_summary(out, as_json=json)
+
+
+@app.command()
+def latent(run_dir: RunDir, matrix: Matrix, out: OutTable = None) -> None:
+    """Encode new samples with a finished run: one row of latent features each."""
+    from tybalt_like import io
+    from tybalt_like.folder import Run
+
+    _emit(Run.load(run_dir).latent(io.read(matrix)), out)
+
+
+@app.command()
+def score(run_dir: RunDir, matrix: Matrix, out: OutTable = None) -> None:
+    """Score new samples with a finished run: anomaly scores, p- and q-values."""
+    from tybalt_like import io
+    from tybalt_like.folder import Run
+
+    _emit(Run.load(run_dir).score(io.read(matrix)), out)
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Build the report of a finished run again."""
+    from tybalt_like.folder import Run
+    from tybalt_like.report import build
+
+    Run.load(run_dir)
+    print(build(run_dir))
+
+
+@data.command("list")
+def data_list() -> None:
+    """The data sets that can be named in a recipe."""
+    from tybalt_like import datasets
+
+    for name, entry in datasets.registry().items():
+        print(f"{name}\t{entry.title}")
+
+
+@data.command()
+def fetch(name: str) -> None:
+    """Bring a data set onto this machine and print where it is."""
+    from tybalt_like import datasets
+
+    print(datasets.fetch(name))
+
+
+@data.command()
+def path(name: str) -> None:
+    """Print where a data set is, without downloading it."""
+    from tybalt_like import datasets
+
+    print(datasets.path(name))
+
+
+@benchmark.command()
+def brca(
+    seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)] = 5,
+    json: Annotated[Path | None, typer.Option(help="Also write every row to this file.")] = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Luminal breast cancer learned; basal-like and HER2-enriched found."""
+    from tybalt_like.benchmark import brca as measure
+    from tybalt_like.benchmark import print_table
+    from tybalt_like.progress import Narrator
+
+    _use(threads)
+    rows = measure(seeds=seeds, narrator=Narrator(quiet=quiet))
+    if json is not None:
+        rows.to_json(json, orient="records", indent=1)
+    print_table(rows)
+
+
+def _emit(table: pd.DataFrame, out: Path | None) -> None:
+    from tybalt_like import io
+
+    if out is None:
+        table.to_csv(sys.stdout, sep="\t")
+    else:
+        io.write_table(table, out)
+
+
+def _use(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _shipped(recipe: Path) -> Path:
+    """The file itself, or the shipped recipe of that name."""
+    from tybalt_like.datasets import PIPELINES
+
+    inside = PIPELINES / f"{recipe.name.removesuffix('.toml')}.toml"
+    return recipe if recipe.exists() or not inside.exists() else inside
+
+
+def _stem(matrix: Path | None) -> str:
+    """File name without its endings, to name a run by."""
+    return matrix.name.split(".")[0] if matrix else ""
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]

@@ -1,0 +1,148 @@
+"""Run folders: written whole or not at all, and read back to encode and score new samples."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tybalt_like import anomaly, pp, tl
+from tybalt_like.errors import NonFiniteLossError, RunError
+from tybalt_like.models import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from tybalt_like.recipe import Recipe
+
+SCHEMA = 1
+ABOUT, RECIPE, CHECKPOINT = "run.json", "recipe.json", "checkpoint.safetensors"
+MODEL, DETECTOR, NORMALISER = "model.safetensors", "detector.safetensors", "normaliser.json"
+BASELINE_MODEL, BASELINE_DETECTOR = "baseline_model.safetensors", "baseline_detector.safetensors"
+
+
+@contextmanager
+def writing(out: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Path]:
+    """A folder ``<out>.partial`` to write into, renamed to `out` when the block ends well.
+
+    Interrupted or diverged work stays there with its checkpoint; any other error removes it.
+
+    Raises
+    ------
+    RunError
+        If `out` exists and may not be overwritten, or the interrupted run had another recipe.
+    """
+    if out.exists() and not overwrite:
+        raise RunError(f"{out} exists; choose another folder with --out, or add --overwrite")
+    work = out.with_name(out.name + ".partial")
+    if work.exists() and not resume:
+        shutil.rmtree(work)
+    settings = json.dumps(recipe.to_tables(), indent=1)
+    if work.exists() and (work / RECIPE).exists() and (work / RECIPE).read_text() != settings:
+        raise RunError(
+            f"{work} was interrupted with other settings; repeat those, or leave out --resume"
+        )
+    work.mkdir(parents=True, exist_ok=True)
+    (work / RECIPE).write_text(settings)
+    try:
+        yield work
+    except (KeyboardInterrupt, NonFiniteLossError):
+        raise
+    except BaseException:
+        shutil.rmtree(work)
+        raise
+    (work / CHECKPOINT).unlink(missing_ok=True)
+    if out.exists():
+        old = out.with_name(out.name + ".old")
+        out.rename(old)
+        work.rename(out)
+        shutil.rmtree(old)
+    else:
+        work.rename(out)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    about
+        The contents of ``run.json``.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    normaliser: pp.Normaliser
+    model: Model
+    detector: anomaly.Detector
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a run folder.
+
+        Raises
+        ------
+        RunError
+            If the folder or one of the files needed is missing, or a newer version wrote it.
+        """
+        if not folder.is_dir():
+            raise RunError(f"no run folder {folder}")
+        missing = [n for n in (ABOUT, MODEL, DETECTOR, NORMALISER) if not (folder / n).is_file()]
+        if missing:
+            raise RunError(
+                f"{folder} is not a whole run: {', '.join(missing)} missing; run it again"
+            )
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if about["schema"] != SCHEMA:
+            raise RunError(
+                f"{folder} has run schema {about['schema']}, this version reads {SCHEMA}; "
+                f"install tybalt_like {about['versions']['tybalt_like']}"
+            )
+        return cls(
+            folder,
+            about,
+            pp.Normaliser.load(folder / NORMALISER),
+            Model.load(folder / MODEL),
+            anomaly.Detector.load(folder / DETECTOR),
+        )
+
+    def encode(self, adata: AnnData) -> AnnData:
+        """New samples on the trained genes and scale, with their latents and reconstructions."""
+        encoded = self.normaliser.transform(adata)
+        tl.latent(encoded, self.model)
+        return encoded
+
+    def latent(self, adata: AnnData) -> pd.DataFrame:
+        """Latent coordinates of new samples, one row each."""
+        return latent_table(self.encode(adata), self.model.name)
+
+    def score(self, adata: AnnData) -> pd.DataFrame:
+        """Anomaly scores of new samples, with p-values against the run's calibration samples.
+
+        q-values are Benjamini-Hochberg over the samples given here.
+        """
+        from tybalt_like.tl.score import evidence
+
+        encoded = self.encode(adata)
+        table = self.detector.score(evidence(encoded, model=self.model.name))
+        table["q_value"] = anomaly.q_values(table["p_value"])
+        table["flagged"] = table["q_value"] <= self.about["fdr"]
+        table.index = encoded.obs_names.rename("sample")
+        return table
+
+
+def latent_table(adata: AnnData, model: str) -> pd.DataFrame:
+    """Samples x latent features ``<model>_1`` to ``<model>_k``."""
+    import pandas as pd
+
+    from tybalt_like import keys
+
+    z_nk = adata.obsm[keys.latent(model)]
+    columns = [f"{model}_{i + 1}" for i in range(z_nk.shape[1])]
+    return pd.DataFrame(z_nk, index=adata.obs_names.rename("sample"), columns=columns)

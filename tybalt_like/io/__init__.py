@@ -1,0 +1,136 @@
+"""One `read` for every format, one file per format: a file put here that declares a `FORMAT` is
+known to `read`."""
+
+from __future__ import annotations
+
+import zlib
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from tybalt_like import provenance
+from tybalt_like.errors import DataError, TybaltLikeError
+from tybalt_like.io.format import Format
+from tybalt_like.io.grid import Grid, orientation
+from tybalt_like.io.samples import SampleTable, join
+from tybalt_like.io.source import Source
+from tybalt_like.io.table import read_table
+from tybalt_like.io.write import write_h5ad, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+__all__ = ["read", "write_h5ad", "write_table"]
+
+_MODULES = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+FORMATS: list[Format] = [module.FORMAT for module in _MODULES if hasattr(module, "FORMAT")]
+TEXT = Format("delimited text", lambda source: not source.is_folder, read_table)
+
+
+def read(
+    source: str | Path,
+    *,
+    obs: str | Path | pd.DataFrame | None = None,
+    genes_in: Literal["auto", "rows", "columns"] = "auto",
+) -> AnnData:
+    """Read an expression matrix of any known format as samples x genes.
+
+    Parameters
+    ----------
+    source
+        File or folder; ``-`` is standard input.
+    obs
+        Sample table, joined by sample id: a file, or a table with the ids as index or column.
+    genes_in
+        Where the file has its genes; found out if ``"auto"``.
+
+    Returns
+    -------
+    AnnData
+        `X` is float32 with NaN where values are missing, in the units of the file. What was
+        understood is recorded in ``uns["tybalt_like"]`` under ``reading``.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, damaged, of no known format, ragged, holds text or
+        infinite values in the matrix, names a sample twice, or has no sample in `obs`.
+    """
+    if genes_in not in ("auto", "rows", "columns"):
+        raise DataError(f'genes_in is {genes_in!r}; it must be "auto", "rows" or "columns"')
+    opened = Source(source)
+    table = None if obs is None else SampleTable.of(obs)
+    name = opened.name
+    found, kind = _read(opened)
+    notes: list[str] = []
+    if isinstance(found, Grid):
+        notes += found.notes
+        axis = genes_in
+        if axis == "auto":
+            axis, evidence = orientation(found, table.ids if table else (), name=name)
+            notes.append(f"genes are in the {axis}: {evidence}")
+        adata = found.anndata(axis)
+    else:
+        axis = "columns" if genes_in == "auto" else genes_in
+        adata = found.T if axis == "rows" else found
+    _as_float32(adata, name)
+    _check(adata, name)
+    unmatched: dict[str, list[str]] = {}
+    if table is not None:
+        joined, unmatched = join(adata, table)
+        notes += joined
+    reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
+    reading |= {"n_vars": adata.n_vars, "notes": notes} | unmatched
+    provenance.record(adata, reading=reading)
+    return adata
+
+
+def _read(source: Source) -> tuple[Grid | AnnData, str]:
+    """What the first format that recognises the source makes of it, and the format's name."""
+    try:
+        for format in (*FORMATS, TEXT):
+            if format.recognises(source):
+                return format.read(source), format.name
+    except TybaltLikeError:
+        raise
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, zlib.error) as error:
+        # parsers of other libraries meet a damaged file with almost any error
+        raise DataError(f"{source.name}: cannot be read as {format.name} ({error})") from error
+    raise DataError(f"{source.name}: this folder holds no known format")
+
+
+def _as_float32(adata: AnnData, name: str) -> None:
+    from scipy import sparse
+
+    if adata.X is None:
+        raise DataError(f"{name}: it holds no matrix X")
+    x = adata.X.tocsr() if sparse.issparse(adata.X) else np.asarray(adata.X)
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{name}: the matrix holds {x.dtype}, not numbers")
+    adata.X = x.astype(np.float32, copy=False)
+
+
+def _check(adata: AnnData, name: str) -> None:
+    """Samples are named once and every value is finite or missing."""
+    if 0 in adata.shape:
+        raise DataError(f"{name}: {adata.n_obs} samples x {adata.n_vars} genes; nothing to do")
+    twice = adata.obs_names[adata.obs_names.duplicated()]
+    if len(twice):
+        raise DataError(
+            f"{name}: sample {twice[0]!r} occurs twice ({len(twice)} repeated names in all); "
+            "rename or remove the copies"
+        )
+    x = adata.X
+    for start in range(0, adata.n_obs, 256):
+        rows = x[start : start + 256]
+        dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+        if np.isinf(dense).any():
+            row, column = np.argwhere(np.isinf(dense))[0]
+            raise DataError(
+                f"{name}: sample {adata.obs_names[start + row]!r}, gene "
+                f"{adata.var_names[column]!r}: the value is infinite; correct it, or leave it empty"
+            )

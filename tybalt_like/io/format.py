@@ -1,0 +1,32 @@
+"""What a file format is to this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tybalt_like.io.grid import Grid
+from tybalt_like.io.source import Source
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format is recognised by content, then by extension.
+
+    Parameters
+    ----------
+    name
+        As users know it.
+    recognises
+        Whether the source is of this format; formats exclude one another.
+    read
+        A `Grid` if either orientation is possible, else an AnnData of samples x genes.
+    """
+
+    name: str
+    recognises: Callable[[Source], bool]
+    read: Callable[[Source], Grid | AnnData]

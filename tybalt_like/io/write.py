@@ -1,0 +1,129 @@
+"""Writing: h5ad that Python and R can read, and tables; whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like.errors import DataError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def write_h5ad(adata: AnnData, path: str | Path) -> None:
+    """Write an AnnData as h5ad, compressed.
+
+    `adata` is left as it is. In the file, text with missing values becomes categorical, columns
+    of mixed kinds become text, a slash in a name becomes an underscore, and entries of ``uns``
+    that h5ad cannot hold become JSON strings.
+
+    Parameters
+    ----------
+    adata
+        Samples x genes.
+    path
+        The old file stays until the new one is whole.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist.
+    """
+    from anndata import AnnData, settings
+
+    clean = AnnData(
+        adata.X,
+        obs=_plain(adata.obs),
+        var=_plain(adata.var),
+        uns={_key(key): _storable(value) for key, value in adata.uns.items()},
+        obsm={_key(key): value for key, value in adata.obsm.items()},
+        varm={_key(key): value for key, value in adata.varm.items()},
+        layers={_key(key): value for key, value in adata.layers.items()},
+        obsp=dict(adata.obsp),
+        varp=dict(adata.varp),
+    )
+    if adata.raw is not None:
+        clean.raw = adata.raw.to_adata()
+    with _whole(Path(path)) as partial, settings.override(allow_write_nullable_strings=False):
+        clean.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table by extension: .tsv, .csv, either with .gz, or .parquet.
+
+    Numbers are written so that reading gives back the same; the same table gives the same bytes.
+
+    Raises
+    ------
+    DataError
+        If the extension is another or the folder does not exist.
+    """
+    path = Path(path)
+    kind = path.name.removesuffix(".gz").rpartition(".")[2]
+    if kind not in {"tsv", "csv", "parquet"}:
+        raise DataError(f"{path}: cannot write this kind; use .tsv, .tsv.gz, .csv or .parquet")
+    with _whole(path) as partial:
+        if kind == "parquet":
+            table.to_parquet(partial)
+            return
+        sep = "\t" if kind == "tsv" else ","
+        if path.suffix != ".gz":
+            table.to_csv(partial, sep=sep)
+            return
+        with partial.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
+            table.to_csv(file, sep=sep)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` when all went well."""
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: no such folder; make it first")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of the few kinds that every reader of h5ad knows."""
+    index = frame.index.astype(str).astype(object).rename(None)
+    columns = {_key(str(name)): _plain_column(column) for name, column in frame.items()}
+    return pd.DataFrame(
+        {name: column.set_axis(index) for name, column in columns.items()}, index=index
+    )
+
+
+def _plain_column(column: pd.Series[Any]) -> pd.Series[Any]:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.rename_categories([str(c) for c in column.cat.categories])
+    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+        texts = column.map(str, na_action="ignore").astype(object)
+        return texts.astype("category") if texts.isna().any() else texts
+    if isinstance(column.dtype, pd.api.extensions.ExtensionDtype):
+        return column.astype(np.float64 if column.isna().any() else column.dtype.type)
+    return column
+
+
+def _key(name: str) -> str:
+    return name.replace("/", "_")
+
+
+def _storable(value: Any) -> Any:
+    """As it is if h5ad holds it, else as a JSON string."""
+    if isinstance(value, dict):
+        return {_key(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, str | int | float | bool | np.generic | np.ndarray | pd.DataFrame):
+        return value
+    return json.dumps(value, default=str)

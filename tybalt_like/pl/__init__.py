@@ -1,0 +1,26 @@
+"""Figures: tables or AnnData in, matplotlib Axes or Figure out; nothing is shown or trained."""
+
+from tybalt_like.pl.curves import precision_recall, roc
+from tybalt_like.pl.genes import gene_residuals
+from tybalt_like.pl.heatmap import latent_heatmap
+from tybalt_like.pl.history import training
+from tybalt_like.pl.palette import Style, styles
+from tybalt_like.pl.saving import save
+from tybalt_like.pl.scatter import embedding, tsne, umap
+from tybalt_like.pl.scores import metrics, score_distribution
+
+__all__ = [
+    "Style",
+    "embedding",
+    "gene_residuals",
+    "latent_heatmap",
+    "metrics",
+    "precision_recall",
+    "roc",
+    "save",
+    "score_distribution",
+    "styles",
+    "training",
+    "tsne",
+    "umap",
+]

@@ -1,0 +1,132 @@
+"""Anomaly scores by label, and how detectors compare."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from tybalt_like.errors import DataError
+from tybalt_like.pl.palette import MISSING, Palette, clean, styles
+from tybalt_like.pl.theme import legible, theme
+
+
+@theme
+def score_distribution(
+    scores: pd.DataFrame,
+    score: str,
+    *,
+    label: str | None = None,
+    threshold: float | None = None,
+    palette: Palette | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Every sample's score as a dot, with median and quartiles, one row per label.
+
+    Parameters
+    ----------
+    scores
+        One row per sample.
+    score
+        Column with the score, higher is stranger.
+    label
+        Column with the label; None puts all samples in one row.
+    threshold
+        Score from which samples are flagged; drawn as a line.
+    palette
+        Styles of the labels in the order of the rows, see `styles`.
+
+    Raises
+    ------
+    DataError
+        If the score is missing for all samples.
+    """
+    known = scores[scores[score].notna()]
+    if known.empty:
+        raise DataError(f"no sample has a score in column {score!r}")
+    labels = clean(known[label] if label else [""] * len(known)).to_numpy(str)
+    palette = palette or styles(labels)
+    rows = [name for name in [*palette, ""] if (labels == name).any()]
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 1.3 + 0.52 * len(rows)))[1]
+    noise = np.random.default_rng(0)
+    for place, name in enumerate(rows):
+        values = known[score].to_numpy(np.float64)[labels == name]
+        style = palette.get(name, MISSING if label else styles(["all"])["all"])
+        up_n = place + noise.uniform(-0.3, 0.3, len(values))
+        size = float(np.clip(4000 / len(values), 3, 16))
+        ax.scatter(values, up_n, s=size, color=style.color, alpha=0.6, lw=0, rasterized=True)
+        low, middle, high = np.percentile(values, [25, 50, 75])
+        ax.plot([low, high], [place, place], color="#222222", lw=2.2, solid_capstyle="butt")
+        ax.plot(middle, place, "o", color="white", mec="#222222", mew=1.6, ms=6.5)
+    nameless = "no label" if label else "all samples"
+    names = [f"{legible(name) or nameless} ({(labels == name).sum():,})" for name in rows]
+    ax.set_yticks(range(len(rows)), names)
+    ax.set(xlabel=score.replace("_", " "), ylim=(len(rows) - 0.5, -0.5))
+    ax.grid(visible=False, axis="y")
+    if threshold is not None:
+        ax.axvline(threshold, color="#222222", ls="--", lw=1.2, label="flagged from here on")
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    return ax
+
+
+@theme
+def metrics(
+    table: pd.DataFrame,
+    *,
+    measure: Literal["auroc", "auprc"] = "auroc",
+    model: str | None = None,
+    palette: Palette | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Dots: one row per detector, one colour per anomaly, best detector on top.
+
+    Parameters
+    ----------
+    table
+        Columns ``detector``, ``anomaly`` and the measure, as `anomaly.detection_metrics` makes
+        them.
+    measure
+        ``"auroc"`` or ``"auprc"``.
+    model
+        Detectors whose name starts with this word are in bold.
+    palette
+        Styles of the anomalies, see `styles`.
+
+    Raises
+    ------
+    DataError
+        If the table is empty.
+    """
+    if table.empty:
+        raise DataError("the table of metrics is empty: no label was named as an anomaly")
+    wide = table.pivot_table(index="detector", columns="anomaly", values=measure)
+    wide = wide.loc[wide.mean(axis=1).sort_values(ascending=False, kind="stable").index]
+    palette = palette or styles(wide.columns)
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 1.2 + 0.31 * len(wide)))[1]
+    shown = [name for name in [*palette, "all"] if name in wide]
+    for name in dict.fromkeys(shown):
+        style = palette.get(name, MISSING._replace(color="#444444", marker="D"))
+        ax.plot(wide[name], range(len(wide)), ls="", marker=style.marker, color=style.color, ms=7)
+    ax.set_yticks(range(len(wide)), [legible(str(name), width=40) for name in wide.index])
+    for tick, name in zip(ax.get_yticklabels(), wide.index, strict=True):
+        tick.set_fontweight("bold" if model and str(name).startswith(f"{model} ") else "normal")
+    handles = [
+        Line2D(*line.get_data(), ls="", marker=line.get_marker(), color=line.get_color())
+        for line in ax.lines
+    ]
+    ax.legend(
+        handles,
+        [legible(n) for n in dict.fromkeys(shown)],
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=4,
+    )
+    low = float(np.nanmin(wide.to_numpy()))
+    ax.set(xlabel=measure.upper(), xlim=(min(low - 0.02, 0.5), 1.005), ylim=(len(wide) - 0.5, -0.5))
+    return ax

@@ -1,0 +1,79 @@
+"""What a transform is: fitted state, a way to apply it, and a form in JSON."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from tybalt_like.errors import DataError
+from tybalt_like.pp.matrix import Floats
+
+
+class Transform(ABC):
+    """A fitted transform: a frozen dataclass whose fields are plain values and arrays.
+
+    Subclasses declare their name, ``class Mine(GeneTransform, name="mine")``, and are found
+    under it when a saved normaliser is read.
+    """
+
+    registry: ClassVar[dict[str, type[Transform]]] = {}
+    name: ClassVar[str]
+
+    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if name is not None:
+            cls.name = name
+            Transform.registry[name] = cls
+
+    @abstractmethod
+    def transform(self, x_ng: Floats) -> Floats:
+        """New values, (n, g); no row depends on another row."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Name and fields as plain values; floats keep every digit."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return {"transform": self.name} | plain
+
+    @staticmethod
+    def from_json(state: dict[str, Any]) -> Transform:
+        """The transform that `to_json` wrote."""
+        state = dict(state)
+        name = state.pop("transform")
+        if name not in Transform.registry:
+            raise DataError(
+                f"unknown transform {name!r}; a newer tybalt_like wrote this normaliser"
+            )
+        arrays = {
+            k: np.array(v, np.float64) if isinstance(v, list) else v for k, v in state.items()
+        }
+        return Transform.registry[name](**arrays)
+
+
+class SampleTransform(Transform):
+    """A transform of whole samples: it sees all genes of a row."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, chunks: Iterable[Floats]) -> Self:
+        """Learn from the training rows, given in chunks; they can be gone through repeatedly."""
+
+
+class GeneTransform(Transform):
+    """A transform of single genes: each column on its own. The last axis of every array is genes,
+    so that a matrix too large for memory can be fitted in blocks of genes."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, x_ng: Floats) -> Self:
+        """Learn from all training rows of some genes."""
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """One transform from those of consecutive blocks of genes."""
+        names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts], axis=-1) for n in names})

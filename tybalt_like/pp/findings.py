@@ -1,0 +1,163 @@
+"""What a matrix holds, before anything is done to it, and what cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tybalt_like.errors import DataError
+from tybalt_like.pp.matrix import row_chunks, spread_rows
+from tybalt_like.pp.scale import Scale, detect
+from tybalt_like.pp.select import spread
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `inspect` found.
+
+    Attributes
+    ----------
+    n_obs, n_vars
+        Samples and genes.
+    scale, evidence
+        The scale of the values, and why it is thought to be that one.
+    n_missing
+        Values that are missing (NaN).
+    n_zero
+        Values that are exactly 0.
+    all_missing
+        Genes without a single value.
+    constant
+        Genes with the same value in all samples.
+    infinite
+        Genes with infinite values, each with one sample in which that happens.
+    duplicated_genes, duplicated_samples
+        Names that occur more than once.
+    """
+
+    n_obs: int
+    n_vars: int
+    scale: Scale
+    evidence: str
+    n_missing: int
+    n_zero: int
+    all_missing: tuple[str, ...]
+    constant: tuple[str, ...]
+    infinite: tuple[tuple[str, str], ...]
+    duplicated_genes: tuple[str, ...]
+    duplicated_samples: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Short sentences for printing."""
+        cells = max(1, self.n_obs * self.n_vars)
+        found = [
+            f"{self.n_obs:,} samples x {self.n_vars:,} genes",
+            f"scale: {self.scale} ({self.evidence})",
+            f"zeros: {self.n_zero / cells:.1%}; missing values: {self.n_missing / cells:.1%}",
+        ]
+        for what, names in (
+            ("genes without any value", self.all_missing),
+            ("constant genes", self.constant),
+            ("genes with infinite values", [gene for gene, _ in self.infinite]),
+            ("gene names that occur more than once", self.duplicated_genes),
+            ("sample names that occur more than once", self.duplicated_samples),
+        ):
+            if names:
+                found.append(f"{what}: {len(names):,} ({some(names)})")
+        return found
+
+
+def some(names: Sequence[str], n: int = 5) -> str:
+    """The first few names, as text."""
+    return ", ".join(names[:n]) + (", ..." if len(names) > n else "")
+
+
+def inspect(adata: AnnData) -> Findings:
+    """Look at every value once and say what the matrix holds.
+
+    Works in chunks of rows, so `adata` may be sparse or backed by a file.
+
+    Raises
+    ------
+    DataError
+        If the matrix has no samples or no genes.
+    """
+    if not all(adata.shape):
+        raise DataError(f"the matrix is empty: {adata.n_obs} samples x {adata.n_vars} genes")
+    low_g, high_g = np.full(adata.n_vars, np.inf), np.full(adata.n_vars, -np.inf)
+    infinite_in_g = np.full(adata.n_vars, -1)
+    n_missing = n_zero = start = 0
+    for x_ng in row_chunks(adata):
+        n_zero += int((x_ng == 0).sum())
+        if not np.isfinite(x_ng.sum()):
+            n_missing += int(np.isnan(x_ng).sum())
+            rows, columns = np.nonzero(np.isinf(x_ng))
+            infinite_in_g[columns] = rows + start
+        low_g = np.fmin(low_g, np.fmin.reduce(x_ng, axis=0))
+        high_g = np.fmax(high_g, np.fmax.reduce(x_ng, axis=0))
+        start += len(x_ng)
+    missing_g = low_g > high_g
+    finite_g = np.isfinite(low_g) & np.isfinite(high_g)
+    constant_g = np.zeros(adata.n_vars, bool)
+    constant_g[finite_g] = ~spread(low_g[finite_g], high_g[finite_g])
+    names, samples = adata.var_names.astype(str), adata.obs_names.astype(str)
+    found = detect(spread_rows(adata))
+    return Findings(
+        n_obs=adata.n_obs,
+        n_vars=adata.n_vars,
+        scale=found.scale,
+        evidence=found.evidence,
+        n_missing=n_missing,
+        n_zero=n_zero,
+        all_missing=tuple(names[missing_g]),
+        constant=tuple(names[constant_g]) if adata.n_obs > 1 else (),
+        infinite=tuple(
+            (names[g], samples[infinite_in_g[g]]) for g in np.flatnonzero(infinite_in_g >= 0)
+        ),
+        duplicated_genes=tuple(names[names.duplicated()].unique()),
+        duplicated_samples=tuple(samples[samples.duplicated()].unique()),
+    )
+
+
+def check(findings: Findings, *, at_least: int = 1) -> None:
+    """Refuse what nothing sensible can be computed from.
+
+    Parameters
+    ----------
+    findings
+        From `inspect`.
+    at_least
+        Samples that the caller needs.
+
+    Raises
+    ------
+    DataError
+        Names the genes or samples: infinite values, genes without any value, sample names that
+        occur more than once, too few samples.
+    """
+    if findings.infinite:
+        gene, sample = findings.infinite[0]
+        raise DataError(
+            f"infinite values in {len(findings.infinite)} gene(s), first in gene {gene}, sample "
+            f"{sample}; was the logarithm of 0 taken? Mend or remove them"
+        )
+    if findings.all_missing:
+        raise DataError(
+            f"{len(findings.all_missing)} gene(s) have no value in any sample: "
+            f"{some(findings.all_missing)}; remove them"
+        )
+    if findings.duplicated_samples:
+        raise DataError(
+            f"{len(findings.duplicated_samples)} sample name(s) occur more than once: "
+            f"{some(findings.duplicated_samples)}; make them unique"
+        )
+    if findings.n_obs < at_least:
+        raise DataError(
+            f"{findings.n_obs} sample(s), but at least {at_least} are needed; add samples"
+        )

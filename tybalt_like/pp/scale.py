@@ -1,0 +1,91 @@
+"""On which scale expression values are, judged from the values alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tybalt_like.pp.matrix import Floats
+
+Scale = Literal["counts", "linear", "raw_intensity", "log2", "log_ratio", "z_scored", "zero_one"]
+
+FAMILY: dict[Scale, str] = {
+    "counts": "counts",
+    "linear": "linear",
+    "raw_intensity": "linear",
+    "log2": "logged",
+    "log_ratio": "logged",
+    "z_scored": "logged",
+    "zero_one": "unit",
+}
+"""Scales that a few new samples can be mistaken for within a family, but not across."""
+
+LOG_CEILING = 50.0
+"""No logarithm of an expression value is this large: it would stand for 2^50 molecules."""
+
+
+@dataclass(frozen=True)
+class Detected:
+    """A scale, and what speaks for it in words."""
+
+    scale: Scale
+    evidence: str
+
+
+def detect(x_ng: Floats) -> Detected:
+    """Judge the scale from some samples with all their genes; missing values are left out."""
+    finite = x_ng[np.isfinite(x_ng)]
+    if not finite.size:
+        return Detected("log2", "no finite value")
+    low, high = float(finite.min()), float(finite.max())
+    if low < 0:
+        return _with_negatives(x_ng, finite)
+    whole = float(np.mean(finite == np.rint(finite)))
+    if whole == 1:
+        return Detected("counts", f"whole numbers from {low:.0f} to {high:.0f}")
+    positive = finite[finite > 0]
+    whole = float(np.mean(positive == np.rint(positive)))
+    if whole > 0.3 and high > LOG_CEILING:
+        return Detected("counts", f"{whole:.0%} of the values above 0 are whole, up to {high:.6g}")
+    if high > LOG_CEILING:
+        return Detected("linear", f"no negative value, fractions, up to {high:.6g}")
+    typical, large = np.quantile(positive, [0.5, 0.99])
+    if large > 20 * typical and high > 2:
+        return Detected(
+            "linear",
+            f"long tail: 99 % quantile {large:.3g}, median {typical:.3g}, up to {high:.3g}",
+        )
+    if high <= 1:
+        return Detected("zero_one", f"all values between {low:.3g} and {high:.3g}")
+    return Detected("log2", f"values from {low:.3g} to {high:.3g}, median {np.median(finite):.3g}")
+
+
+def _with_negatives(x_ng: Floats, finite: Floats) -> Detected:
+    low, high, middle = float(finite.min()), float(finite.max()), float(np.median(finite))
+    share = f"{np.mean(finite < 0):.1%} negative"
+    if max(-low, high) > LOG_CEILING:
+        return Detected("raw_intensity", f"{share}, from {low:.6g} to {high:.6g}")
+    known_ng = x_ng[:, np.isfinite(x_ng).all(0)]
+    if known_ng.shape[1] and len(known_ng) > 1:
+        mean_g, sd_g = known_ng.mean(0), known_ng.std(0)
+        typical, between = float(np.median(sd_g[sd_g > 0])), float(mean_g.std())
+        if _standardised(mean_g, sd_g[sd_g > 0], len(known_ng)):
+            return Detected("z_scored", f"genes have mean 0 and standard deviation {typical:.2f}")
+        if between < 1.5 * typical and abs(middle) < 1:
+            return Detected(
+                "log_ratio",
+                f"{share}, all genes around 0 (means differ by {between:.2g}, "
+                f"samples of a gene by {typical:.2g})",
+            )
+    return Detected("log2", f"{share}, from {low:.3g} to {high:.3g}, median {middle:.3g}")
+
+
+def _standardised(mean_g: Floats, sd_g: Floats, n: int) -> bool:
+    """Mean 0 and standard deviation 1 in most genes, within the error of n samples."""
+    if n < 8:
+        return False
+    error = 0.1 + 1.5 / np.sqrt(n)
+    low, high = np.quantile(sd_g, [0.25, 0.75])
+    return bool(np.median(np.abs(mean_g)) < error and 1 - error < low <= high < 1 + error)

@@ -1,0 +1,45 @@
+"""How much a gene varies, and which genes vary most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tybalt_like.pp.matrix import Floats
+
+
+def mean_ad(x_ng: Floats) -> Floats:
+    """Mean absolute deviation from the mean: what Tybalt's code computed (pandas' old `.mad`)."""
+    return np.asarray(np.nanmean(np.abs(x_ng - np.nanmean(x_ng, axis=0)), axis=0))
+
+
+def median_ad(x_ng: Floats) -> Floats:
+    """Median absolute deviation from the median: what Tybalt's paper says."""
+    return np.nanmedian(np.abs(x_ng - np.nanmedian(x_ng, axis=0)), axis=0)
+
+
+def variance(x_ng: Floats) -> Floats:
+    """Variance."""
+    return np.asarray(np.nanvar(x_ng, axis=0))
+
+
+STATISTICS: dict[str, Callable[[Floats], Floats]] = {
+    "mean_ad": mean_ad,
+    "median_ad": median_ad,
+    "variance": variance,
+}
+
+
+def spread(low_g: Floats, high_g: Floats) -> NDArray[np.bool_]:
+    """Which genes vary by more than the rounding of single precision, from minimum and maximum."""
+    return high_g - low_g > 1e-6 * np.maximum(np.abs(low_g), np.abs(high_g))
+
+
+def most_variable(
+    statistic_g: Floats, varies_g: NDArray[np.bool_], n: int | None
+) -> NDArray[np.intp]:
+    """Numbers of the genes that vary most, in falling order, ties in the order of the matrix."""
+    order = np.argsort(-statistic_g, kind="stable")
+    return order[varies_g[order]][:n]

@@ -1,0 +1,87 @@
+"""Who is learned from, who sets the thresholds, who is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tybalt_like import keys
+from tybalt_like.errors import DataError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+MIN_REFERENCE = 20
+"""Fewer reference samples leave too few to calibrate on (4 of 20)."""
+
+
+def split(
+    adata: AnnData,
+    *,
+    label: str | None = None,
+    normal: Sequence[str] = (),
+    train: float = 0.6,
+    calibration: float = 0.2,
+    validation: float = 0.1,
+    seed: int = 0,
+) -> None:
+    """Write ``obs["split"]``: train, validation, calibration, test, or query.
+
+    The reference cohort (samples whose label is in `normal`, or all) is divided at random,
+    stratified by label. Query samples, outside the reference, are never learned from.
+
+    Parameters
+    ----------
+    label
+        obs column to stratify by and to find `normal` in.
+    normal
+        Labels of the reference cohort; empty means that every sample belongs to it.
+    train, calibration
+        Shares of the reference to learn from and to calibrate on; the rest is the test split.
+    validation
+        Share of the training part that only decides when to stop.
+    seed
+        Of the random division.
+
+    Raises
+    ------
+    DataError
+        If the column or a label does not exist, or fewer than 20 reference samples are found.
+    """
+    strata_n = _labels(adata, label)
+    missing = sorted(set(normal) - set(strata_n))
+    if missing:
+        known = ", ".join(sorted(set(strata_n) - {""}))
+        raise DataError(
+            f"no sample has {label} = {missing[0]!r}; labels in column {label!r}: {known}"
+        )
+    reference_n = np.isin(strata_n, list(normal)) if normal else np.ones(adata.n_obs, bool)
+    if reference_n.sum() < MIN_REFERENCE:
+        raise DataError(
+            f"only {reference_n.sum()} reference samples; at least {MIN_REFERENCE} are needed to "
+            "train, calibrate and test"
+        )
+    rng = np.random.default_rng(seed)
+    names = [keys.VALIDATION, keys.TRAIN, keys.CALIBRATION, keys.TEST]
+    ends = np.cumsum([train * validation, train * (1 - validation), calibration])
+    split_n = np.full(adata.n_obs, keys.QUERY, dtype=object)
+    for stratum in sorted(set(strata_n[reference_n])):
+        rows = rng.permutation(np.flatnonzero(reference_n & (strata_n == stratum)))
+        for name, part in zip(
+            names, np.split(rows, np.rint(ends * len(rows)).astype(int)), strict=True
+        ):
+            split_n[part] = name
+    adata.obs[keys.SPLIT] = split_n.astype(str)
+
+
+def _labels(adata: AnnData, label: str | None) -> np.ndarray:
+    """The label column as text, empty where it is missing."""
+    if label is None:
+        return np.full(adata.n_obs, "", dtype=object)
+    if label not in adata.obs:
+        known = ", ".join(map(str, adata.obs.columns)) or "none"
+        raise DataError(f"no column {label!r} in the sample table; columns: {known}")
+    column = adata.obs[label]
+    return np.where(column.isna(), "", column.astype(str)).astype(object)

@@ -1,0 +1,59 @@
+"""One line per stage, and a bar while training if someone is watching."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tybalt_like.models import Training
+
+
+class Narrator:
+    """Tells on standard error what a run is doing.
+
+    Attributes
+    ----------
+    seconds
+        Wall time of every finished stage.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.seconds: dict[str, float] = {}
+        self._bar: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """One line, indented under its stage."""
+        self.console.print(f"  {text}", markup=False, soft_wrap=True)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Name and time a part of the work."""
+        self.console.print(f"[bold]{name}[/bold]")
+        start = time.perf_counter()
+        columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn()
+        with Progress(
+            *columns,
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ) as self._bar:
+            yield
+        self._bar = None
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def epoch(self, row: dict[str, float], training: Training) -> None:
+        """Move the bar on by one epoch."""
+        if self._bar is None:
+            return
+        if not self._bar.tasks:
+            self._bar.add_task("epochs", total=training.epochs)
+        loss = row.get("val_loss", row.get("train_loss", float("nan")))
+        self._bar.update(
+            self._bar.tasks[0].id, completed=int(row["epoch"]) + 1, description=f"loss {loss:,.1f}"
+        )

@@ -1,0 +1,222 @@
+"""The recipe of a run: TOML tables as checked, frozen settings."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from tybalt_like.errors import RecipeError
+from tybalt_like.models import Model, Training
+from tybalt_like.pp import Normalisation
+from tybalt_like.settings import checked
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is read, and which samples are the reference.
+
+    Parameters
+    ----------
+    dataset
+        Name in the registry; or else
+    path
+        a file with the expression matrix, and
+    obs
+        a sample table to join to it.
+    genes_in
+        Orientation of a text matrix.
+    label
+        Column that colours the figures and names the groups below.
+    normal
+        Labels of the reference cohort, which is learned from; empty means all samples.
+    anomalies
+        Labels that should be found; they only serve to measure how well they are.
+    """
+
+    dataset: str | None = None
+    path: str | None = None
+    obs: str | None = None
+    genes_in: Literal["auto", "rows", "columns"] = "auto"
+    label: str | None = None
+    normal: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.dataset is None) == (self.path is None):
+            raise RecipeError("give either data.dataset or data.path")
+        if (self.normal or self.anomalies) and self.label is None:
+            raise RecipeError(
+                "data.normal and data.anomalies need data.label, the column to look in"
+            )
+        both = set(self.normal) & set(self.anomalies)
+        if both:
+            raise RecipeError(f"{min(both)!r} is both in data.normal and in data.anomalies")
+        if self.anomalies and not self.normal:
+            raise RecipeError("data.anomalies needs data.normal: the labels that are not anomalous")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Shares of the reference cohort; what train and calibration leave is the test split.
+
+    `validation` is a share of the training part.
+    """
+
+    train: float = 0.6
+    calibration: float = 0.2
+    validation: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("train", "calibration", "validation"):
+            if not 0 < getattr(self, name) < 1:
+                raise RecipeError(f"split.{name} is {getattr(self, name)}; it must lie in (0, 1)")
+        if self.train + self.calibration > 1:
+            raise RecipeError("split.train and split.calibration add up to more than 1")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Anomaly scores: false-discovery rate of the flags, neighbours of the kNN distance."""
+
+    fdr: float = 0.05
+    n_neighbors: int = 5
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Settings of the embeddings; perplexity 20 is the Tybalt paper's."""
+
+    tsne_perplexity: float = 20
+    umap_n_neighbors: int = 15
+    umap_min_dist: float = 0.1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a run depends on; equal recipes on equal data give equal results.
+
+    Attributes
+    ----------
+    model
+        Registered name and settings of the model, as one table.
+    training
+        Changes to the model's own training defaults.
+    """
+
+    data: Data
+    name: str = "run"
+    seed: int = 0
+    split: Split = field(default_factory=Split)
+    normalize: Normalisation = field(default_factory=Normalisation)
+    model: Mapping[str, Any] = field(default_factory=lambda: {"name": "tybalt"})
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
+    pictures: Pictures = field(default_factory=Pictures)
+
+    def __post_init__(self) -> None:
+        if "name" not in self.model:
+            raise RecipeError("model.name is missing: the model to train")
+        Model.named(self.model_name).configure(**self.model_config)
+        self.training_settings  # noqa: B018 - checks the table
+
+    @property
+    def model_name(self) -> str:
+        return str(self.model["name"])
+
+    @property
+    def model_config(self) -> dict[str, Any]:
+        return {key: value for key, value in self.model.items() if key != "name"}
+
+    @property
+    def training_settings(self) -> Training:
+        """The model's training defaults with the recipe's changes."""
+        defaults = asdict(Model.named(self.model_name).training_defaults)
+        return checked(Training, defaults | dict(self.training), where="training")
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, Any]) -> Self:
+        """Build from nested plain values.
+
+        Raises
+        ------
+        RecipeError
+            Names the unknown key or the value that does not fit.
+        """
+        kinds = {
+            "data": Data,
+            "split": Split,
+            "normalize": Normalisation,
+            "scores": Scores,
+            "pictures": Pictures,
+        }
+        filled = dict(tables)
+        for key, kind in kinds.items():
+            if key in filled or key == "data":
+                table = filled.get(key, {})
+                if not isinstance(table, Mapping):
+                    raise RecipeError(f"{key} must be a table: [{key}]")
+                filled[key] = checked(kind, table, where=key)
+        return checked(cls, filled, where="recipe")
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Read a TOML file; see `tables_of`."""
+        return cls.from_tables(tables_of(path))
+
+    def to_tables(self) -> dict[str, Any]:
+        """Nested plain values; `from_tables` reads them back."""
+        tables: dict[str, Any] = json.loads(
+            json.dumps({f.name: _plain(self, f.name) for f in fields(self)})
+        )
+        return tables
+
+
+def tables_of(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; paths to data in it are relative to it.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such file, or it is not TOML.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no recipe {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not valid TOML: {error}") from None
+    data = tables.get("data", {})
+    for key in ("path", "obs"):
+        if isinstance(data, dict) and isinstance(data.get(key), str):
+            data[key] = str(path.parent / data[key])
+    return {"name": path.stem} | tables
+
+
+def changed(tables: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Apply ``table.key=value`` settings, the value in TOML or as a bare word."""
+    result: dict[str, Any] = json.loads(json.dumps(tables))
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {change!r}: write table.key=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, key = path.strip().split(".")
+        table = result
+        for parent in parents:
+            table = table.setdefault(parent, {})
+            if not isinstance(table, dict):
+                raise RecipeError(f"--set {change!r}: {parent} is not a table")
+        table[key] = value
+    return result
+
+
+def _plain(recipe: Recipe, name: str) -> Any:
+    value = getattr(recipe, name)
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value

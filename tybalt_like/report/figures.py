@@ -1,0 +1,225 @@
+"""The figures of a run: how each is drawn, and what to see in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from tybalt_like import pl
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from tybalt_like.report.contents import Contents
+
+NORM = "norm of the standardised row"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of the report.
+
+    Attributes
+    ----------
+    name
+        File name without suffix.
+    alt
+        What it shows, for those who cannot see it.
+    caption
+        How to read it.
+    """
+
+    name: str
+    title: str
+    alt: str
+    caption: str
+    draw: Callable[[], Figure]
+
+
+def pictures(run: Contents) -> list[Picture]:
+    """The figures that this run has the data for, in the order of the report."""
+    return [*_scores(run), *_detection(run), *_embeddings(run), *_model(run), *_genes(run)]
+
+
+def draw(run: Contents) -> list[Picture]:
+    """Write all figures into ``figures/`` of the run folder."""
+    drawn = pictures(run)
+    for picture in drawn:
+        figure = picture.draw()
+        pl.save(figure, run.folder / "figures", picture.name)
+        plt.close(figure)
+    return drawn
+
+
+def _scores(run: Contents) -> Iterator[Picture]:
+    column = f"{run.model}_combined"
+    tested = run.scores[run.tested].assign(label=run.labels[run.tested])
+    if tested.empty:
+        return
+    flagged = run.score("combined")[run.flagged]
+
+    def draw() -> Figure:
+        ax = pl.score_distribution(
+            tested,
+            column,
+            label=run.label and "label",
+            threshold=None if flagged.empty else float(flagged.min()),
+            palette=run.palette,
+        )
+        ax.set_xlabel(f"combined anomaly score ({run.title()})")
+        return _figure(ax)
+
+    yield Picture(
+        "score_distribution",
+        "How strange are the tested samples?",
+        f"Combined anomaly scores of {len(tested)} tested samples, by label.",
+        "Each dot is a tested sample, none of which the model was trained on; further right is "
+        "stranger. Circle and bar: median and quartiles. Zero is the average and one the spread "
+        "of the calibration samples' scores."
+        + ("" if flagged.empty else " Samples from the dashed line on are flagged."),
+        draw,
+    )
+
+
+def _detection(run: Contents) -> Iterator[Picture]:
+    columns = {
+        f"{run.model} combined": f"{run.model}_combined",
+        "pca reconstruction": "pca_reconstruction",
+        NORM: "norm",
+    }
+    columns = {run.title(name): c for name, c in columns.items() if c in run.scores}
+    scores = run.scores[list(columns.values())].set_axis(list(columns), axis=1)
+    for i, anomaly in enumerate(dict.fromkeys(run.metrics["anomaly"])):
+        strange = run.labels == anomaly
+        if anomaly == "all":
+            strange |= run.labels.isin(run.about["anomalies"])
+        rows = (strange | run.held_out) & scores.notna().all(axis=1)
+        yield _curves(f"detection_{i + 1}_{_slug(anomaly)}", anomaly, scores[rows], strange[rows])
+    if len(run.metrics):
+        yield Picture(
+            "metrics",
+            "Which score finds the anomalies best?",
+            "AUROC of every score for every anomalous label.",
+            "AUROC is the chance that an anomalous sample scores higher than a held-out normal "
+            f"one: 1 is perfect, 0.5 is guessing. Bold: scores of {run.title()}. The norm of the "
+            "standardised row, the distance from the average profile, involves no learning at "
+            "all: a model has to beat it to earn its keep.",
+            lambda: _figure(
+                pl.metrics(
+                    run.metrics.assign(detector=run.metrics["detector"].map(run.title)),
+                    model=run.title(),
+                    palette=run.palette,
+                )
+            ),
+        )
+
+
+def _curves(name: str, anomaly: str, scores: pd.DataFrame, strange: pd.Series) -> Picture:
+    what = "all named anomalies" if anomaly == "all" else anomaly
+    n_strange, n_normal = int(strange.sum()), int((~strange).sum())
+
+    def draw() -> Figure:
+        figure, axes = plt.subplots(1, 2, figsize=(10, 4.9), layout="constrained")
+        pl.roc(scores, strange, ax=axes[0])
+        pl.precision_recall(scores, strange, ax=axes[1])
+        return figure
+
+    return Picture(
+        name,
+        f"Finding {what}",
+        f"ROC and precision-recall curves for {what}.",
+        f"{n_strange} anomalous samples against {n_normal} held-out normal ones, for every "
+        "possible threshold. Left: the share of anomalies found against the share of normal "
+        "samples wrongly called; a good score hugs the upper left corner. Right: how many of the "
+        "samples called are truly anomalous; it depends on how common anomalies are (dotted).",
+        draw,
+    )
+
+
+def _embeddings(run: Contents) -> Iterator[Picture]:
+    adata, score = run.adata(), f"{run.model}_combined"
+    for method, name in (("umap", "UMAP"), ("tsne", "t-SNE")):
+        if not {f"X_{method}", f"X_{method}_genes"} <= set(adata.obsm):
+            continue
+        if run.label is not None:
+            yield Picture(
+                f"{method}_by_label",
+                f"{name} by label",
+                f"{name} maps of the latent features and of the genes, coloured by {run.label}.",
+                f"Each dot is a sample; samples with similar profiles lie close together. Left: "
+                f"by the latent features of {run.title()}; right: by the genes it was given. "
+                "Distances between far groups and sizes of groups mean little in such maps.",
+                _panels(run, adata, method, color=run.label),
+            )
+        yield Picture(
+            f"{method}_by_score",
+            f"{name} by anomaly score",
+            f"{name} maps of the latent features and of the genes, coloured by anomaly score.",
+            "The same maps; brighter samples are stranger. Strange samples that gather in a "
+            "group have something in common; scattered ones may be single failures.",
+            _panels(run, adata, method, color=score),
+        )
+
+
+def _panels(run: Contents, adata: AnnData, method: str, *, color: str) -> Callable[[], Figure]:
+    def draw() -> Figure:
+        figure, axes = plt.subplots(1, 2, figsize=(10.8, 4.6), layout="constrained")
+        palette = run.palette if color == run.label else None
+        for ax, suffix, title in zip(axes, ("", "_genes"), ("Latent features", "Genes"), strict=True):
+            basis = f"X_{method}{suffix}"
+            pl.embedding(adata, basis, color=color, palette=palette, legend=bool(suffix), ax=ax)
+            ax.set_title(title)
+        return figure
+
+    return draw
+
+
+def _model(run: Contents) -> Iterator[Picture]:
+    if run.latent.std().gt(0).any():
+        yield Picture(
+            "latent_heatmap",
+            "What the latent features do",
+            f"Clustered heat map of {run.latent.shape[1]} latent features in {len(run.latent)} "
+            "samples.",
+            "Rows are latent features, columns are samples; red is above the feature's average, "
+            "blue below. Both are ordered so that similar ones are neighbours. A feature that is "
+            "red in one label only has learned something about it.",
+            lambda: pl.latent_heatmap(
+                run.adata(),
+                model=run.model,
+                labels=[*([run.label] if run.label else []), "split"],
+                palettes={run.label: run.palette} if run.label else None,
+            ),
+        )
+    if len(run.history):
+        floor = run.about["entropy_floor"]
+        yield Picture(
+            "training",
+            "How training went",
+            "Training and validation loss by epoch.",
+            f"{_sentence(run.about['model']['stopped'])} Losses should fall and level off; a "
+            "validation loss that rises again while the training loss falls is overfitting."
+            + ("" if floor is None else " No model can get below the dashed line."),
+            lambda: pl.training(
+                run.history, entropy_floor=floor, best_epoch=run.about["model"]["best_epoch"]
+            ),
+        )
+
+
+def _genes(run: Contents) -> Iterator[Picture]:
+    if run.genes.empty:
+        return
+    sample = str(run.score("combined")[run.genes["sample"].unique()].idxmax())
+    yield Picture(
+        "genes_of_strangest_sample",
+        "Why is the strangest sample strange?",
+        f"Standardised residuals of the top genes of sample {sample}.",
+        "The genes whose expression is furthest from what the model expects of this sample. "
+        "The genes of all flagged samples are listed below.",
+        lambda: _figure(pl.gene_residuals(run.genes, sample)),
+    )

@@ -1,0 +1,194 @@
+"""What a run found, and how it is written down."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like import anomaly, folder, io, keys, pp, tl
+from tybalt_like.models import Model
+from tybalt_like.provenance import recorded
+from tybalt_like.recipe import Recipe
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+NORM = "norm"
+"""obs column with the norm of the standardised row."""
+LIBRARIES = (
+    "tybalt-like",
+    "torch",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "anndata",
+    "umap-learn",
+    "openTSNE",
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run found.
+
+    Attributes
+    ----------
+    adata
+        Normalised, with split, latents, reconstructions and scores of every model.
+    models, detectors
+        By name: the recipe's model, and the baseline beside it.
+    metrics
+        `anomaly.detection_metrics` of every score.
+    """
+
+    recipe: Recipe
+    adata: AnnData
+    normaliser: pp.Normaliser
+    models: dict[str, Model]
+    detectors: dict[str, anomaly.Detector]
+    metrics: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe's model."""
+        return self.recipe.model_name
+
+    def of_model(self, part: str) -> pd.Series:
+        """One score of the recipe's model, per sample."""
+        column: pd.Series = self.adata.obs[keys.score(self.name, part)]
+        return column
+
+    def gene_scores(self) -> pd.DataFrame:
+        """The genes that make the flagged samples strange."""
+        return tl.explain(self.adata, self.detectors[self.name], model=self.name)
+
+    def write(self, work: Path) -> None:
+        """Tables for people, and all that scoring new samples on another machine needs."""
+        self._write_tables(work)
+        self.normaliser.save(work / folder.NORMALISER)
+        self.models[self.name].save(work / folder.MODEL)
+        self.detectors[self.name].save(work / folder.DETECTOR)
+        for name in self.models:
+            if name != self.name:
+                self.models[name].save(work / folder.BASELINE_MODEL)
+                self.detectors[name].save(work / folder.BASELINE_DETECTOR)
+        slim = self.adata.copy()
+        for name in self.models:
+            del slim.layers[keys.reconstruction(name)]
+        io.write_h5ad(slim, work / "adata.h5ad")
+
+    def _write_tables(self, work: Path) -> None:
+        obs = self.adata.obs.rename_axis("sample")
+        scored = [NORM] + [c for c in obs if c.startswith(tuple(f"{m}_" for m in self.models))]
+        label = self.recipe.data.label
+        first = [keys.SPLIT] + ([label] if label else [])
+        clinical = obs[first + [c for c in obs if c not in {*first, *scored}]]
+        latent = folder.latent_table(self.adata, self.name)
+        weights = pd.DataFrame(
+            self.adata.varm[keys.weights(self.name)].T,
+            index=latent.columns.rename("feature"),
+            columns=self.adata.var_names,
+        )
+        io.write_table(pd.concat([clinical, latent], axis=1), work / "latent.tsv.gz")
+        io.write_table(obs[first + scored], work / "scores.tsv")
+        io.write_table(weights, work / "gene_weights.tsv.gz")
+        io.write_table(self._embeddings(), work / "embeddings.tsv.gz")
+        io.write_table(self.metrics.set_index("detector"), work / "metrics.tsv")
+        io.write_table(self.gene_scores().set_index("sample"), work / "gene_scores.tsv.gz")
+        self.models[self.name].history.frame().to_csv(work / "history.csv", index=False)
+        (work / "genes.txt").write_text("".join(f"{gene}\n" for gene in self.adata.var_names))
+
+    def _embeddings(self) -> pd.DataFrame:
+        columns = {
+            f"{of}_{method}_{axis + 1}": self.adata.obsm[key + end][:, axis]
+            for of, end in (("latent", ""), ("genes", keys.OF_GENES))
+            for method, key in (("umap", keys.UMAP), ("tsne", keys.TSNE))
+            for axis in (0, 1)
+        }
+        return pd.DataFrame(columns, index=self.adata.obs_names.rename("sample"))
+
+    def write_about(self, work: Path, *, seconds: dict[str, float]) -> None:
+        """Write ``run.json``: what was done, with what, and what to be careful about."""
+        import torch
+
+        model = self.models[self.name]
+        genes = "\n".join(self.adata.var_names)
+        about: dict[str, Any] = {
+            "schema": folder.SCHEMA,
+            "name": self.recipe.name,
+            "recipe": self.recipe.to_tables(),
+            "seed": self.recipe.seed,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
+            "device": str(next(iter(model.state_dict().values())).device),
+            "threads": torch.get_num_threads(),
+            "reading": recorded(self.adata).get("reading", {}),
+            "findings": recorded(self.adata).get("findings", []),
+            "genes_sha256": hashlib.sha256(genes.encode()).hexdigest(),
+            "splits": split_sizes(self.adata),
+            "model": {
+                "name": self.name,
+                "n_parameters": sum(p.numel() for p in model.parameters()),
+                "stopped": model.history.stopped,
+                "best_epoch": model.history.best_epoch,
+                "seconds": round(sum(row["seconds"] for row in model.history.rows), 3),
+            },
+            "entropy_floor": self._entropy_floor() if model.unit_interval else None,
+            "label": self.recipe.data.label,
+            "normal": list(self.recipe.data.normal),
+            "anomalies": list(self.recipe.data.anomalies),
+            "fdr": self.recipe.scores.fdr,
+            "flagged": {
+                "tested": int(self.of_model("q_value").notna().sum()),
+                "flagged": int(self.of_model("flagged").sum()),
+            },
+            "combined": anomaly.COMBINED,
+            "warnings": self._warnings(),
+            "seconds": seconds,
+        }
+        (work / folder.ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    def _entropy_floor(self) -> float | None:
+        """The lowest cross-entropy that any model can reach on the validation samples."""
+        from scipy.special import entr
+
+        x_ng = np.asarray(self.adata.X)[self.adata.obs[keys.SPLIT] == keys.VALIDATION]
+        x_ng = x_ng.astype(np.float64)
+        return float((entr(x_ng) + entr(1 - x_ng)).sum(1).mean()) if len(x_ng) else None
+
+    def _warnings(self) -> list[str]:
+        """What a reader of the report must know before believing it."""
+        said = []
+        detector, fdr = self.detectors[self.name], self.recipe.scores.fdr
+        tested = int(self.of_model("q_value").notna().sum())
+        needed = int(np.ceil(detector.smallest_p_value * tested / fdr))
+        if needed > 1:
+            said.append(
+                f"With {len(detector.calibration_c)} calibration samples no p-value is below "
+                f"{detector.smallest_p_value:.2g}: at a false-discovery rate of {fdr:g}, samples "
+                f"are flagged only if at least {needed} of the {tested} tested are that extreme."
+            )
+        spread = np.std(self.adata.layers[keys.reconstruction(self.name)], axis=0).mean()
+        if spread < 0.05 * np.std(np.asarray(self.adata.X), axis=0).mean():
+            said.append(
+                "The model reconstructs almost the same profile for every sample: it has learned "
+                "the average only, and its reconstruction error is the distance from that average."
+            )
+        return said
+
+    def draw(self, figures: Path) -> None:
+        """Every figure, as PNG and SVG."""
+
+
+def split_sizes(adata: AnnData) -> dict[str, int]:
+    """Samples in each split."""
+    order = [keys.TRAIN, keys.VALIDATION, keys.CALIBRATION, keys.TEST, keys.QUERY]
+    return {name: int((adata.obs[keys.SPLIT] == name).sum()) for name in order}

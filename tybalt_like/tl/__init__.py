@@ -1,0 +1,7 @@
+"""Verbs on an AnnData; each says what it adds."""
+
+from tybalt_like.tl.embed import tsne, umap
+from tybalt_like.tl.fit import fit, latent
+from tybalt_like.tl.score import explain, score
+
+__all__ = ["explain", "fit", "latent", "score", "tsne", "umap"]

@@ -1,0 +1,134 @@
+"""Train a model on an AnnData, and encode with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tybalt_like import keys
+from tybalt_like.errors import DataError
+from tybalt_like.models import Model, Training
+from tybalt_like.provenance import record
+from tybalt_like.training.device import pick_device
+from tybalt_like.training.inference import infer
+from tybalt_like.training.loop import EpochHook, train
+from tybalt_like.training.seed import seeded
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def fit(
+    adata: AnnData,
+    *,
+    model: str = "tybalt",
+    training: Training | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    on_epoch: EpochHook | None = None,
+    **config: Any,
+) -> Model:
+    """Train a model on the training split and write what it makes of every sample.
+
+    Adds ``obsm["X_<model>"]`` (latent coordinates), ``varm["<model>_weights"]`` (genes x
+    features), ``layers["<model>_reconstruction"]`` and a note of the settings.
+
+    Parameters
+    ----------
+    adata
+        Normalised, with ``obs["split"]`` (`pp.split`). Validation samples, if there are any,
+        decide when to stop.
+    model
+        Registered name; `config` fills its settings, for example ``latent_dim=50``.
+    training
+        Epochs, batch size and so on; the model's defaults if None.
+    seed
+        Feeds initial weights, batch order and sampling noise.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    checkpoint
+        File to save the state of training to and, if it exists, to resume from.
+    on_epoch
+        Called with each new row of the history.
+
+    Returns
+    -------
+    Model
+        Trained; its ``history`` tells how.
+
+    Raises
+    ------
+    DataError
+        If there is no split, or the values do not suit the model.
+    """
+    where = pick_device(device)
+    x_ng = _matrix(adata)
+    rows = {name: x_ng[in_split(adata, name)] for name in (keys.TRAIN, keys.VALIDATION)}
+    if not len(rows[keys.TRAIN]):
+        raise DataError("no training samples: obs['split'] is never 'train'; run pp.split first")
+    kind = Model.named(model)
+    if kind.unit_interval and (x_ng.min() < 0 or x_ng.max() > 1):
+        raise DataError(
+            f"model {model!r} needs values between 0 and 1 and found {x_ng.min():.4g} to "
+            f"{x_ng.max():.4g}; normalise with scale='zero_one'"
+        )
+    tensors = {name: {"x_ng": torch.from_numpy(x).to(where)} for name, x in rows.items()}
+    with seeded(seed):
+        fitted = Model.create(model, adata.n_vars, **config).to(where)
+        fitted.history = train(
+            fitted,
+            tensors[keys.TRAIN],
+            validation=tensors[keys.VALIDATION] if len(rows[keys.VALIDATION]) else None,
+            training=training,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+        )
+    _write(adata, fitted, x_ng)
+    record(adata, **{model: {"config": asdict(fitted.config), "seed": seed}})
+    return fitted
+
+
+def latent(adata: AnnData, model: Model) -> None:
+    """Encode every sample with a model trained elsewhere on the same genes.
+
+    Adds what `fit` adds.
+
+    Raises
+    ------
+    DataError
+        If the number of genes differs from the model's.
+    """
+    if adata.n_vars != model.n_vars:
+        raise DataError(f"the model was trained on {model.n_vars} genes, not {adata.n_vars}")
+    _write(adata, model, _matrix(adata))
+
+
+def in_split(adata: AnnData, name: str) -> np.ndarray:
+    """Boolean mask of the samples in that split."""
+    if keys.SPLIT not in adata.obs:
+        raise DataError("obs['split'] is missing; run pp.split first")
+    return np.asarray(adata.obs[keys.SPLIT].astype(str) == name)
+
+
+def _matrix(adata: AnnData) -> np.ndarray:
+    x = adata.X if isinstance(adata.X, np.ndarray) else adata.X.toarray()
+    x_ng = np.ascontiguousarray(x, dtype=np.float32)
+    if not np.isfinite(x_ng).all():
+        row, column = np.argwhere(~np.isfinite(x_ng))[0]
+        raise DataError(
+            f"sample {adata.obs_names[row]}, gene {adata.var_names[column]}: the value is missing "
+            "or infinite; normalise first (pp.Normaliser)"
+        )
+    return x_ng
+
+
+def _write(adata: AnnData, model: Model, x_ng: np.ndarray) -> None:
+    result = infer(model, x_ng)
+    adata.obsm[keys.latent(model.name)] = result.z_nk
+    adata.layers[keys.reconstruction(model.name)] = result.reconstruction_ng
+    adata.varm[keys.weights(model.name)] = model.weights().detach().cpu().numpy().T
