@@ -52,7 +52,7 @@ def _measure(recipe: Recipe) -> pd.DataFrame:
     results = analyse(recipe, device="cpu")
     rows = [
         (row["detector"], f"{metric} {row['anomaly']}", row[metric])
-        for row in results.metrics.to_dict(orient="records")
+        for row in results.metrics().to_dict(orient="records")
         for metric in ("auroc", "auprc")
     ]
     normal_n = results.adata.obs[keys.SPLIT] == keys.TEST

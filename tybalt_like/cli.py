@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,15 +51,22 @@ def main() -> None:
         sys.exit(0)
 
 
-@app.callback()
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from tybalt_like import __version__
 
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print version."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -106,7 +113,7 @@ def run(
     from tybalt_like.summary import print_summary
 
     _use(threads)
-    tables = tables_of(_shipped(recipe)) if recipe else {"name": _stem(matrix)}
+    tables: dict[str, Any] = tables_of(_shipped(recipe)) if recipe else {"name": _stem(matrix)}
     source = tables.setdefault("data", {})
     if matrix is not None:
         source.pop("dataset", None)

@@ -91,6 +91,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         with seeded(self.random_state):
             config = {"latent_dim": self.latent_dim, **(self.config or {})}
             self.model_ = Model.create(self.model, x_ng.shape[1], **config).to(device)
+            self.model_.check(tensor_ng)
             self.model_.history = train(
                 self.model_,
                 {"x_ng": tensor_ng[train_n]},

@@ -56,7 +56,8 @@ def writing(out: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> Iter
     except BaseException:
         shutil.rmtree(work)
         raise
-    (work / CHECKPOINT).unlink(missing_ok=True)
+    for checkpoint in work.glob(f"{Path(CHECKPOINT).stem}*"):
+        checkpoint.unlink()
     if out.exists():
         old = out.with_name(out.name + ".old")
         out.rename(old)

@@ -80,10 +80,22 @@ class Split:
 
 @dataclass(frozen=True)
 class Scores:
-    """Anomaly scores: false-discovery rate of the flags, neighbours of the kNN distance."""
+    """How strangeness is judged.
+
+    Parameters
+    ----------
+    fdr
+        False-discovery rate of the flags.
+    n_neighbors
+        Training samples in the kNN distance.
+    folds
+        Where every sample belongs to the reference (no data.normal), each is tested by a model
+        trained without its fold; with 0 only the test split is tested.
+    """
 
     fdr: float = 0.05
     n_neighbors: int = 5
+    folds: int = 5
 
 
 @dataclass(frozen=True)
@@ -102,24 +114,22 @@ class Recipe:
     Attributes
     ----------
     model
-        Registered name and settings of the model, as one table.
+        Registered name and settings of the model, as one table; Tybalt if no name is given.
     training
         Changes to the model's own training defaults.
     """
 
     data: Data
+    model: Mapping[str, Any]
     name: str = "run"
     seed: int = 0
     split: Split = field(default_factory=Split)
     normalize: Normalisation = field(default_factory=Normalisation)
-    model: Mapping[str, Any] = field(default_factory=lambda: {"name": "tybalt"})
     training: Mapping[str, Any] = field(default_factory=dict)
     scores: Scores = field(default_factory=Scores)
     pictures: Pictures = field(default_factory=Pictures)
 
     def __post_init__(self) -> None:
-        if "name" not in self.model:
-            raise RecipeError("model.name is missing: the model to train")
         Model.named(self.model_name).configure(**self.model_config)
         self.training_settings  # noqa: B018 - checks the table
 
@@ -154,6 +164,7 @@ class Recipe:
             "pictures": Pictures,
         }
         filled = dict(tables)
+        filled["model"] = {"name": "tybalt"} | dict(filled.get("model", {}))
         for key, kind in kinds.items():
             if key in filled or key == "data":
                 table = filled.get(key, {})

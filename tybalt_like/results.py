@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tybalt_like import anomaly, folder, io, keys, pp, tl
+from tybalt_like import anomaly, folder, io, keys, pp
 from tybalt_like.models import Model
 from tybalt_like.provenance import recorded
 from tybalt_like.recipe import Recipe
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NORM = "norm"
 """obs column with the norm of the standardised row."""
+PARTS = ("combined", "reconstruction", "mahalanobis", "knn")
 LIBRARIES = (
     "tybalt-like",
     "torch",
@@ -45,8 +46,8 @@ class Results:
         Normalised, with split, latents, reconstructions and scores of every model.
     models, detectors
         By name: the recipe's model, and the baseline beside it.
-    metrics
-        `anomaly.detection_metrics` of every score.
+    genes
+        What makes the flagged samples strange (`anomaly.gene_scores`).
     """
 
     recipe: Recipe
@@ -54,7 +55,7 @@ class Results:
     normaliser: pp.Normaliser
     models: dict[str, Model]
     detectors: dict[str, anomaly.Detector]
-    metrics: pd.DataFrame
+    genes: pd.DataFrame
 
     @property
     def name(self) -> str:
@@ -66,9 +67,22 @@ class Results:
         column: pd.Series = self.adata.obs[keys.score(self.name, part)]
         return column
 
-    def gene_scores(self) -> pd.DataFrame:
-        """The genes that make the flagged samples strange."""
-        return tl.explain(self.adata, self.detectors[self.name], model=self.name)
+    def score_columns(self) -> list[str]:
+        """The obs columns with scores: of the models, and the norm of the standardised row."""
+        starts = tuple(f"{name}_" for name in self.models)
+        return [NORM] + [c for c in self.adata.obs if c.startswith(starts)]
+
+    def metrics(self) -> pd.DataFrame:
+        """How well every score finds the named anomalies among the test samples."""
+        obs, label = self.adata.obs, self.recipe.data.label
+        scores = {f"{m} {part}": obs[keys.score(m, part)] for m in self.models for part in PARTS}
+        scores["norm of the standardised row"] = obs[NORM]
+        return anomaly.detection_metrics(
+            scores,
+            label_n=[str(value) for value in obs[label]] if label else [""] * len(obs),
+            normal_n=np.asarray(obs[keys.SPLIT] == keys.TEST),
+            anomalies=self.recipe.data.anomalies,
+        )
 
     def write(self, work: Path) -> None:
         """Tables for people, and all that scoring new samples on another machine needs."""
@@ -87,7 +101,7 @@ class Results:
 
     def _write_tables(self, work: Path) -> None:
         obs = self.adata.obs.rename_axis("sample")
-        scored = [NORM] + [c for c in obs if c.startswith(tuple(f"{m}_" for m in self.models))]
+        scored = self.score_columns()
         label = self.recipe.data.label
         first = [keys.SPLIT] + ([label] if label else [])
         clinical = obs[first + [c for c in obs if c not in {*first, *scored}]]
@@ -101,8 +115,8 @@ class Results:
         io.write_table(obs[first + scored], work / "scores.tsv")
         io.write_table(weights, work / "gene_weights.tsv.gz")
         io.write_table(self._embeddings(), work / "embeddings.tsv.gz")
-        io.write_table(self.metrics.set_index("detector"), work / "metrics.tsv")
-        io.write_table(self.gene_scores().set_index("sample"), work / "gene_scores.tsv.gz")
+        io.write_table(self.metrics().set_index("detector"), work / "metrics.tsv")
+        io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
         self.models[self.name].history.frame().to_csv(work / "history.csv", index=False)
         (work / "genes.txt").write_text("".join(f"{gene}\n" for gene in self.adata.var_names))
 
@@ -121,6 +135,7 @@ class Results:
 
         model = self.models[self.name]
         genes = "\n".join(self.adata.var_names)
+        tested = int(self.of_model("q_value").notna().sum())
         about: dict[str, Any] = {
             "schema": folder.SCHEMA,
             "name": self.recipe.name,
@@ -141,16 +156,17 @@ class Results:
                 "best_epoch": model.history.best_epoch,
                 "seconds": round(sum(row["seconds"] for row in model.history.rows), 3),
             },
-            "entropy_floor": self._entropy_floor() if model.unit_interval else None,
+            "entropy_floor": self._entropy_floor() if model.likelihood == "bernoulli" else None,
             "label": self.recipe.data.label,
             "normal": list(self.recipe.data.normal),
             "anomalies": list(self.recipe.data.anomalies),
             "fdr": self.recipe.scores.fdr,
             "flagged": {
-                "tested": int(self.of_model("q_value").notna().sum()),
+                "tested": tested,
                 "flagged": int(self.of_model("flagged").sum()),
             },
             "combined": anomaly.COMBINED,
+            "cross_fitted": bool(tested == self.adata.n_obs),
             "warnings": self._warnings(),
             "seconds": seconds,
         }
@@ -183,9 +199,6 @@ class Results:
                 "the average only, and its reconstruction error is the distance from that average."
             )
         return said
-
-    def draw(self, figures: Path) -> None:
-        """Every figure, as PNG and SVG."""
 
 
 def split_sizes(adata: AnnData) -> dict[str, int]:

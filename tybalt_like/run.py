@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tybalt_like import anomaly, datasets, folder, io, keys, pp, tl
 from tybalt_like.errors import RecipeError
 from tybalt_like.models import Model
+from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.progress import Narrator
 from tybalt_like.provenance import record, recorded
 from tybalt_like.recipe import Recipe
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 BASELINE = "pca"
-PARTS = ("combined", "reconstruction", "mahalanobis", "knn")
 
 
 def run(
@@ -67,9 +69,8 @@ def run(
             embed(recipe, results.adata)
         with narrator.stage("Drawing and writing"):
             results.write(work)
-            results.draw(work / "figures")
-        results.write_about(work, seconds=narrator.seconds)
-        report.build(work)
+            results.write_about(work, seconds=narrator.seconds)
+            report.build(work)
     return out / "report.html"
 
 
@@ -84,9 +85,27 @@ def analyse(
     narrator = narrator or Narrator(quiet=True)
     with narrator.stage("Reading"):
         adata = read(recipe)
+        split(recipe, adata)
         for line in recorded(adata)["findings"]:
             narrator.say(line)
         narrator.say(", ".join(f"{n} {name}" for name, n in split_sizes(adata).items()))
+    results = learn(recipe, adata, device=device, narrator=narrator, checkpoint=checkpoint)
+    if recipe.data.normal or recipe.scores.folds < 2:
+        return results
+    return cross_fit(
+        recipe, adata, results, device=device, narrator=narrator, checkpoint=checkpoint
+    )
+
+
+def learn(
+    recipe: Recipe,
+    adata: AnnData,
+    *,
+    device: str,
+    narrator: Narrator,
+    checkpoint: Path | None = None,
+) -> Results:
+    """Normalise, train and score, by the split that `adata` holds."""
     with narrator.stage("Normalising"):
         train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
         normaliser = pp.Normaliser.fit(adata, recipe.normalize, train=train_n)
@@ -97,20 +116,66 @@ def analyse(
         narrator.say(models[recipe.model_name].history.stopped)
     with narrator.stage("Scoring"):
         detectors = score(recipe, adata, names=list(models))
-        metrics = measure(recipe, adata, names=list(models))
-    return Results(recipe, adata, normaliser, models, detectors, metrics)
+        genes = tl.explain(adata, detectors[recipe.model_name], model=recipe.model_name)
+    return Results(recipe, adata, normaliser, models, detectors, genes)
+
+
+def cross_fit(
+    recipe: Recipe,
+    adata: AnnData,
+    results: Results,
+    *,
+    device: str,
+    narrator: Narrator,
+    checkpoint: Path | None = None,
+) -> Results:
+    """Where every sample belongs to the reference, test each one by a model that never saw it.
+
+    The samples are divided into folds. Each fold is scored by a model, normalisation and
+    calibration learned from the others (cross-conformal prediction, Vovk 2015). The model and
+    detector of `results` stay: they encode the cohort and score new samples.
+    """
+    k = recipe.scores.folds
+    fold_n = np.random.default_rng(recipe.seed).permutation(adata.n_obs) % k
+    scores, genes = [], []
+    for fold in range(k):
+        with narrator.stage(f"Testing fold {fold + 1} of {k} by a model trained on the others"):
+            part = adata.copy()
+            split(recipe, part, held_out=fold_n == fold)
+            saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{fold + 1}")
+            quiet = Narrator(quiet=True)
+            seen = learn(recipe, part, device=device, narrator=quiet, checkpoint=saved)
+            held = part.obs_names[fold_n == fold]
+            scores.append(seen.adata.obs.loc[held, seen.score_columns()])
+            detector = seen.detectors[seen.name]
+            genes.append(tl.explain(seen.adata, detector, model=seen.name, samples=list(held)))
+    table = pd.concat(scores).loc[adata.obs_names]
+    for name in results.models:
+        q_n = anomaly.q_values(table[keys.score(name, "p_value")])
+        table[keys.score(name, "q_value")] = q_n
+        table[keys.score(name, "flagged")] = q_n <= recipe.scores.fdr
+    results.adata.obs[table.columns] = table
+    flagged = table.index[table[keys.score(results.name, "flagged")].astype(bool)]
+    every = pd.concat(genes)
+    return replace(results, genes=every[every["sample"].isin(flagged)])
 
 
 def read(recipe: Recipe) -> AnnData:
-    """The matrix with its sample table, checked and split."""
+    """The matrix with its sample table, checked."""
     data = recipe.data
     if data.dataset is not None:
         adata = datasets.load(data.dataset)
     else:
         adata = io.read(str(data.path), obs=data.obs, genes_in=data.genes_in)
     findings = pp.inspect(adata)
-    pp.check(findings, at_least=pp.MIN_REFERENCE)
+    pp.check(findings, at_least=MIN_REFERENCE)
     record(adata, findings=findings.lines())
+    return adata
+
+
+def split(recipe: Recipe, adata: AnnData, *, held_out: NDArray[np.bool_] | None = None) -> None:
+    """Divide the reference cohort as the recipe says."""
+    data = recipe.data
     pp.split(
         adata,
         label=data.label,
@@ -118,12 +183,12 @@ def read(recipe: Recipe) -> AnnData:
         train=recipe.split.train,
         calibration=recipe.split.calibration,
         validation=recipe.split.validation,
+        held_out=held_out,
         seed=recipe.seed,
     )
     for label in data.anomalies:
         if not (adata.obs[data.label].astype(str) == label).any():
             raise RecipeError(f"data.anomalies: no sample has {data.label} = {label!r}")
-    return adata
 
 
 def fit(
@@ -163,19 +228,6 @@ def score(recipe: Recipe, adata: AnnData, *, names: list[str]) -> dict[str, anom
         name: tl.score(adata, model=name, fdr=how.fdr, n_neighbors=how.n_neighbors)
         for name in names
     }
-
-
-def measure(recipe: Recipe, adata: AnnData, *, names: list[str]) -> pd.DataFrame:
-    """How well every score finds the named anomalies among the test samples."""
-    scores = {f"{n} {part}": adata.obs[keys.score(n, part)] for n in names for part in PARTS}
-    scores["norm of the standardised row"] = adata.obs[NORM]
-    label = recipe.data.label
-    return anomaly.detection_metrics(
-        scores,
-        label_n=[str(value) for value in adata.obs[label]] if label else [""] * adata.n_obs,
-        normal_n=np.asarray(adata.obs[keys.SPLIT] == keys.TEST),
-        anomalies=recipe.data.anomalies,
-    )
 
 
 def embed(recipe: Recipe, adata: AnnData) -> None:

@@ -38,9 +38,9 @@ def build(source: Path, out: Path) -> None:
     packed = {"compression": "gzip", "compression_opts": 9}
     with h5py.File(out, "w") as file:
         anndata.io.write_elem(file, "/", labels, dataset_kwargs=packed)
-        if "X" in file:
-            del file["X"]
-        packed |= {"shuffle": True, "chunks": (769, 50)}
+        for empty in file.keys() & {"X", "raw"}:
+            del file[empty]
+        packed |= {"shuffle": True, "chunks": (769, 200)}
         anndata.io.write_elem(file, "X", rounded_ng.astype(np.float32), dataset_kwargs=packed)
     detected = np.mean(rounded_ng != 0)
     digest = hashlib.sha256(out.read_bytes()).hexdigest()

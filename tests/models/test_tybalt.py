@@ -34,7 +34,7 @@ def test_initial_weights_are_glorot_uniform_for_each_head() -> None:
 
 def test_heads_are_rectified() -> None:
     model = Model.create("tybalt", 30, latent_dim=8)
-    mean_nk, logvar_nk = model.encode(unit(64, 30))
+    mean_nk, logvar_nk = model.encode(Batch({"x_ng": unit(64, 30)}))
     assert mean_nk.min() == 0
     assert logvar_nk.min() == 0
     assert mean_nk.max() > 0
@@ -46,7 +46,7 @@ def test_loss_is_bce_times_genes_plus_beta_times_kl() -> None:
     with seeded(3):
         parts = model.loss(Batch({"x_ng": x_ng}, epoch=2))
     with seeded(3), torch.no_grad():
-        mean_nk, logvar_nk = model.encode(x_ng)
+        mean_nk, logvar_nk = model.encode(Batch({"x_ng": x_ng}))
         z_nk = mean_nk + torch.randn_like(mean_nk) * (logvar_nk / 2).exp()
         bce = torch.nn.functional.binary_cross_entropy(model.decode(z_nk), x_ng)
         posterior = Normal(mean_nk, (logvar_nk / 2).exp())

@@ -3,18 +3,18 @@ known to `read`."""
 
 from __future__ import annotations
 
-import zlib
+import csv
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tybalt_like import provenance
 from tybalt_like.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
-from tybalt_like.io.grid import Grid, orientation
+from tybalt_like.io.grid import Grid, orientation, repeated_genes_allowed
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.table import read_table
@@ -71,12 +71,13 @@ def read(
         notes += found.notes
         axis = genes_in
         if axis == "auto":
-            axis, evidence = orientation(found, table.ids if table else (), name=name)
+            axis, evidence = orientation(found, table, name=name)
             notes.append(f"genes are in the {axis}: {evidence}")
         adata = found.anndata(axis)
     else:
         axis = "columns" if genes_in == "auto" else genes_in
-        adata = found.T if axis == "rows" else found
+        with repeated_genes_allowed():
+            adata = found.T if axis == "rows" else found
     _as_float32(adata, name)
     _check(adata, name)
     unmatched: dict[str, list[str]] = {}
@@ -97,21 +98,20 @@ def _read(source: Source) -> tuple[Grid | AnnData, str]:
                 return format.read(source), format.name
     except TybaltLikeError:
         raise
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, zlib.error) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, csv.Error) as error:
         # parsers of other libraries meet a damaged file with almost any error
         raise DataError(f"{source.name}: cannot be read as {format.name} ({error})") from error
     raise DataError(f"{source.name}: this folder holds no known format")
 
 
 def _as_float32(adata: AnnData, name: str) -> None:
-    from scipy import sparse
-
     if adata.X is None:
         raise DataError(f"{name}: it holds no matrix X")
-    x = adata.X.tocsr() if sparse.issparse(adata.X) else np.asarray(adata.X)
+    x: Any = adata.X.tocsr() if hasattr(adata.X, "tocsr") else np.asarray(adata.X)
     if x.dtype.kind not in "biuf":
         raise DataError(f"{name}: the matrix holds {x.dtype}, not numbers")
-    adata.X = x.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
+        adata.X = x.astype(np.float32, copy=False)
 
 
 def _check(adata: AnnData, name: str) -> None:
@@ -132,5 +132,6 @@ def _check(adata: AnnData, name: str) -> None:
             row, column = np.argwhere(np.isinf(dense))[0]
             raise DataError(
                 f"{name}: sample {adata.obs_names[start + row]!r}, gene "
-                f"{adata.var_names[column]!r}: the value is infinite; correct it, or leave it empty"
+                f"{adata.var_names[column]!r}: the value is infinite or too large for a 32-bit "
+                "number; correct it, or leave it empty"
             )

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,8 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from tybalt_like.errors import DataError
-from tybalt_like.io.layout import MISSING, NUMBER, Layout, decoded, sniff, split
+from tybalt_like.io.layout import MISSING, NUMBER, Layout, decoded, split
+from tybalt_like.io.lines import Lines
 
 Floats = NDArray[np.float32]
 
@@ -36,46 +36,35 @@ class Rows:
     x: Floats
 
 
-def read_rows(
-    blocks: Iterable[bytes], *, name: str, layout: Layout | None = None
-) -> tuple[Layout, Iterator[Rows]]:
-    """Read a table block by block.
+def read_rows(lines: Lines, layout: Layout, name: str) -> Iterator[Rows]:
+    """Read the rows of a table in pieces, in their order.
 
     Parameters
     ----------
-    blocks
-        Whole lines, as `Source.blocks` gives them.
+    lines
+        Whose header was taken.
+    layout
+        How rows are to be read.
     name
         Of the file, for messages.
-    layout
-        Found by `sniff` in the first block if None.
 
     Raises
     ------
     DataError
-        At once if there is no table, and while iterating if a row is ragged or a cell is not a
-        number: file, line, row and column are named.
+        If a row is ragged or a cell is not a number: file, line, row and column are named.
     """
-    blocks = iter(blocks)
-    lines = next(blocks, b"").splitlines()
-    layout = layout or sniff(lines, name)
-    first = b"\n".join(lines[layout.skip :])
-    return layout, _parsed(chain([first], blocks), layout, name)
-
-
-def _parsed(blocks: Iterable[bytes], layout: Layout, name: str) -> Iterator[Rows]:
-    """Parse blocks in their order, a few at a time."""
     workers = min(4, os.cpu_count() or 1)
     waiting: deque[Future[Rows]] = deque()
-    line = layout.skip + 1
+    line = lines.taken + 1
     with ThreadPoolExecutor(workers) as pool:
-        for block in blocks:
+        for block in lines.blocks():
             waiting.append(pool.submit(_parse, block, line, layout, name))
-            line += block.count(b"\n") + (not block.endswith(b"\n"))
+            line += block.count(b"\n")
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    pa.default_memory_pool().release_unused()
 
 
 def _parse(block: bytes, first_line: int, layout: Layout, name: str) -> Rows:
@@ -103,11 +92,9 @@ def _split_plainly(lines: Sequence[bytes], layout: Layout) -> tuple[list[list[st
         if len(cells) != n_texts or body.count(sep) != width - 1 or b'"' in body:
             return None
         for column, cell in zip(texts, cells, strict=True):
-            if b'"' in cell:
-                if cell.count(b'"') != 2 or cell[:1] != b'"' or cell[-1:] != b'"':
-                    return None
-                cell = cell[1:-1]
-            column.append(decoded(cell).strip())
+            if b'"' in cell and not (cell.count(b'"') == 2 and cell[:1] == cell[-1:] == b'"'):
+                return None
+            column.append(decoded(cell.strip(b'"')).strip())
         bodies.append(body)
     return texts, b"\n".join(bodies).replace(sep, b"\n") + b"\n"
 
@@ -118,7 +105,7 @@ def _split_carefully(
     """The same for any layout, with quotes; says which row is ragged."""
     width, numbers = len(layout.header), layout.numbers
     texts: list[list[str]] = [[] for _ in layout.texts]
-    bodies = []
+    bodies: list[str] = []
     for number, line in numbered:
         cells = split(decoded(line), layout.sep)
         if len(cells) != width:
@@ -141,7 +128,7 @@ def _floats(body: bytes) -> Floats:
     """Numbers, one to a line, as float32, each correctly rounded; missing ones are NaN."""
     if not body:
         return np.empty(0, np.float32)
-    reading = pa_csv.ReadOptions(column_names=["x"], use_threads=False, block_size=1 << 20)
+    reading = pa_csv.ReadOptions(column_names=["x"], use_threads=False, block_size=len(body))
     table = pa_csv.read_csv(
         pa.BufferReader(body),
         read_options=reading,
@@ -157,7 +144,7 @@ def _floats_by_cell(
     """The same in Python, which accepts blanks and a plus sign, and names the cell it refuses."""
     numbers = layout.numbers
     cells = body.decode().split("\n")[:-1]
-    x = np.empty(len(cells), np.float32)
+    x = np.empty(len(cells), np.float64)
     for k, cell in enumerate(cells):
         value = cell.strip()
         if NUMBER.fullmatch(value):
@@ -172,7 +159,8 @@ def _floats_by_cell(
                 f"{name}: line {at[row]}, row {rows[row]!r}, column "
                 f"{layout.header[numbers[column]]!r}: {value!r} is not a number{_hint(value)}"
             )
-    return x
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused later
+        return x.astype(np.float32)
 
 
 def _hint(value: str) -> str:

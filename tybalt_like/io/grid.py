@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -17,6 +18,8 @@ from tybalt_like.io.layout import GENE_COLUMNS
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from tybalt_like.io.samples import SampleTable
 
 Axis = Literal["rows", "columns"]
 
@@ -67,22 +70,25 @@ class Grid:
         from anndata import AnnData
 
         transposed = genes_in == "rows"
-        obs, var = (
-            data.set_axis(pd.Index(names, dtype=object)) if len(data.columns) else _only(names)
-            for data, names in ((self.row_data, self.rows), (self.column_data, self.columns))
-        )
+        obs = _named(self.row_data, self.rows)
+        var = _named(self.column_data, self.columns)
         if transposed:
             obs, var = var, obs
-        with warnings.catch_warnings():
-            # repeated gene names are found and dealt with by the normalisation
-            warnings.filterwarnings(
-                "ignore", message=".*names are not unique", category=UserWarning
-            )
+        with repeated_genes_allowed():
             return AnnData(self.matrix(transposed=transposed), obs=obs, var=var)
 
 
-def _only(names: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame(index=pd.Index(names, dtype=object))
+@contextmanager
+def repeated_genes_allowed() -> Iterator[None]:
+    """Without anndata's warning: the normalisation finds repeated genes and deals with them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*names are not unique", category=UserWarning)
+        yield
+
+
+def _named(data: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    columns = {str(name): column.to_numpy() for name, column in data.items()}
+    return pd.DataFrame(columns, index=np.array(names, dtype=object))
 
 
 class Orientation(NamedTuple):
@@ -113,15 +119,15 @@ _GENE_CORNER = re.compile(r"gene|symbol|ensembl|entrez|probe|transcript|id_ref|a
 _SAMPLE_CORNER = re.compile(r"sample|patient|barcode|subject|donor|submitter|cell", re.I)
 
 
-def orientation(grid: Grid, samples: Iterable[str] = (), *, name: str) -> Orientation:
+def orientation(grid: Grid, table: SampleTable | None, *, name: str) -> Orientation:
     """Decide whether genes are in the rows or in the columns.
 
     Parameters
     ----------
     grid
         As read.
-    samples
-        Sample ids of a clinical table; where they match, they decide.
+    table
+        Sample table; where its ids match rows or columns, they decide.
     name
         Of the file, for messages.
 
@@ -132,13 +138,8 @@ def orientation(grid: Grid, samples: Iterable[str] = (), *, name: str) -> Orient
     """
     if grid.genes_in is not None:
         return Orientation(grid.genes_in, "the format fixes it")
-    known = set(samples)
-    in_rows, in_columns = (len(known.intersection(n)) for n in (grid.rows, grid.columns))
-    if in_rows != in_columns:
-        axis: Axis = "columns" if in_rows > in_columns else "rows"
-        other = "rows" if axis == "columns" else "columns"
-        n = max(in_rows, in_columns)
-        return Orientation(axis, f"{n} {other} are named in the sample table")
+    if table is not None and (known := _known_samples(grid, table)):
+        return known
     clues = list(_clues(grid))
     total = sum(clue.weight for clue in clues)
     if total == 0:
@@ -148,6 +149,19 @@ def orientation(grid: Grid, samples: Iterable[str] = (), *, name: str) -> Orient
         )
     agreeing = [clue.words for clue in clues if clue.weight * total > 0]
     return Orientation("rows" if total > 0 else "columns", "; ".join(agreeing))
+
+
+def _known_samples(grid: Grid, table: SampleTable) -> Orientation | None:
+    """By the sample table, if it knows at least half of the samples or they half of it; fewer
+    matches, such as Entrez ids that equal some laboratory value, mean nothing."""
+    in_rows, in_columns = table.hits(grid.rows), table.hits(grid.columns)
+    if in_rows > in_columns:
+        hits, names, found = in_rows, grid.rows, Orientation("columns", "rows")
+    else:
+        hits, names, found = in_columns, grid.columns, Orientation("rows", "columns")
+    if in_rows == in_columns or 2 * hits < min(len(names), len(table.frame)):
+        return None
+    return found._replace(evidence=f"{hits} {found.evidence} are named in the sample table")
 
 
 def _clues(grid: Grid) -> Iterable[_Clue]:

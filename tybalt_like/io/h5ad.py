@@ -1,4 +1,4 @@
-"""AnnData files: h5ad and zarr."""
+"""AnnData in HDF5: h5ad."""
 
 from __future__ import annotations
 

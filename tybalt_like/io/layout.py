@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tybalt_like.errors import DataError
+from tybalt_like.io.lines import Lines
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "Null")
 """Cells that stand for a missing number."""
@@ -113,36 +114,39 @@ def is_text(cell: str) -> bool:
     return cell.strip() not in MISSING and not is_number(cell)
 
 
-def sniff(lines: Sequence[bytes], name: str) -> Layout:
-    """Find separator, header and text columns.
-
-    Parameters
-    ----------
-    lines
-        The first lines of the file, without line ends.
-    name
-        Of the file, for messages.
+def sniff(lines: Lines, name: str) -> Layout:
+    """Find separator, header and text columns by the first lines, without taking them.
 
     Raises
     ------
     DataError
         No rows, no separator that fits, or a header that does not fit the rows.
     """
-    at = _header_at(lines)
-    after = [i for i in range(at + 1, len(lines)) if lines[i].strip()]
+    first = _first(lines)
+    at = header_at(first)
+    after = [line for line in first[at + 1 :] if line.strip()]
     if not after:
         raise DataError(f"{name}: there are no rows below the header")
-    top = [decoded(lines[at]).removeprefix("#"), *(decoded(lines[i]) for i in after[:4])]
+    top = [decoded(first[at]).removeprefix("#"), *map(decoded, after[:4])]
     sep = _separator(top)
     width = len(split(top[1], sep))
     budget = max(2, min(_SNIFF_ROWS, _SNIFF_CELLS // width))
-    rows = [split(decoded(lines[i]), sep) for i in after[:budget]]
+    rows = [split(decoded(line), sep) for line in after[:budget]]
     header = _header(split(top[0], sep), rows, name=name, sep=sep)
-    layout = Layout(sep, header, skip=at + 1)
-    return replace(layout, texts=_text_fields(header, rows))
+    return Layout(sep, header, skip=at + 1, texts=_text_fields(header, rows))
 
 
-def _header_at(lines: Sequence[bytes]) -> int:
+def _first(lines: Lines) -> list[bytes]:
+    """Lines ahead, among them at least two rows if there are so many."""
+    wanted = 3
+    while True:
+        ahead = lines.ahead(wanted)
+        if len(ahead) < wanted or len(ahead) - header_at(ahead) > 2:
+            return ahead
+        wanted = len(ahead) + 1
+
+
+def header_at(lines: Sequence[bytes]) -> int:
     """Number of the header line. Lines of # before it are comments, unless there is only one
     and it has as many fields as the line below."""
     at = next((i for i, line in enumerate(lines) if line.strip() and line[:1] != b"#"), len(lines))
@@ -159,7 +163,7 @@ def _separator(top: Sequence[str]) -> str:
         header, *rows = (len(split(line, sep)) for line in top)
         if rows[0] > 1 and len(set(rows)) == 1 and abs(header - rows[0]) <= 1:
             return sep
-    return max(_SEPARATORS, key=lambda sep: top[0].count(sep))
+    return max(_SEPARATORS, key=top[0].count)
 
 
 def _header(header: list[str], rows: list[list[str]], *, name: str, sep: str) -> list[str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
-import numpy as np
 import pandas as pd
 
 from tybalt_like.errors import DataError
-from tybalt_like.io.layout import MISSING, decoded, is_number, split
+from tybalt_like.io.layout import MISSING, decoded, header_at, is_number, split
 from tybalt_like.io.source import Source
 
 if TYPE_CHECKING:
@@ -23,6 +26,28 @@ UNRECORDED = (*MISSING, "[Not Available]", "[Not Applicable]", "[Not Evaluated]"
 
 _BARCODE = re.compile(r"TCGA[-.]\w{2}[-.]\w{4}", re.IGNORECASE)
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Match:
+    """Which row of a sample table belongs to which sample.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    column
+        Its column of sample ids.
+    characters
+        How many characters of TCGA barcodes were compared; None means whole ids.
+    rows
+        Row number for each sample, -1 where there is none.
+    """
+
+    frame: pd.DataFrame
+    column: str
+    characters: int | None
+    rows: list[int]
 
 
 @dataclass(frozen=True)
@@ -44,37 +69,70 @@ class SampleTable:
     def of(cls, obs: str | Path | pd.DataFrame) -> SampleTable:
         """Read a file, or take a table whose index or one of whose columns holds the ids."""
         if isinstance(obs, pd.DataFrame):
-            named = obs.rename_axis(obs.index.name or "sample")
+            named = obs.rename_axis(index=str(obs.index.name or "sample"))
             return cls(named.reset_index(), "the sample table")
         source = Source(obs)
-        if source.path.suffix.lower() in {".xlsx", ".xls"}:
-            return cls(_excel(source), source.name)
-        return cls(_text(source), source.name)
+        try:
+            return cls(_excel(source) if _is_excel(source) else _text(source), source.name)
+        except (csv.Error, ValueError, BadZipFile) as error:
+            raise DataError(f"{source.name}: not a sample table ({error})") from error
 
-    @property
-    def ids(self) -> set[str]:
-        """Every cell or heading that could be a sample id."""
-        cells = (set(column.dropna().astype(str)) for _, column in self.frame.items())
-        return set(map(str, self.frame.columns)).union(*cells)
+    def hits(self, names: Sequence[str]) -> int:
+        """How many of the names the best column, or the headings, of the table hold."""
+        return self._best(names)[0]
 
+    def match(self, samples: Sequence[str]) -> Match:
+        """Find the row of each sample.
 
-@dataclass(frozen=True)
-class Match:
-    """Which row of a sample table belongs to which sample.
+        Raises
+        ------
+        DataError
+            If no sample is in the table, or one has several rows.
+        """
+        hits, frame, column, characters = self._best(samples)
+        if hits == 0:
+            theirs = [str(cell) for cell in self.frame.iloc[:, 0].dropna()]
+            raise DataError(
+                f"{self.name}: no sample of the matrix is in this table (matrix: "
+                f"{_some(samples, 3)}; first column: {_some(theirs, 3)}); use the same ids"
+            )
+        _refuse_repeated(frame.columns, self.name)
+        keys = [_key(str(cell), characters) for cell in frame[column]]
+        wanted = [_key(sample, characters) for sample in samples]
+        times = Counter(keys)
+        twice = next((key for key in wanted if times[key] > 1), None)
+        if twice is not None:
+            raise DataError(
+                f"{self.name}: sample {twice!r} has {times[twice]} rows in column {column!r}; keep "
+                "one row for each sample"
+            )
+        row_of = {key: row for row, key in enumerate(keys)}
+        return Match(frame, column, characters, [row_of.get(key, -1) for key in wanted])
 
-    Parameters
-    ----------
-    column
-        The column of sample ids.
-    characters
-        How many characters of TCGA barcodes were compared; None means whole ids.
-    rows
-        Row number for each sample, -1 where there is none.
-    """
+    def _best(self, names: Sequence[str]) -> tuple[int, pd.DataFrame, str, int | None]:
+        """Samples found, table (turned over if its headings are samples), column and characters
+        compared. Whole ids win where barcodes cut to 15 or 12 characters find no more."""
+        best: tuple[int, pd.DataFrame, str, int | None] = (0, self.frame, "", None)
+        candidates = [(self.frame, column) for column in self.frame.columns]
+        candidates.append((self._turned, "sample"))
+        barcodes = any(_BARCODE.match(name) for name in names)
+        for characters in (None, 15, 12) if barcodes else (None,):
+            keys = {_key(name, characters) for name in names}
+            for frame, column in candidates:
+                ids = {_key(str(cell), characters) for cell in frame[column].dropna()}
+                if len(keys & ids) > best[0]:
+                    best = (len(keys & ids), frame, column, characters)
+            if best[0] == len(keys):
+                break
+        return best
 
-    column: str
-    characters: int | None
-    rows: np.ndarray[tuple[int], np.dtype[np.intp]]
+    @cached_property
+    def _turned(self) -> pd.DataFrame:
+        """Only the headings, until they turn out to be the samples."""
+        first, *headings = self.frame.columns
+        turned = self.frame.set_index(first).T.set_axis(headings)
+        turned.columns = [str(column) for column in turned.columns]
+        return turned.rename_axis("sample").reset_index()
 
 
 def join(adata: AnnData, table: SampleTable) -> tuple[list[str], dict[str, list[str]]]:
@@ -89,19 +147,18 @@ def join(adata: AnnData, table: SampleTable) -> tuple[list[str], dict[str, list[
         If no sample is found in the table, or one is found in several of its rows.
     """
     samples = list(adata.obs_names)
-    frame, match = _match(samples, table)
-    found = match.rows >= 0
-    chosen = frame.drop(columns=match.column).iloc[match.rows].set_axis(adata.obs_names)
-    chosen.loc[~found] = np.nan
-    for column in chosen.columns:
-        adata.obs[column] = typed(chosen[column])
-    ids = frame[match.column].astype(str)
-    unused = list(ids[~np.isin(np.arange(len(ids)), match.rows)])
-    missed = [sample for sample, hit in zip(samples, found, strict=True) if not hit]
+    match = table.match(samples)
+    ids = match.frame[match.column].astype(str)
+    chosen = match.frame.drop(columns=match.column).reindex(match.rows)
+    chosen = chosen.apply(typed).set_axis(adata.obs_names)
+    kept = adata.obs.drop(columns=chosen.columns, errors="ignore")
+    adata.obs = pd.concat([kept, chosen], axis=1)
+    missed = [sample for sample, row in zip(samples, match.rows, strict=True) if row < 0]
+    unused = list(ids.drop(index=[row for row in set(match.rows) if row >= 0]))
     how = f"the first {match.characters} characters" if match.characters else "whole ids"
     notes = [
-        f"{found.sum()} of {len(samples)} samples found in column {match.column!r} of "
-        f"{table.name}, by {how}"
+        f"{len(samples) - len(missed)} of {len(samples)} samples found in column "
+        f"{match.column!r} of {table.name}, by {how}"
     ]
     if missed:
         notes.append(f"{len(missed)} samples have no row there: {_some(missed)}")
@@ -117,56 +174,10 @@ def typed(column: pd.Series) -> pd.Series:
         return column
     cells = known.astype(str)
     if cells.map(is_number).all() and not cells.str.match(r"\s*[+-]?0\d").any():
-        numbers = pd.to_numeric(column)
-        return numbers
+        return pd.to_numeric(column)
     if len(known) == len(column) and cells.isin(["True", "False", "TRUE", "FALSE"]).all():
         return cells.str.upper() == "TRUE"
     return column
-
-
-def _match(samples: Sequence[str], table: SampleTable) -> tuple[pd.DataFrame, Match]:
-    """The best column of the table, or of the table turned over, by whole ids or barcodes."""
-    best: tuple[int, pd.DataFrame, str, int | None] = (0, table.frame, "", None)
-    for characters in (None, 15, 12):
-        keys = {_key(sample, characters) for sample in samples}
-        for frame in (table.frame, _turned(table.frame, keys, characters)):
-            for column in frame.columns:
-                ids = {_key(cell, characters) for cell in frame[column].dropna().astype(str)}
-                hits = sum(_key(sample, characters) in ids for sample in samples)
-                if hits > best[0]:
-                    best = (hits, frame, str(column), characters)
-        if best[0] == len(samples):
-            break
-    hits, frame, column, characters = best
-    if hits == 0:
-        theirs = table.frame.iloc[:, 0].dropna().astype(str)
-        raise DataError(
-            f"{table.name}: no sample of the matrix is in this table (matrix: "
-            f"{_some(samples, 3)}; first column: {_some(list(theirs), 3)}); use the same ids"
-        )
-    return frame, Match(column, characters, _rows(samples, frame[column], characters, table.name))
-
-
-def _rows(
-    samples: Sequence[str], ids: pd.Series, characters: int | None, name: str
-) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    keys = ids.astype(str).map(lambda cell: _key(cell, characters)).where(ids.notna())
-    wanted = [_key(sample, characters) for sample in samples]
-    twice = keys[keys.duplicated() & keys.isin(wanted)]
-    if len(twice):
-        raise DataError(
-            f"{name}: sample {twice.iloc[0]!r} has several rows; keep one row for each sample"
-        )
-    row_of = {key: row for row, key in enumerate(keys) if isinstance(key, str)}
-    return np.array([row_of.get(key, -1) for key in wanted], dtype=np.intp)
-
-
-def _turned(frame: pd.DataFrame, keys: set[str], characters: int | None) -> pd.DataFrame:
-    """The table with its columns as rows, if its headings are sample ids; else an empty one."""
-    if not any(_key(str(column), characters) in keys for column in frame.columns):
-        return pd.DataFrame()
-    turned = frame.set_index(frame.columns[0]).T
-    return turned.rename_axis(index="sample", columns=None).reset_index()
 
 
 def _key(sample: str, characters: int | None) -> str:
@@ -181,26 +192,28 @@ def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
 
 
 def _text(source: Source) -> pd.DataFrame:
-    lines = [
-        decoded(line)
-        for block in source.blocks()
-        for line in block.splitlines()
-        if line.strip() and not line.startswith(b"#")
-    ]
-    if len(lines) < 2:
+    lines = [decoded(line) for block in source.blocks() for line in block.splitlines()]
+    lines = lines[header_at([line.encode() for line in lines[:1000]]) :]
+    sep = max("\t,;", key=lambda sep: len(split(lines[0], sep))) if lines else "\t"
+    rows = [row for row in csv.reader(lines, delimiter=sep) if any(row)]
+    if len(rows) < 2:
         raise DataError(f"{source.name}: the sample table has no rows below its header")
-    sep = max("\t,;", key=lambda sep: len(split(lines[0], sep)))
-    header, *rows = ([cell.strip() for cell in split(line, sep)] for line in lines)
-    if len(rows[0]) == len(header) + 1:
+    header = [cell.strip() for cell in rows[0]]
+    if len(rows[1]) == len(header) + 1:
         header = ["sample", *header]
-    for i, row in enumerate(rows, 1):
+    for i, row in enumerate(rows[1:], 1):
         if len(row) != len(header):
             raise DataError(
                 f"{source.name}: row {i} ({row[0]!r}) has {len(row)} fields where the header has "
                 f"{len(header)}"
             )
-    frame = pd.DataFrame(rows, columns=_unique(header, source.name), dtype=object)
-    return frame.mask(frame.isin(list(UNRECORDED)))
+    cells = [[cell.strip() for cell in row] for row in rows[1:]]
+    frame = pd.DataFrame(cells, columns=_named(header), dtype=object)
+    return frame.mask(frame.isin(UNRECORDED))
+
+
+def _is_excel(source: Source) -> bool:
+    return source.head.startswith(b"PK\x03\x04")
 
 
 def _excel(source: Source) -> pd.DataFrame:
@@ -211,12 +224,15 @@ def _excel(source: Source) -> pd.DataFrame:
             f"{source.name}: reading Excel needs openpyxl: pip install 'tybalt-like[excel]', or "
             "save the table as tsv"
         ) from error
-    return frame.set_axis(_unique(list(map(str, frame.columns)), source.name), axis=1)
+    frame.columns = _named(map(str, frame.columns))
+    return frame
 
 
-def _unique(header: list[str], name: str) -> list[str]:
-    header = [cell or f"column_{i}" for i, cell in enumerate(header, 1)]
-    twice = {cell for cell in header if header.count(cell) > 1}
-    if twice:
-        raise DataError(f"{name}: column {min(twice)!r} occurs twice; rename one")
-    return header
+def _named(header: Iterable[str]) -> list[str]:
+    return [cell or f"column_{i}" for i, cell in enumerate(header, 1)]
+
+
+def _refuse_repeated(columns: Iterable[str], name: str) -> None:
+    column, times = Counter(columns).most_common(1)[0]
+    if times > 1:
+        raise DataError(f"{name}: column {column!r} occurs {times} times; rename the others")

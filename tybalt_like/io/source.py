@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tybalt_like.errors import DataError
+from tybalt_like.io.lines import Lines
 
 HEAD_BYTES = 1 << 16
-BLOCK_BYTES = 1 << 23
+BLOCK_BYTES = 1 << 21
 
 _MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -104,6 +105,10 @@ class Source:
 
             return cast(BinaryIO, pa.CompressedInputStream(pa.OSFile(str(self.path)), "zstd"))
         return self.path.open("rb")
+
+    def lines(self) -> Lines:
+        """The text, to be read once."""
+        return Lines(self.blocks())
 
     def blocks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         r"""Text in blocks of whole lines, each line ended by ``\n``, without byte-order mark."""

@@ -8,13 +8,27 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from tybalt_like.errors import DataError
-from tybalt_like.io.delimited import read_rows
+from tybalt_like.io.delimited import Floats, read_rows
 from tybalt_like.io.grid import Grid
-from tybalt_like.io.layout import MISSING, Layout, is_number
+from tybalt_like.io.layout import MISSING, Layout, is_number, sniff
+from tybalt_like.io.lines import Lines
 from tybalt_like.io.source import Source
+
+_OTHERS = {
+    b"PK\x03\x04": "this is a zip archive or an Excel workbook; save the table as tsv",
+    b"RDX": "this is an R data file; write the matrix as tsv in R",
+    b"X\n": "this is an R data file; write the matrix as tsv in R",
+    b"%PDF": "this is a PDF; ask for the table as tsv",
+    b"<!": "this is a web page, perhaps an error message of the server; download it again",
+    b"<html": "this is a web page, perhaps an error message of the server; download it again",
+}
+# Blocks so large that freeing one gives its memory back to the system (glibc maps none of its own
+# below this), so that the finished matrix and its pieces are not both in memory.
+_BLOCK_BYTES = 1 << 25
 
 
 def read_table(source: Source) -> Grid:
@@ -22,28 +36,44 @@ def read_table(source: Source) -> Grid:
 
     Columns that hold text, and leading columns that describe genes, are kept beside the matrix.
     """
-    layout, parts = read_rows(source.blocks(), name=source.name)
-    texts: list[list[str]] = [[] for _ in layout.texts]
-    blocks = []
-    for part in parts:
-        blocks.append(part.x)
-        for column, cells in zip(texts, part.texts, strict=True):
-            column.extend(cells)
-    beside = {layout.header[i]: cells for i, cells in zip(layout.texts, texts, strict=True) if i}
-    grid = Grid(
-        blocks,
-        rows=texts[0],
-        columns=[layout.header[i] for i in layout.numbers],
-        row_data=_described(beside, texts[0], source.name),
-        corner=layout.header[0],
-        notes=[f"text with {layout.sep_name} as separator"],
-    )
+    for magic, advice in _OTHERS.items():
+        if source.head.startswith(magic):
+            raise DataError(f"{source.name}: {advice}")
+    lines = source.lines()
+    layout = sniff(lines, source.name)
+    lines.take(layout.skip)
+    grid = read_body(lines, layout, source.name)
     _name_rows(grid, source.name)
     _check(grid, layout, source.name)
+    grid.notes.append(f"text with {layout.sep_name} as separator")
     if len(grid.row_data.columns):
         kept = ", ".join(map(str, grid.row_data.columns))
         grid.notes.append(f"kept beside the matrix: {kept}")
     return grid
+
+
+def read_body(lines: Lines, layout: Layout, name: str) -> Grid:
+    """Read the rows below a header that was taken."""
+    texts: list[list[str]] = [[] for _ in layout.texts]
+    blocks: list[Floats] = []
+    pieces: list[Floats] = []
+    for part in read_rows(lines, layout, name):
+        pieces.append(part.x)
+        if sum(piece.nbytes for piece in pieces) > _BLOCK_BYTES:
+            blocks.append(np.concatenate(pieces))
+            pieces.clear()
+        for column, cells in zip(texts, part.texts, strict=True):
+            column.extend(cells)
+    if pieces:
+        blocks.append(np.concatenate(pieces))
+    beside = {layout.header[i]: cells for i, cells in zip(layout.texts, texts, strict=True) if i}
+    return Grid(
+        blocks,
+        rows=texts[0],
+        columns=[layout.header[i] for i in layout.numbers],
+        row_data=_described(beside, texts[0], name),
+        corner=layout.header[0],
+    )
 
 
 def _described(beside: dict[str, list[str]], rows: Sequence[str], name: str) -> pd.DataFrame:
@@ -69,7 +99,7 @@ def _described(beside: dict[str, list[str]], rows: Sequence[str], name: str) -> 
 def _name_rows(grid: Grid, name: str) -> None:
     """Where row names are only 0, 1, 2, ... or blank, take a better column for them."""
     running = grid.rows in ([str(i + k) for i in range(len(grid.rows))] for k in (0, 1))
-    if running and not grid.corner.strip("Unnamed: 0"):
+    if running and grid.corner in ("", "Unnamed: 0"):
         for column in grid.row_data.columns:
             if grid.row_data[column].is_unique and grid.row_data[column].notna().all():
                 grid.rows = list(grid.row_data.pop(column))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.errors import DataError
+from tybalt_like.io.grid import repeated_genes_allowed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -40,19 +41,20 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
     """
     from anndata import AnnData, settings
 
-    clean = AnnData(
-        adata.X,
-        obs=_plain(adata.obs),
-        var=_plain(adata.var),
-        uns={_key(key): _storable(value) for key, value in adata.uns.items()},
-        obsm={_key(key): value for key, value in adata.obsm.items()},
-        varm={_key(key): value for key, value in adata.varm.items()},
-        layers={_key(key): value for key, value in adata.layers.items()},
-        obsp=dict(adata.obsp),
-        varp=dict(adata.varp),
-    )
-    if adata.raw is not None:
-        clean.raw = adata.raw.to_adata()
+    with repeated_genes_allowed():
+        clean = AnnData(
+            adata.X,
+            obs=_plain(adata.obs),
+            var=_plain(adata.var),
+            uns={_key(key): _storable(value) for key, value in adata.uns.items()},
+            obsm={_key(key): value for key, value in adata.obsm.items()},
+            varm={_key(key): value for key, value in adata.varm.items()},
+            layers={_key(key): value for key, value in adata.layers.items()},
+            obsp=dict(adata.obsp),
+            varp=dict(adata.varp),
+        )
+        if adata.raw is not None:
+            clean.raw = adata.raw.to_adata()
     with _whole(Path(path)) as partial, settings.override(allow_write_nullable_strings=False):
         clean.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
 

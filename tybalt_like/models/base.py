@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +19,22 @@ from tybalt_like.settings import checked
 SCHEMA = "1"
 """Version of the saved-model layout; raised when a reader of older files needs to know."""
 
+Domain = Literal["real", "non-negative", "unit", "counts"]
+NEEDS: dict[Domain, str] = {
+    "non-negative": "values of at least 0; normalise with scale='zero_one'",
+    "unit": "values between 0 and 1; normalise with scale='zero_one'",
+    "counts": "whole counts; give counts and normalise with log='no' and scale='none'",
+}
+"""What a model of that domain asks for, and how to get it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows that belong together, and the epoch that schedules go by.
 
-    `epoch` is None outside training: schedules have then reached their final value, so that
-    validation losses of different epochs measure one and the same objective.
+    `tensors` holds ``x_ng`` and, for some models, more that is known of the same rows. `epoch` is
+    None outside training: schedules have then reached their final value, so that validation
+    losses of different epochs measure one and the same objective.
     """
 
     tensors: Mapping[str, Tensor]
@@ -98,8 +107,8 @@ class Model(nn.Module, ABC):
     """A fitted or unfitted encoder of expression profiles.
 
     Subclasses give a frozen dataclass `Config`, say ``class Mine(Model, name="mine")``, and
-    implement `embed`, `decode` and either `steps` (trained by the loop) or `fit_exactly`
-    (solved in closed form). Everything they need afterwards lives in parameters and buffers.
+    implement `embed`, `decode`, `weights` and either `steps` (trained by the loop) or `solve`
+    (all known at once). Everything they need afterwards lives in parameters and buffers.
 
     Attributes
     ----------
@@ -107,15 +116,20 @@ class Model(nn.Module, ABC):
         How it was trained; empty for a model that was loaded.
     training_defaults
         The defaults of the loop for this model, from its paper.
-    unit_interval
-        True if the input must lie in [0, 1] (Bernoulli likelihood).
+    domain
+        Which values the model takes; `check` refuses others.
+    likelihood
+        Name of p(x|z), empty where there is none.
+    covariates
+        Sample columns that the model is conditioned on, each with its categories.
     """
 
     registry: ClassVar[dict[str, type[Model]]] = {}
     name: ClassVar[str]
     Config: ClassVar[type]
     training_defaults: ClassVar[Training] = Training()
-    unit_interval: ClassVar[bool] = False
+    domain: Domain = "real"
+    likelihood: str = ""
 
     def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -128,12 +142,37 @@ class Model(nn.Module, ABC):
         self.n_vars, self.config = n_vars, config
         self.history = History()
 
+    @property
+    def covariates(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def check(self, x_ng: Tensor) -> None:
+        """Refuse values that the model cannot take.
+
+        Raises
+        ------
+        DataError
+            Says what the model needs and what it found.
+        """
+        low, high = float(x_ng.min()), float(x_ng.max())
+        fits = {
+            "real": True,
+            "non-negative": low >= 0,
+            "unit": low >= 0 and high <= 1,
+            "counts": low >= 0 and bool((x_ng == x_ng.round()).all()),
+        }
+        if not fits[self.domain]:
+            raise DataError(
+                f"model {self.name!r} needs {NEEDS[self.domain]} (found {low:.4g} to {high:.4g})"
+            )
+
     def steps(self) -> list[Step]:
-        """The optimisation steps of one iteration; empty for models solved in closed form."""
+        """The optimisation steps of one iteration; empty for models that `solve` completes."""
         return []
 
-    def fit_exactly(self, x_ng: Tensor) -> None:
-        """Solve the model in closed form; models with steps leave this as it is."""
+    def solve(self, train: Batch) -> None:
+        """Set from all training rows at once what can be: the whole model if it has no steps,
+        starting values and statistics otherwise."""
 
     @abstractmethod
     def embed(self, x_ng: Tensor) -> Tensor:
@@ -147,9 +186,18 @@ class Model(nn.Module, ABC):
     def weights(self) -> Tensor:
         """Contribution of each latent feature to each gene, (k, g)."""
 
-    def score(self, x_ng: Tensor) -> dict[str, Tensor]:
+    def infer(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Latent coordinates (n, k) and reconstruction (n, g) of rows.
+
+        Models that know more of a row than ``x_ng`` (covariates, library size) use it here;
+        `embed` and `decode` alone take what is typical instead.
+        """
+        z_nk = self.embed(batch.x_ng)
+        return z_nk, self.decode(z_nk)
+
+    def score(self, batch: Batch) -> dict[str, Tensor]:
         """Named anomaly scores, (n,) each; higher is stranger."""
-        return {"reconstruction": (x_ng - self.decode(self.embed(x_ng))).square().mean(1)}
+        return {"reconstruction": (batch.x_ng - self.infer(batch)[1]).square().mean(1)}
 
     def save(self, path: Path) -> None:
         """Write weights and configuration as one safetensors file."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import pairwise
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +30,59 @@ def keras_batch_norm(n: int) -> nn.BatchNorm1d:
     return nn.BatchNorm1d(n, eps=1e-3, momentum=0.01)
 
 
+def mlp(sizes: Sequence[int], *, heads: int = 1) -> nn.Sequential:
+    """Linear layers from ``sizes[0]`` to ``sizes[-1]`` features with ReLU between them.
+
+    `heads` is that of `glorot_linear`, for the last layer.
+    """
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(sizes[:-1]):
+        layers += [glorot_linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*layers, glorot_linear(sizes[-2], sizes[-1], heads=heads))
+
+
+def start_at(layers: nn.Sequential, bias_g: Tensor) -> None:
+    """Set the bias of the last layer, and with it the output for a code of zeros."""
+    with torch.no_grad():
+        cast(nn.Linear, layers[-1]).bias.copy_(bias_g)
+
+
+def product_of_weights(layers: Iterable[nn.Module]) -> Tensor:
+    """Weights of a chain of linear layers multiplied, (n_in, n_out); what lies between them is
+    ignored, as in Tybalt's gene weights of two hidden layers."""
+    return reduce(torch.matmul, (m.weight.T for m in layers if isinstance(m, nn.Linear)))
+
+
 def sample_normal(mean_nk: Tensor, logvar_nk: Tensor) -> Tensor:
     """A reparametrised draw from N(mean, exp(logvar))."""
     return mean_nk + torch.randn_like(mean_nk) * (0.5 * logvar_nk).exp()
+
+
+def posterior_heads(both_n2k: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance from a joint layer; the log-variance is kept within [-10, 10], so
+    that an extreme sample cannot make it overflow."""
+    mean_nk, logvar_nk = both_n2k.chunk(2, dim=1)
+    return mean_nk, logvar_nk.clamp(-10, 10)
+
+
+class Standardise(nn.Module):
+    """Features with the training mean 0 and standard deviation 1; does nothing until fitted.
+
+    Features that hardly vary (less than 1/1000 of the most variable one) are not blown up.
+    """
+
+    mean_g: Tensor
+    sd_g: Tensor
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.register_buffer("mean_g", torch.zeros(n))
+        self.register_buffer("sd_g", torch.ones(n))
+
+    def fit(self, x_ng: Tensor) -> None:
+        sd_g = x_ng.std(0, correction=0)
+        self.mean_g.copy_(x_ng.mean(0))
+        self.sd_g.copy_(sd_g.clamp(min=max(1e-3 * float(sd_g.max()), 1e-6)))
+
+    def forward(self, x_ng: Tensor) -> Tensor:
+        return (x_ng - self.mean_g) / self.sd_g

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
-from tybalt_like.models.base import Model
+from tybalt_like.models.base import Batch, Model
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,18 @@ class PCAConfig:
         Number of components, cut to ``min(n_obs, n_vars)`` of the training data.
     """
 
-    latent_dim: int = 20
+    latent_dim: PositiveInt = 20
 
 
 class PCA(Model, name="pca"):
-    """Orthogonal projection on the directions of largest variance (Pearson 1901).
+    """Orthogonal projection on the directions of largest variance.
 
-    Solved by scikit-learn's full SVD, which is deterministic, in float64.
+    Loss: ``|x - mean - W' W (x - mean)|^2`` with orthonormal W; scikit-learn's full SVD in
+    float64, which is deterministic.
+
+    Source: Pearson 1901.
+
+    Use it first: no linear model reconstructs better, and every other model has to beat it.
     """
 
     Config = PCAConfig
@@ -39,11 +45,12 @@ class PCA(Model, name="pca"):
     mean_g: Tensor
     components_kg: Tensor
 
-    def fit_exactly(self, x_ng: Tensor) -> None:
+    def solve(self, train: Batch) -> None:
         from sklearn.decomposition import PCA as Exact
 
+        x_ng = train.x_ng.cpu().double().numpy()
         k = min(self.config.latent_dim, *x_ng.shape)
-        exact = Exact(n_components=k, svd_solver="full").fit(x_ng.cpu().double().numpy())
+        exact = Exact(n_components=k, svd_solver="full").fit(x_ng)
         self.mean_g.copy_(torch.from_numpy(exact.mean_))
         self.components_kg.zero_()[:k] = torch.from_numpy(exact.components_)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.errors import DataError
 from tybalt_like.pl.palette import styles
@@ -18,7 +18,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64], float]
 
 
 @theme
-def roc(scores: pd.DataFrame, anomalous: Sequence[bool], *, ax: Axes | None = None) -> Axes:
+def roc(scores: pd.DataFrame, anomalous: ArrayLike, *, ax: Axes | None = None) -> Axes:
     """Receiver operating characteristic of several detectors, with AUROC in the legend.
 
     Parameters
@@ -51,9 +51,7 @@ def roc(scores: pd.DataFrame, anomalous: Sequence[bool], *, ax: Axes | None = No
 
 
 @theme
-def precision_recall(
-    scores: pd.DataFrame, anomalous: Sequence[bool], *, ax: Axes | None = None
-) -> Axes:
+def precision_recall(scores: pd.DataFrame, anomalous: ArrayLike, *, ax: Axes | None = None) -> Axes:
     """Precision against recall of several detectors, with AUPRC and prevalence in the legend.
 
     Parameters and errors as in `roc`; AUPRC is the average precision.
@@ -65,7 +63,7 @@ def precision_recall(
         return recall, precision, float(average_precision_score(truth, score))
 
     ax = _draw_curves(scores, anomalous, curve, measure="AUPRC", ax=ax)
-    prevalence = float(np.mean(anomalous))
+    prevalence = float(np.asarray(anomalous, dtype=bool).mean())
     ax.axhline(
         prevalence, color="#999999", ls=":", lw=1, label=f"chance: prevalence {prevalence:.2f}"
     )
@@ -79,7 +77,7 @@ def precision_recall(
 
 def _draw_curves(
     scores: pd.DataFrame,
-    anomalous: Sequence[bool],
+    anomalous: ArrayLike,
     curve: Callable[[NDArray[np.bool_], NDArray[np.float64]], Curve],
     *,
     measure: str,

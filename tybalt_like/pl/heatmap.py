@@ -29,7 +29,8 @@ MAX_LEAVES = 2000
 """Above this many samples the tree is grown over groups of similar samples."""
 MAX_NAMES = 60
 """Up to this many features are named at the side."""
-MAX_LEGEND = 14
+MAX_LEGEND = 36
+"""Labels of a bar that the legend explains."""
 LIMIT = 3.0
 """Standard deviations at which the colours end."""
 
@@ -118,7 +119,11 @@ def _sample_order(z_nk: Array) -> tuple[NDArray[np.intp], Array | None]:
 
 
 def _layout(bars: list[str]) -> tuple[Figure, dict[str, Axes]]:
-    rows: list[Any] = [[".", "samples"], *([".", f"bar {name}"] for name in bars), ["features", "map"]]
+    rows: list[Any] = [
+        [".", "samples"],
+        *([".", f"bar {name}"] for name in bars),
+        ["features", "map"],
+    ]
     figure, axes = plt.subplot_mosaic(
         rows,
         figsize=(10, 6.6 + 0.2 * len(bars)),
@@ -156,8 +161,7 @@ def _draw_bar(ax: Axes, values: pd.Series, palette: Palette, *, name: str) -> No
     else:
         colors = [to_rgb(palette.get(label, MISSING).color) for label in clean(values)]
         ax.imshow(np.array([colors]), aspect="auto", interpolation="nearest")
-    ax.set_ylabel(legible(name, lines=1), rotation=0, ha="left", va="center")
-    ax.yaxis.set_label_position("right")
+    ax.text(1.005, 0.5, legible(name, lines=1), va="center", transform=ax.transAxes)
 
 
 def _draw_map(ax: Axes, z_kn: Array) -> None:
@@ -177,13 +181,16 @@ def _draw_map(ax: Axes, z_kn: Array) -> None:
 def _legend(figure: Figure, bars: dict[str, pd.Series], palettes: dict[str, Palette]) -> None:
     """One legend for all bars, each with its name as a heading."""
     handles: list[Patch] = []
+    headings: list[int] = []
     for name, values in bars.items():
+        headings.append(len(handles))
         handles.append(Patch(alpha=0, label=legible(name)))
         handles += _entries(values, palettes[name])
     if handles:
-        legend = figure.legend(handles=handles, loc="outside right upper")
-        for handle, text in zip(handles, legend.get_texts(), strict=True):
-            text.set_fontweight("bold" if handle.get_alpha() == 0 else "normal")
+        n_columns = -(-len(handles) // (MAX_LEGEND + 2))
+        legend = figure.legend(handles=handles, loc="outside right upper", ncols=n_columns)
+        for i in headings:
+            legend.get_texts()[i].set_fontweight("bold")
 
 
 def _entries(values: pd.Series, palette: Palette) -> list[Patch]:

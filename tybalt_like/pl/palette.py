@@ -39,7 +39,10 @@ DIVERGING = "RdBu_r"
 
 
 def styles(labels: Iterable[object], *, first: Sequence[str] = ()) -> dict[str, Style]:
-    """A style for each label: eight colours with circles, eight others with triangles, and so on.
+    """A style for each label.
+
+    Eight colours with circles, eight others with triangles, then lighter ones with other markers:
+    no colour comes twice within 48 labels.
 
     Parameters
     ----------
@@ -61,5 +64,13 @@ def clean(labels: Iterable[object]) -> pd.Series:
 
 def _style(i: int) -> Style:
     tier, place = divmod(i, 8)
-    colors = _TOL_MUTED if tier % 2 else _OKABE_ITO
-    return Style(colors[place], _MARKERS[tier % len(_MARKERS)])
+    color = (_TOL_MUTED if tier % 2 else _OKABE_ITO)[place]
+    for _ in range(tier // 2 % 3):
+        color = _lighter(color)
+    return Style(color, _MARKERS[tier % len(_MARKERS)])
+
+
+def _lighter(color: str) -> str:
+    """A third of the way to white."""
+    parts = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{part + (255 - part) // 3:02X}" for part in parts)

@@ -61,7 +61,8 @@ def embedding(
     """
     xy_n2, values = _coordinates(adata, basis), column(adata, color)
     if ax is None:
-        ax = plt.subplots(figsize=(6.6, 4.8))[1]
+        n_columns = 1 if is_continuous(values) else _legend_columns(values.nunique())
+        ax = plt.subplots(figsize=(4.9 + 1.7 * n_columns, 4.8))[1]
     if is_continuous(values):
         _draw_numbers(ax, xy_n2, values.to_numpy(np.float64), name=color if legend else None)
     else:
@@ -151,6 +152,10 @@ def _draw_labels(
         _legend(ax, entries)
 
 
+def _legend_columns(n: int) -> int:
+    return -(-min(n, MAX_LABELS) // LEGEND_ROWS)
+
+
 def _legend(ax: Axes, entries: list[tuple[str, int, Style]]) -> None:
     handles = [
         Line2D([], [], ls="", marker=style.marker, color=style.color, ms=6.5)
@@ -162,7 +167,7 @@ def _legend(ax: Axes, entries: list[tuple[str, int, Style]]) -> None:
         names,
         loc="upper left",
         bbox_to_anchor=(1.01, 1.01),
-        ncols=-(-len(entries) // LEGEND_ROWS),
+        ncols=_legend_columns(len(entries)),
         columnspacing=1.2,
         handletextpad=0.3,
     )

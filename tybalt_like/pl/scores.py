@@ -8,10 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from tybalt_like.errors import DataError
-from tybalt_like.pl.palette import MISSING, Palette, clean, styles
+from tybalt_like.pl.palette import MISSING, Palette, Style, clean, styles
 from tybalt_like.pl.theme import legible, theme
 
 
@@ -109,24 +108,16 @@ def metrics(
     palette = palette or styles(wide.columns)
     if ax is None:
         ax = plt.subplots(figsize=(7.2, 1.2 + 0.31 * len(wide)))[1]
-    shown = [name for name in [*palette, "all"] if name in wide]
-    for name in dict.fromkeys(shown):
-        style = palette.get(name, MISSING._replace(color="#444444", marker="D"))
-        ax.plot(wide[name], range(len(wide)), ls="", marker=style.marker, color=style.color, ms=7)
+    for name in dict.fromkeys([*palette, "all"]):
+        if name in wide:
+            color, marker = palette.get(name, Style("#444444", "D"))
+            label = "all together" if name == "all" else legible(name)
+            places = range(len(wide))
+            ax.plot(wide[name], places, ls="", marker=marker, color=color, ms=7, label=label)
     ax.set_yticks(range(len(wide)), [legible(str(name), width=40) for name in wide.index])
     for tick, name in zip(ax.get_yticklabels(), wide.index, strict=True):
         tick.set_fontweight("bold" if model and str(name).startswith(f"{model} ") else "normal")
-    handles = [
-        Line2D(*line.get_data(), ls="", marker=line.get_marker(), color=line.get_color())
-        for line in ax.lines
-    ]
-    ax.legend(
-        handles,
-        [legible(n) for n in dict.fromkeys(shown)],
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=4,
-    )
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     low = float(np.nanmin(wide.to_numpy()))
     ax.set(xlabel=measure.upper(), xlim=(min(low - 0.02, 0.5), 1.005), ylim=(len(wide) - 0.5, -0.5))
     return ax

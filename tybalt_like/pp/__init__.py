@@ -1,8 +1,18 @@
-"""Normalisation: fitted on the training split, saved, and applied to new samples one by one."""
+"""Normalisation: fitted on the training split, saved, and applied to new samples one by one.
 
-from tybalt_like.pp.findings import Findings, check, inspect
-from tybalt_like.pp.normaliser import Normaliser
-from tybalt_like.pp.settings import Normalisation
-from tybalt_like.pp.split import MIN_REFERENCE, split
+A file put here that declares a transform is known to the settings and to saved normalisers.
+"""
 
-__all__ = ["MIN_REFERENCE", "Findings", "Normalisation", "Normaliser", "check", "inspect", "split"]
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+from tybalt_like.pp.findings import Findings, check, inspect  # noqa: E402
+from tybalt_like.pp.normaliser import Normaliser  # noqa: E402
+from tybalt_like.pp.out_of_core import open_backed  # noqa: E402
+from tybalt_like.pp.settings import Normalisation  # noqa: E402
+from tybalt_like.pp.split import split  # noqa: E402
+
+__all__ = ["Findings", "Normalisation", "Normaliser", "check", "inspect", "open_backed", "split"]

@@ -16,22 +16,29 @@ from tybalt_like.pp.matrix import Floats
 class Transform(ABC):
     """A fitted transform: a frozen dataclass whose fields are plain values and arrays.
 
-    Subclasses declare their name, ``class Mine(GeneTransform, name="mine")``, and are found
-    under it when a saved normaliser is read.
+    A subclass declares its name and the setting that chooses it,
+    ``class ZScore(GeneTransform, name="zscore", setting="scale")``, in a file of this folder;
+    nothing else needs to know of it.
     """
 
     registry: ClassVar[dict[str, type[Transform]]] = {}
     name: ClassVar[str]
+    setting: ClassVar[str]
 
-    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, name: str = "", setting: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if name is not None:
-            cls.name = name
+        if name:
+            cls.name, cls.setting = name, setting
             Transform.registry[name] = cls
+
+    @classmethod
+    def choices(cls, setting: str) -> list[str]:
+        """Names of the transforms that a setting chooses among."""
+        return [name for name, kind in Transform.registry.items() if kind.setting == setting]
 
     @abstractmethod
     def transform(self, x_ng: Floats) -> Floats:
-        """New values, (n, g); no row depends on another row."""
+        """New values, (n, g). No row depends on another row; NaN stays NaN."""
 
     def to_json(self) -> dict[str, Any]:
         """Name and fields as plain values; floats keep every digit."""
@@ -42,35 +49,34 @@ class Transform(ABC):
     @staticmethod
     def from_json(state: dict[str, Any]) -> Transform:
         """The transform that `to_json` wrote."""
-        state = dict(state)
-        name = state.pop("transform")
+        name = state["transform"]
         if name not in Transform.registry:
-            raise DataError(
-                f"unknown transform {name!r}; a newer tybalt_like wrote this normaliser"
-            )
-        arrays = {
-            k: np.array(v, np.float64) if isinstance(v, list) else v for k, v in state.items()
-        }
+            raise DataError(f"unknown transform {name!r}: a newer tybalt_like wrote the normaliser")
+        values = {key: value for key, value in state.items() if key != "transform"}
+        arrays = {k: np.array(v) if isinstance(v, list) else v for k, v in values.items()}
         return Transform.registry[name](**arrays)
 
 
 class SampleTransform(Transform):
-    """A transform of whole samples: it sees all genes of a row."""
+    """A transform of whole samples: what becomes of one gene depends on the others of the row."""
 
     @classmethod
     @abstractmethod
     def fit(cls, chunks: Iterable[Floats]) -> Self:
-        """Learn from the training rows, given in chunks; they can be gone through repeatedly."""
+        """Learn from the training rows, given in chunks that can be gone through repeatedly."""
 
 
 class GeneTransform(Transform):
-    """A transform of single genes: each column on its own. The last axis of every array is genes,
-    so that a matrix too large for memory can be fitted in blocks of genes."""
+    """A transform of single genes: each column on its own.
+
+    The last axis of every array is genes, so that a matrix too large for memory can be fitted in
+    blocks of genes.
+    """
 
     @classmethod
     @abstractmethod
     def fit(cls, x_ng: Floats) -> Self:
-        """Learn from all training rows of some genes."""
+        """Learn from all training rows of some genes; NaN is left out."""
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:

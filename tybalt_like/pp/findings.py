@@ -107,7 +107,8 @@ def inspect(adata: AnnData) -> Findings:
     constant_g = np.zeros(adata.n_vars, bool)
     constant_g[finite_g] = ~spread(low_g[finite_g], high_g[finite_g])
     names, samples = adata.var_names.astype(str), adata.obs_names.astype(str)
-    found = detect(spread_rows(adata))
+    extremes = (low_g[finite_g].min(), high_g[finite_g].max()) if finite_g.any() else None
+    found = detect(spread_rows(adata), extremes=extremes)
     return Findings(
         n_obs=adata.n_obs,
         n_vars=adata.n_vars,

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.errors import DataError
 from tybalt_like.pp.base import GeneTransform, SampleTransform, Transform
+from tybalt_like.pp.batches import offsets
+from tybalt_like.pp.columns import Columns
 from tybalt_like.pp.matrix import Floats, row_chunks
 
 if TYPE_CHECKING:
@@ -18,57 +20,89 @@ if TYPE_CHECKING:
 
 G = TypeVar("G", bound=GeneTransform)
 
-BLOCK = 1 << 28
-"""Values of a block of genes held at once: 1 GB in single precision."""
-PART = 1 << 22
+PART = 1 << 20
 """Values that a per-gene statistic works on at once."""
+
+
+def row_numbers(train: ArrayLike) -> NDArray[np.intp]:
+    """Rising row numbers from a boolean mask or from row numbers.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two.
+    """
+    chosen = np.asarray(train)
+    rows_n = np.flatnonzero(chosen) if chosen.dtype == bool else np.unique(chosen)
+    if len(rows_n) < 2:
+        raise DataError(f"{len(rows_n)} training sample(s), but at least 2 are needed")
+    return rows_n.astype(np.intp)
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Rows of `adata` that are learned from, after some transforms, restricted to some genes.
+    """Rows that are learned from, after some transforms, restricted to some genes.
 
     Iterating gives chunks of samples. `per_gene` gives statistics over all samples of a gene,
     exact whatever the size of the matrix: genes that do not fit into memory together are read in
     several passes.
+
+    Attributes
+    ----------
+    columns
+        Where the genes are that `steps` are applied to.
+    batch_n
+        Batch of each row, whose means are made equal before anything is computed per gene.
+    gaps
+        Whether values may be missing.
+    limit
+        Values to hold at once, at most, in single precision.
+    chosen_g
+        Numbers of the genes, within `columns`, that statistics are computed of.
     """
 
     adata: AnnData
     rows_n: NDArray[np.intp]
-    columns_g: NDArray[np.intp]
+    columns: Columns
+    batch_n: NDArray[np.intp] | None
+    gaps: bool
+    limit: int
+    chosen_g: NDArray[np.intp]
     steps: tuple[Transform, ...] = ()
-
-    @classmethod
-    def of(cls, adata: AnnData, train: ArrayLike) -> Self:
-        """The rows of a mask or of row numbers."""
-        chosen = np.asarray(train)
-        rows_n = np.flatnonzero(chosen) if chosen.dtype == bool else np.unique(chosen)
-        if len(rows_n) < 2:
-            raise DataError(f"{len(rows_n)} training sample(s), but at least 2 are needed")
-        return cls(adata, rows_n.astype(np.intp), np.arange(adata.n_vars))
 
     def after(self, step: Transform) -> Self:
         """The same rows after one more transform."""
         return replace(self, steps=(*self.steps, step))
 
-    def of_genes(self, columns_g: NDArray[np.intp]) -> Self:
+    def of_genes(self, chosen_g: NDArray[np.intp]) -> Self:
         """The same rows, some genes."""
-        return replace(self, columns_g=columns_g)
+        return replace(self, chosen_g=chosen_g)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the transforms need all genes of a row."""
+        return any(isinstance(step, SampleTransform) for step in self.steps)
 
     def __iter__(self) -> Iterator[Floats]:
-        return self._chunks(self.columns_g)
+        return self._chunks(self.chosen_g)
 
-    def _chunks(self, columns_g: NDArray[np.intp]) -> Iterator[Floats]:
-        whole = any(isinstance(step, SampleTransform) for step in self.steps)
-        for x_ng in row_chunks(self.adata, self.rows_n):
-            part = x_ng if whole else x_ng[:, columns_g]
+    def _chunks(self, chosen_g: NDArray[np.intp]) -> Iterator[Floats]:
+        columns = self.columns if self.whole else self.columns.some(chosen_g)
+        for x_nv in row_chunks(self.adata, self.rows_n):
+            x_ng = columns.read(x_nv)
             for step in self.steps:
-                part = step.transform(part)
-            yield part[:, columns_g] if whole else part
+                x_ng = step.transform(x_ng)
+            yield x_ng[:, chosen_g] if self.whole else x_ng
 
     def per_gene(self, statistic: Callable[[Floats], Floats]) -> Floats:
         """A statistic of each gene over all training samples, joined along the last axis."""
         return np.concatenate([statistic(x_np) for x_np in self._parts()], axis=-1)
+
+    def batch_offsets(self) -> Floats:
+        """What was subtracted to make the means of the batches equal, (batches, g)."""
+        batch_n = self.batch_n
+        assert batch_n is not None
+        return replace(self, batch_n=None).per_gene(lambda x_np: offsets(x_np, batch_n))
 
     def fit(self, kind: type[G]) -> G:
         """A per-gene transform, fitted part by part."""
@@ -77,23 +111,31 @@ class TrainingRows:
     def _parts(self) -> Iterator[Floats]:
         """All rows of a few genes after the other."""
         n = len(self.rows_n)
-        for block in np.array_split(self.columns_g, -(-len(self.columns_g) * n // BLOCK)):
+        for block in np.array_split(self.chosen_g, -(-len(self.chosen_g) * n // self.limit)):
             x_nb = np.empty((n, len(block)), dtype=np.float32, order="F")
             start = 0
             for chunk in self._chunks(block):
                 x_nb[start : start + len(chunk)] = chunk
                 start += len(chunk)
-            self._refuse_gaps(x_nb, block)
+            self._check(x_nb, block)
             step = max(1, PART // n)
             for first in range(0, len(block), step):
-                yield x_nb[:, first : first + step].astype(np.float64)
+                x_np = x_nb[:, first : first + step].astype(np.float64)
+                if self.batch_n is not None:
+                    x_np -= offsets(x_np, self.batch_n)[self.batch_n]
+                yield x_np
 
-    def _refuse_gaps(self, x_nb: NDArray[np.float32], block: NDArray[np.intp]) -> None:
-        gaps = np.argwhere(~np.isfinite(x_nb))
-        if len(gaps):
-            n, g = gaps[0]
-            raise DataError(
-                f"{len(gaps):,} missing or infinite value(s), first in gene "
-                f"{self.adata.var_names[block[g]]}, sample {self.adata.obs_names[self.rows_n[n]]}; "
-                "remove the gene or fill in the value"
-            )
+    def _check(self, x_nb: NDArray[np.float32], block: NDArray[np.intp]) -> None:
+        """Refuse infinite values, and missing ones unless they are allowed."""
+        bad_nb = np.isinf(x_nb) if self.gaps else ~np.isfinite(x_nb)
+        if not bad_nb.any():
+            return
+        n, b = np.argwhere(bad_nb)[0]
+        gene = self.adata.var_names[self.columns.column_g[block[b]]]
+        what, how = "infinite", "mend it"
+        if np.isnan(x_nb[n, b]):
+            what, how = "missing", "set normalize.missing to 'drop_genes', 'median' or 'knn'"
+        raise DataError(
+            f"{int(bad_nb.sum()):,} {what} value(s), first in gene {gene}, sample "
+            f"{self.adata.obs_names[self.rows_n[n]]}; {how}"
+        )

@@ -12,37 +12,59 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Floats = NDArray[np.float64]
-CHUNK = 1 << 23
-"""Values made dense at once: 64 MB in double precision."""
-
-
-def dense(part: Any) -> Floats:
-    """Rows of any matrix as a C-ordered double array."""
-    values = part.toarray() if hasattr(part, "toarray") else part
-    return np.ascontiguousarray(values, dtype=np.float64)
+CHUNK = 1 << 21
+"""Values made dense at once: 16 MB in double precision."""
+SLAB = 1 << 25
+"""Values read at once, at most, where a file is compressed in blocks of many rows."""
 
 
 def row_chunks(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Iterator[Floats]:
-    """Rows in ascending order, some at a time, with all columns.
+    """Rows in rising order, some at a time, with all columns; each chunk is the caller's own.
 
     Parameters
     ----------
     rows_n
-        Ascending row numbers; all rows if None.
+        Rising row numbers; all rows if None.
     """
-    n_obs, n_vars = adata.shape
-    size = max(1, CHUNK // max(1, n_vars))
-    for start in range(0, n_obs, size):
-        stop = min(start + size, n_obs)
-        if rows_n is None:
-            yield dense(adata.X[start:stop])
-        elif len(wanted := rows_n[(rows_n >= start) & (rows_n < stop)]):
-            yield dense(adata.X[start:stop])[wanted - start]
+    rows_n = np.arange(adata.n_obs) if rows_n is None else rows_n
+    size = max(1, CHUNK // adata.n_vars)
+    for start, slab in _slabs(adata):
+        low, high = np.searchsorted(rows_n, [start, start + slab.shape[0]])
+        for first in range(low, high, size):
+            yield _dense(slab[rows_n[first : min(first + size, high)] - start])
 
 
 def spread_rows(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Floats:
-    """Evenly spaced rows, at most one chunk of them."""
+    """Evenly spaced rows, at most two chunks of them."""
     rows_n = np.arange(adata.n_obs) if rows_n is None else rows_n
-    n = min(len(rows_n), max(1, CHUNK // (2 * max(1, adata.n_vars))))
-    chosen = rows_n[np.linspace(0, len(rows_n) - 1, n).round().astype(np.intp)]
-    return np.concatenate([dense(adata.X[int(i) : int(i) + 1]) for i in chosen])
+    n = min(len(rows_n), max(1, 2 * CHUNK // adata.n_vars))
+    return _dense(adata.X[rows_n[np.linspace(0, len(rows_n) - 1, n).round().astype(np.intp)]])
+
+
+def in_memory(matrix: Any) -> bool:
+    """Whether the values are held in memory, dense or sparse."""
+    from scipy import sparse
+
+    return isinstance(matrix, np.ndarray) or sparse.issparse(matrix)
+
+
+def _slabs(adata: AnnData) -> Iterator[tuple[int, Any]]:
+    """The matrix in pieces that are held in memory, each with the number of its first row.
+
+    A file is read in whole compressed blocks, so that none is decompressed twice.
+    """
+    matrix = adata.X
+    if in_memory(matrix):
+        yield 0, matrix.tocsr() if hasattr(matrix, "tocsr") else matrix
+        return
+    block = (getattr(matrix, "chunks", None) or (1,))[0]
+    n_rows = max(1, CHUNK // adata.n_vars)
+    n_rows = min(-(-n_rows // block) * block, max(1, SLAB // adata.n_vars))
+    for start in range(0, adata.n_obs, n_rows):
+        yield start, matrix[start : start + n_rows]
+
+
+def _dense(part: Any) -> Floats:
+    """Some rows of any matrix as a C-ordered double array."""
+    values = part.toarray() if hasattr(part, "toarray") else part
+    return np.array(values, dtype=np.float64, order="C")

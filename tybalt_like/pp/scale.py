@@ -34,36 +34,47 @@ class Detected:
     evidence: str
 
 
-def detect(x_ng: Floats) -> Detected:
-    """Judge the scale from some samples with all their genes; missing values are left out."""
+def detect(x_ng: Floats, *, extremes: tuple[float, float] | None = None) -> Detected:
+    """Judge the scale of a matrix.
+
+    Parameters
+    ----------
+    x_ng
+        Some samples with all their genes; missing and infinite values are left out.
+    extremes
+        Smallest and largest value of the whole matrix, if known.
+    """
     finite = x_ng[np.isfinite(x_ng)]
     if not finite.size:
         return Detected("log2", "no finite value")
-    low, high = float(finite.min()), float(finite.max())
+    low, high = extremes or (float(finite.min()), float(finite.max()))
     if low < 0:
-        return _with_negatives(x_ng, finite)
-    whole = float(np.mean(finite == np.rint(finite)))
-    if whole == 1:
+        return _with_negatives(x_ng, finite, low, high)
+    return _without_negatives(finite, low, high)
+
+
+def _without_negatives(finite: Floats, low: float, high: float) -> Detected:
+    if (finite == np.rint(finite)).all():
         return Detected("counts", f"whole numbers from {low:.0f} to {high:.0f}")
     positive = finite[finite > 0]
-    whole = float(np.mean(positive == np.rint(positive)))
-    if whole > 0.3 and high > LOG_CEILING:
-        return Detected("counts", f"{whole:.0%} of the values above 0 are whole, up to {high:.6g}")
     if high > LOG_CEILING:
+        whole = float(np.mean(positive == np.rint(positive)))
+        if whole > 0.3:  # expected counts of RSEM and salmon
+            return Detected("counts", f"{whole:.0%} of the values are whole, up to {high:.6g}")
         return Detected("linear", f"no negative value, fractions, up to {high:.6g}")
     typical, large = np.quantile(positive, [0.5, 0.99])
     if large > 20 * typical and high > 2:
         return Detected(
             "linear",
-            f"long tail: 99 % quantile {large:.3g}, median {typical:.3g}, up to {high:.3g}",
+            f"long tail: median {typical:.3g}, 99 % quantile {large:.3g}, up to {high:.3g}",
         )
     if high <= 1:
         return Detected("zero_one", f"all values between {low:.3g} and {high:.3g}")
     return Detected("log2", f"values from {low:.3g} to {high:.3g}, median {np.median(finite):.3g}")
 
 
-def _with_negatives(x_ng: Floats, finite: Floats) -> Detected:
-    low, high, middle = float(finite.min()), float(finite.max()), float(np.median(finite))
+def _with_negatives(x_ng: Floats, finite: Floats, low: float, high: float) -> Detected:
+    middle = float(np.median(finite))
     share = f"{np.mean(finite < 0):.1%} negative"
     if max(-low, high) > LOG_CEILING:
         return Detected("raw_intensity", f"{share}, from {low:.6g} to {high:.6g}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tybalt_like.errors import DataError
 from tybalt_like.pp.matrix import Floats
 
 
@@ -17,7 +18,7 @@ def mean_ad(x_ng: Floats) -> Floats:
 
 def median_ad(x_ng: Floats) -> Floats:
     """Median absolute deviation from the median: what Tybalt's paper says."""
-    return np.nanmedian(np.abs(x_ng - np.nanmedian(x_ng, axis=0)), axis=0)
+    return np.asarray(np.nanmedian(np.abs(x_ng - np.nanmedian(x_ng, axis=0)), axis=0))
 
 
 def variance(x_ng: Floats) -> Floats:
@@ -30,6 +31,34 @@ STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     "median_ad": median_ad,
     "variance": variance,
 }
+
+
+def dispersion(counts: Iterable[Floats]) -> Floats:
+    """Variance of counts after standardising with the spread that the mean predicts.
+
+    Stuart et al., Cell 177:1888 (2019), "Seurat v3", through scanpy.
+
+    Raises
+    ------
+    DataError
+        If scanpy or scikit-misc is not installed.
+    """
+    from anndata import AnnData
+    from scipy import sparse
+
+    try:
+        import scanpy
+        import skmisc.loess  # noqa: F401 - scanpy needs it for this
+    except ImportError:
+        raise DataError(
+            "normalize.select = 'dispersion' needs scanpy and scikit-misc: "
+            "pip install 'tybalt-like[scanpy]'"
+        ) from None
+    x_ng = sparse.vstack([sparse.csr_matrix(chunk) for chunk in counts], format="csr")
+    found = scanpy.pp.highly_variable_genes(
+        AnnData(x_ng), flavor="seurat_v3", n_top_genes=x_ng.shape[1], inplace=False
+    )
+    return np.asarray(np.nan_to_num(found["variances_norm"].to_numpy(dtype=np.float64)))
 
 
 def spread(low_g: Floats, high_g: Floats) -> NDArray[np.bool_]:

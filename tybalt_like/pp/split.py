@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tybalt_like import keys
 from tybalt_like.errors import DataError
@@ -25,6 +26,7 @@ def split(
     train: float = 0.6,
     calibration: float = 0.2,
     validation: float = 0.1,
+    held_out: NDArray[np.bool_] | None = None,
     seed: int = 0,
 ) -> None:
     """Write ``obs["split"]``: train, validation, calibration, test, or query.
@@ -42,6 +44,8 @@ def split(
         Shares of the reference to learn from and to calibrate on; the rest is the test split.
     validation
         Share of the training part that only decides when to stop.
+    held_out
+        Mask of samples that are query samples whatever their label.
     seed
         Of the random division.
 
@@ -58,6 +62,8 @@ def split(
             f"no sample has {label} = {missing[0]!r}; labels in column {label!r}: {known}"
         )
     reference_n = np.isin(strata_n, list(normal)) if normal else np.ones(adata.n_obs, bool)
+    if held_out is not None:
+        reference_n &= ~held_out
     if reference_n.sum() < MIN_REFERENCE:
         raise DataError(
             f"only {reference_n.sum()} reference samples; at least {MIN_REFERENCE} are needed to "

@@ -13,7 +13,7 @@ from tybalt_like.pp.select import spread
 
 
 @dataclass(frozen=True)
-class ZeroOne(GeneTransform, name="zero_one"):
+class ZeroOne(GeneTransform, name="zero_one", setting="scale"):
     """(x - low) / (high - low), clipped into [0, 1]; a constant gene becomes 0.
 
     Tybalt's scaling, with the clipping of new samples of ADAGE's projector.

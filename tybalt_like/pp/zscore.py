@@ -12,7 +12,7 @@ from tybalt_like.pp.matrix import Floats
 
 
 @dataclass(frozen=True)
-class ZScore(GeneTransform, name="zscore"):
+class ZScore(GeneTransform, name="zscore", setting="scale"):
     """(x - mean) / standard deviation (n in the denominator); a constant gene becomes 0."""
 
     mean_g: Floats

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tybalt_like.pl.palette import Style
 
-NAMES = {"tybalt": "Tybalt", "pca": "PCA", "adage": "ADAGE"}
-"""Models whose proper names are not their registered ones."""
+NAMES = {"tybalt": "Tybalt", "pca": "PCA", "mahalanobis": "Mahalanobis", "knn": "kNN"}
+"""Models and scores whose proper names are not their registered ones."""
 FILES = {
     "scores.tsv": "scores, p- and q-values of every sample, for the model and for PCA",
     "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
@@ -86,7 +86,9 @@ class Contents:
             def table(name: str, index: str | None = None) -> pd.DataFrame:
                 path = folder / name
                 sep = "," if name.endswith(".csv") else "\t"
-                frame = pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False, na_values=[""])
+                frame = pd.read_csv(
+                    path, sep=sep, dtype=text, keep_default_na=False, na_values=[""]
+                )
                 return frame if index is None else frame.set_index(index)
 
             latent, scores = table("latent.tsv.gz", "sample"), table("scores.tsv", "sample")
@@ -143,6 +145,11 @@ class Contents:
         """True for the samples called anomalous."""
         return self.score("flagged").astype(bool)
 
+    @property
+    def cross_fitted(self) -> bool:
+        """True if every sample was tested, each by a model trained on others."""
+        return bool(self.about.get("cross_fitted", False))
+
     @cached_property
     def held_out(self) -> pd.Series:
         """True for tested samples of the reference cohort."""
@@ -152,10 +159,10 @@ class Contents:
         """A column of the model's scores, for example ``"combined"``."""
         return self.scores[keys.score(self.model, name)]
 
-    def title(self, model: str | None = None) -> str:
-        """Name of a model, or of a detector that starts with it, as people write it."""
-        first, _, rest = (model or self.model).partition(" ")
-        return f"{NAMES.get(first, first.replace('_', ' '))} {rest}".rstrip()
+    def title(self, name: str | None = None) -> str:
+        """Name of a detector, or of the model, as people write it."""
+        words = (name or self.model).split(" ")
+        return " ".join(NAMES.get(word, word.replace("_", " ")) for word in words)
 
     def adata(self) -> AnnData:
         """Samples without expression: obs, latents and embeddings, for the figures."""

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tybalt_like import pl
+from tybalt_like.pl.scatter import LEGEND_ROWS
+from tybalt_like.pl.theme import theme
+from tybalt_like.report.prose import sentence
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,6 +51,7 @@ def pictures(run: Contents) -> list[Picture]:
     return [*_scores(run), *_detection(run), *_embeddings(run), *_model(run), *_genes(run)]
 
 
+@theme
 def draw(run: Contents) -> list[Picture]:
     """Write all figures into ``figures/`` of the run folder."""
     drawn = pictures(run)
@@ -61,14 +67,14 @@ def _scores(run: Contents) -> Iterator[Picture]:
     tested = run.scores[run.tested].assign(label=run.labels[run.tested])
     if tested.empty:
         return
-    flagged = run.score("combined")[run.flagged]
+    threshold = _threshold(run)
 
     def draw() -> Figure:
         ax = pl.score_distribution(
             tested,
             column,
-            label=run.label and "label",
-            threshold=None if flagged.empty else float(flagged.min()),
+            label="label" if run.label else None,
+            threshold=threshold,
             palette=run.palette,
         )
         ax.set_xlabel(f"combined anomaly score ({run.title()})")
@@ -78,12 +84,20 @@ def _scores(run: Contents) -> Iterator[Picture]:
         "score_distribution",
         "How strange are the tested samples?",
         f"Combined anomaly scores of {len(tested)} tested samples, by label.",
-        "Each dot is a tested sample, none of which the model was trained on; further right is "
-        "stranger. Circle and bar: median and quartiles. Zero is the average and one the spread "
-        "of the calibration samples' scores."
-        + ("" if flagged.empty else " Samples from the dashed line on are flagged."),
+        "Each dot is a tested sample, scored by a model that was not trained on it; further right "
+        f"is stranger. Circle and bar: median and quartiles. The score: {run.about['combined']}."
+        + ("" if threshold is None else " Samples from the dashed line on are flagged."),
         draw,
     )
+
+
+def _threshold(run: Contents) -> float | None:
+    """The score that parts flagged from other samples, if one does: folds have one each."""
+    flagged = run.score("combined")[run.flagged]
+    others = run.score("combined")[run.tested & ~run.flagged]
+    if flagged.empty or others.max() > flagged.min():
+        return None
+    return float(flagged.min())
 
 
 def _detection(run: Contents) -> Iterator[Picture]:
@@ -124,7 +138,7 @@ def _curves(name: str, anomaly: str, scores: pd.DataFrame, strange: pd.Series) -
     n_strange, n_normal = int(strange.sum()), int((~strange).sum())
 
     def draw() -> Figure:
-        figure, axes = plt.subplots(1, 2, figsize=(10, 4.9), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(10, 4.9))
         pl.roc(scores, strange, ax=axes[0])
         pl.precision_recall(scores, strange, ax=axes[1])
         return figure
@@ -142,7 +156,8 @@ def _curves(name: str, anomaly: str, scores: pd.DataFrame, strange: pd.Series) -
 
 
 def _embeddings(run: Contents) -> Iterator[Picture]:
-    adata, score = run.adata(), f"{run.model}_combined"
+    adata, score = run.adata(), "combined anomaly score"
+    adata.obs[score] = run.score("combined")
     for method, name in (("umap", "UMAP"), ("tsne", "t-SNE")):
         if not {f"X_{method}", f"X_{method}_genes"} <= set(adata.obsm):
             continue
@@ -168,9 +183,14 @@ def _embeddings(run: Contents) -> Iterator[Picture]:
 
 def _panels(run: Contents, adata: AnnData, method: str, *, color: str) -> Callable[[], Figure]:
     def draw() -> Figure:
-        figure, axes = plt.subplots(1, 2, figsize=(10.8, 4.6), layout="constrained")
-        palette = run.palette if color == run.label else None
-        for ax, suffix, title in zip(axes, ("", "_genes"), ("Latent features", "Genes"), strict=True):
+        by_label = color == run.label
+        n_columns = -(-run.labels.nunique() // LEGEND_ROWS)
+        width = 9.1 + 1.7 * n_columns if by_label else 9.8
+        figure, axes = plt.subplots(1, 2, figsize=(width, 4.6))
+        palette = run.palette if by_label else None
+        for ax, suffix, title in zip(
+            axes, ("", "_genes"), ("Latent features", "Genes"), strict=True
+        ):
             basis = f"X_{method}{suffix}"
             pl.embedding(adata, basis, color=color, palette=palette, legend=bool(suffix), ax=ax)
             ax.set_title(title)
@@ -202,7 +222,7 @@ def _model(run: Contents) -> Iterator[Picture]:
             "training",
             "How training went",
             "Training and validation loss by epoch.",
-            f"{_sentence(run.about['model']['stopped'])} Losses should fall and level off; a "
+            f"{sentence(run.about['model']['stopped'])} Losses should fall and level off; a "
             "validation loss that rises again while the training loss falls is overfitting."
             + ("" if floor is None else " No model can get below the dashed line."),
             lambda: pl.training(
@@ -223,3 +243,13 @@ def _genes(run: Contents) -> Iterator[Picture]:
         "The genes of all flagged samples are listed below.",
         lambda: _figure(pl.gene_residuals(run.genes, sample)),
     )
+
+
+def _figure(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # pl draws on figures
+    return figure
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40]

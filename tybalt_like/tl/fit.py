@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from tybalt_like import keys
 from tybalt_like.errors import DataError
 from tybalt_like.models import Model, Training
 from tybalt_like.provenance import record
+from tybalt_like.tl.covariates import categories, known
 from tybalt_like.training.device import pick_device
 from tybalt_like.training.inference import infer
 from tybalt_like.training.loop import EpochHook, train
@@ -44,7 +48,8 @@ def fit(
         Normalised, with ``obs["split"]`` (`pp.split`). Validation samples, if there are any,
         decide when to stop.
     model
-        Registered name; `config` fills its settings, for example ``latent_dim=50``.
+        Registered name; `config` fills its settings, for example ``latent_dim=50``, or
+        ``covariates=("batch",)`` for a model that is conditioned on columns of `adata.obs`.
     training
         Epochs, batch size and so on; the model's defaults if None.
     seed
@@ -67,28 +72,27 @@ def fit(
         If there is no split, or the values do not suit the model.
     """
     where = pick_device(device)
-    x_ng = _matrix(adata)
-    rows = {name: x_ng[in_split(adata, name)] for name in (keys.TRAIN, keys.VALIDATION)}
-    if not len(rows[keys.TRAIN]):
+    train_n, validation_n = (in_split(adata, name) for name in (keys.TRAIN, keys.VALIDATION))
+    if not train_n.any():
         raise DataError("no training samples: obs['split'] is never 'train'; run pp.split first")
-    kind = Model.named(model)
-    if kind.unit_interval and (x_ng.min() < 0 or x_ng.max() > 1):
-        raise DataError(
-            f"model {model!r} needs values between 0 and 1 and found {x_ng.min():.4g} to "
-            f"{x_ng.max():.4g}; normalise with scale='zero_one'"
-        )
-    tensors = {name: {"x_ng": torch.from_numpy(x).to(where)} for name, x in rows.items()}
+    if "covariates" in config:
+        config["categories"] = categories(adata, config["covariates"], train=train_n)
     with seeded(seed):
         fitted = Model.create(model, adata.n_vars, **config).to(where)
+        arrays = _arrays(adata, fitted)
+
+        def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
+            return {name: torch.from_numpy(a[mask_n]).to(where) for name, a in arrays.items()}
+
         fitted.history = train(
             fitted,
-            tensors[keys.TRAIN],
-            validation=tensors[keys.VALIDATION] if len(rows[keys.VALIDATION]) else None,
+            rows(train_n),
+            validation=rows(validation_n) if validation_n.any() else None,
             training=training,
             checkpoint=checkpoint,
             on_epoch=on_epoch,
         )
-    _write(adata, fitted, x_ng)
+    _write(adata, fitted, arrays)
     record(adata, **{model: {"config": asdict(fitted.config), "seed": seed}})
     return fitted
 
@@ -105,7 +109,7 @@ def latent(adata: AnnData, model: Model) -> None:
     """
     if adata.n_vars != model.n_vars:
         raise DataError(f"the model was trained on {model.n_vars} genes, not {adata.n_vars}")
-    _write(adata, model, _matrix(adata))
+    _write(adata, model, _arrays(adata, model))
 
 
 def in_split(adata: AnnData, name: str) -> np.ndarray:
@@ -115,7 +119,8 @@ def in_split(adata: AnnData, name: str) -> np.ndarray:
     return np.asarray(adata.obs[keys.SPLIT].astype(str) == name)
 
 
-def _matrix(adata: AnnData) -> np.ndarray:
+def _arrays(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
+    """All that the model takes of every sample, checked."""
     x = adata.X if isinstance(adata.X, np.ndarray) else adata.X.toarray()
     x_ng = np.ascontiguousarray(x, dtype=np.float32)
     if not np.isfinite(x_ng).all():
@@ -124,11 +129,13 @@ def _matrix(adata: AnnData) -> np.ndarray:
             f"sample {adata.obs_names[row]}, gene {adata.var_names[column]}: the value is missing "
             "or infinite; normalise first (pp.Normaliser)"
         )
-    return x_ng
+    model.check(torch.from_numpy(x_ng))
+    return {"x_ng": x_ng} | known(adata, model)
 
 
-def _write(adata: AnnData, model: Model, x_ng: np.ndarray) -> None:
-    result = infer(model, x_ng)
+def _write(adata: AnnData, model: Model, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    given = {name: values for name, values in arrays.items() if name != "x_ng"}
+    result = infer(model, arrays["x_ng"], given=given)
     adata.obsm[keys.latent(model.name)] = result.z_nk
     adata.layers[keys.reconstruction(model.name)] = result.reconstruction_ng
     adata.varm[keys.weights(model.name)] = model.weights().detach().cpu().numpy().T

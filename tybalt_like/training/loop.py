@@ -56,8 +56,8 @@ def train(
     training = training or model.training_defaults
     steps = model.steps()
     history, best = History(), None
+    model.solve(Batch(tensors))
     if not steps:
-        model.fit_exactly(tensors["x_ng"])
         history.stopped = "solved in closed form"
         model.eval()
         return history

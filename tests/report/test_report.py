@@ -1,0 +1,245 @@
+"""The report says what the run folder says, in one page that is safe and loads nothing."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tybalt_like import report
+from tybalt_like.errors import RunError
+
+HOSTILE = "<script>alert(1)</script>"
+HOSTILE_LABEL = '"><img src=x onerror=alert(2)>'
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, what scripts hold, and the text of everything else."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.words: list[str] = []
+        self.inside = ""
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag) -> None:  # noqa: ARG002
+        self.inside = ""
+
+    def handle_data(self, data) -> None:
+        if self.inside == "script":
+            self.scripts.append(data)
+        elif self.inside != "style":
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+FLAGGED = np.arange(100) < 15
+SPLIT = np.repeat(["query", "train", "calibration", "test"], [30, 30, 20, 20])
+INDEX = pd.Index([HOSTILE, *(f"{i:03d}" for i in range(99))], name="sample")
+
+
+def scores(model: str, *, flagged: np.ndarray) -> pd.DataFrame:
+    """Query samples score high, the flagged ones highest, the same by every score."""
+    score = np.random.default_rng(0).normal(size=100) + 5 * (SPLIT == "query") + 10 * flagged
+    tested = np.isin(SPLIT, ["query", "test"])
+    table = {"norm": score}
+    for name in (model, "pca"):
+        parts = dict.fromkeys(["reconstruction", "mahalanobis", "knn", "combined"], score)
+        parts["p_value"] = np.where(flagged, 1 / 21, 0.5)
+        parts["q_value"] = np.where(tested, np.where(flagged, 0.04, 0.5), np.nan)
+        parts["flagged"] = flagged
+        table |= {f"{name}_{part}": value for part, value in parts.items()}
+    return pd.DataFrame(table, index=INDEX)
+
+
+def metrics(model: str, anomalies: list[str]) -> pd.DataFrame:
+    aurocs = {f"{model} combined": 0.913, "pca reconstruction": 0.875}
+    aurocs["norm of the standardised row"] = 0.951
+    rows = [[d, a, 20, 30, 0.6, auroc, 0.8] for a in anomalies for d, auroc in aurocs.items()]
+    columns = ["detector", "anomaly", "n_normal", "n_anomaly", "prevalence", "auroc", "auprc"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def gene_scores(samples: pd.Index) -> pd.DataFrame:
+    top = [(1, "<b>ESR1</b>", 0.1, 0.9, -6.5, "down"), (2, "MIA", 0.9, 0.1, 4.0, "up")]
+    columns = ["sample", "rank", "gene", "observed", "expected", "z", "direction"]
+    return pd.DataFrame([[name, *row] for name in samples for row in top], columns=columns)
+
+
+def write_run(
+    folder: Path, *, labels: list[str] | None, model: str = "tybalt", anomalies: list[str]
+) -> Path:
+    """A run folder with 50 tested samples, 15 of them flagged if there are anomalies."""
+    rng = np.random.default_rng(0)
+    flagged = FLAGGED & bool(anomalies)
+    first = pd.DataFrame({"split": SPLIT} | ({"kind": labels} if labels else {}), index=INDEX)
+    features = [f"{model}_{i + 1}" for i in range(4)]
+    latent = pd.DataFrame(rng.normal(size=(100, 4)), index=INDEX, columns=features)
+    maps = [
+        f"{of}_{how}_{i}" for of in ("latent", "genes") for how in ("umap", "tsne") for i in (1, 2)
+    ]
+    epochs = [] if model == "pca" else [0.0, 1, 2]
+    history = {"epoch": epochs, "train_loss": epochs, "val_loss": epochs}
+    folder.mkdir()
+    first.join(latent).to_csv(folder / "latent.tsv.gz", sep="\t")
+    first.join(scores(model, flagged=flagged)).to_csv(folder / "scores.tsv", sep="\t")
+    pictures = pd.DataFrame(rng.normal(size=(100, 8)), index=INDEX, columns=maps)
+    pictures.to_csv(folder / "embeddings.tsv.gz", sep="\t")
+    metrics(model, anomalies).to_csv(folder / "metrics.tsv", sep="\t", index=False)
+    genes = gene_scores(INDEX[flagged])
+    genes.to_csv(folder / "gene_scores.tsv.gz", sep="\t", index=False)
+    pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
+    about = ABOUT | {
+        "model": ABOUT["model"] | {"name": model},
+        "label": "kind" if labels else None,
+        "normal": ["001"] if labels else [],
+        "anomalies": anomalies,
+        "flagged": {"tested": 50, "flagged": int(flagged.sum())},
+    }
+    (folder / "run.json").write_text(json.dumps(about))
+    return folder
+
+
+ABOUT = {
+    "schema": 1,
+    "name": "mine & <yours>",
+    "recipe": {"data": {"path": HOSTILE}, "seed": 3},
+    "seed": 3,
+    "created": "2026-01-02T03:04:05+00:00",
+    "versions": {"tybalt-like": "9.8.7"},
+    "device": "cpu",
+    "threads": 2,
+    "reading": {"n_obs": 100, "n_vars": 1234},
+    "findings": ["scale: log2"],
+    "genes_sha256": "0" * 64,
+    "splits": {"train": 30, "validation": 0, "calibration": 20, "test": 20, "query": 30},
+    "model": {"n_parameters": 10, "stopped": "all 3 epochs done", "best_epoch": -1},
+    "entropy_floor": None,
+    "fdr": 0.05,
+    "combined": "a sum",
+    "cross_fitted": False,
+    "warnings": [f"careful with {HOSTILE}"],
+    "seconds": {"Reading": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory) -> Path:
+    labels = [HOSTILE_LABEL] * 25 + [""] * 5 + ["001"] * 70
+    folder = tmp_path_factory.mktemp("runs") / "full"
+    return write_run(folder, labels=labels, anomalies=[HOSTILE_LABEL])
+
+
+@pytest.fixture(scope="module")
+def page(run_dir) -> Page:
+    assert report.build(run_dir) == run_dir / "report.html"
+    return Page(run_dir / "report.html")
+
+
+def test_numbers_are_those_of_the_run(page) -> None:
+    assert "15 of 50 tested samples (30 %) are flagged as anomalous" in page.text
+    assert "100 samples and 1,234 genes. Tybalt learned what is normal from 30 samples" in page.text
+    assert f"{HOSTILE_LABEL} named as anomalous 25 15" in page.text
+    assert "001 normal, held out 20 0" in page.text
+    assert "no label neither 5 0" in page.text
+    assert "0.038 above the best PCA score and 0.038 below the plain norm." in page.text
+    assert "1 / 21 = 0.048" in page.text
+    assert "ESR1</b> ↓ 15" in page.text
+    assert "tybalt_like 9.8.7" in page.text
+
+
+@pytest.mark.usefixtures("page")
+def test_flagged_samples_come_first_and_names_stay_text(run_dir) -> None:
+    table = (run_dir / "report.html").read_text().split('id="sample-table"')[1].split("</table>")[0]
+    names = re.findall(r'<th scope="row">(.*?)</th>', table)
+    names = [name.replace("&lt;", "<").replace("&gt;", ">") for name in names]
+    assert len(names) == 100
+    by_score = scores("tybalt", flagged=FLAGGED)["tybalt_combined"].sort_values(ascending=False)
+    assert names[:15] == list(by_score.index[:15])
+    assert "007" in names
+
+
+def test_what_users_named_stays_text(page) -> None:
+    assert len(page.all("script")) == 3
+    assert not any(
+        "onerror" in attributes or attributes.get("src") == "x" for _, attributes in page.tags
+    )
+    assert page.text.count(HOSTILE) >= 4
+    assert not page.all("yours")
+    item = json.loads(page.scripts[0])
+    assert HOSTILE in json.dumps(item)
+
+
+def test_nothing_is_loaded_from_anywhere(page, run_dir) -> None:
+    for tag, attributes in page.tags:
+        source = attributes.get("src") or attributes.get("srcset") or attributes.get("data") or ""
+        assert source.startswith("data:image/") or not source, f"{tag} loads {source[:80]}"
+        link = attributes.get("href", "")
+        assert tag == "a" or not link, f"{tag} loads {link}"
+        assert re.fullmatch(r"#[\w-]+|[\w.]+|figures/[\w.]+|", link), link
+    styles = re.findall(r"<style>(.*?)</style>", (run_dir / "report.html").read_text(), re.S)
+    assert not re.search(r"@import|url\(", "".join(styles))
+
+
+def test_policy_allows_the_scripts_of_the_page_alone(page) -> None:
+    policy = next(
+        meta["content"]
+        for meta in page.all("meta")
+        if meta.get("http-equiv") == "Content-Security-Policy"
+    )
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["default-src"] == "'none'"
+    digests = [hashlib.sha256(script.encode()).digest() for script in page.scripts[1:]]
+    hashes = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+    assert directives["script-src"].split() == hashes
+
+
+def test_figures_are_described_and_on_disk(page, run_dir) -> None:
+    pictures = page.all("img")
+    assert all(picture["alt"] for picture in pictures)
+    names = {path.stem for path in (run_dir / "figures").glob("*.png")}
+    assert len(names) == len(pictures)
+    assert names >= {"umap_by_label", "latent_heatmap", "training", "score_distribution", "metrics"}
+    assert {path.stem for path in (run_dir / "figures").glob("*.svg")} == names
+    assert not list(run_dir.glob("*.partial"))
+
+
+def test_bare_run_has_a_report_too(tmp_path) -> None:
+    folder = write_run(tmp_path / "bare", labels=None, model="pca", anomalies=[])
+    page = Page(report.build(folder))
+    assert "0 of 50 tested samples are flagged" in page.text
+    assert "No label is named as anomalous" in page.text
+    assert "PCA learned what is normal" in page.text
+    assert not (folder / "figures" / "training.png").exists()
+
+
+def test_odd_labels_and_other_models_are_fine(tmp_path) -> None:
+    odd = ["NA", "nan", "$x$", "_hidden", "long " * 60, "all"] * 5
+    folder = write_run(
+        tmp_path / "odd", labels=odd + ["001"] * 70, model="my_vae", anomalies=["NA", "all"]
+    )
+    page = Page(report.build(folder))
+    assert "My vae learned what is normal" in page.text
+    assert "NA named as anomalous 5 3" in page.text
+    assert "nan neither 5 3" in page.text
+
+
+def test_incomplete_folder_is_refused_by_name(run_dir, tmp_path) -> None:
+    (tmp_path / "run.json").write_text((run_dir / "run.json").read_text())
+    with pytest.raises(RunError, match=r"latent\.tsv\.gz missing"):
+        report.build(tmp_path)
+    assert not (tmp_path / "report.html").exists()

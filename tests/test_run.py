@@ -1,0 +1,262 @@
+"""From a matrix to a run folder, through the command line, as a user goes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tybalt_like import Run, cli, datasets, read
+
+COMMAND = [sys.executable, "-m", "tybalt_like"]
+QUICK = ["--set", "training.epochs=40", "--set", "training.min_epochs=5"]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    """A user's files: genes x samples TSV and a clinical table, from the embedded cohort."""
+    folder = tmp_path_factory.mktemp("cohort")
+    adata = datasets.load("tcga_brca")[:, :300]
+    adata.to_df().T.to_csv(folder / "expression.tsv.gz", sep="\t")
+    adata.obs[["pam50", "race"]].to_csv(folder / "clinical.tsv", sep="\t")
+    return folder
+
+
+def call(*arguments: object, monkeypatch) -> int:
+    """Run the command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["tybalt-like", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+def files(cohort: Path) -> list[object]:
+    return ["--data", cohort / "expression.tsv.gz", "--obs", cohort / "clinical.tsv"]
+
+
+LUMINAL = ["--label", "pam50", "--normal", "Luminal A,Luminal B", "--anomaly", "Basal-like"]
+
+
+@pytest.fixture(scope="module")
+def finished(cohort, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "mine"
+    options = [*files(cohort), *LUMINAL, *QUICK, "--quiet", "--out", out]
+    subprocess.run([*COMMAND, "run", *map(str, options)], check=True, capture_output=True)
+    return out
+
+
+def scores_of(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "scores.tsv", sep="\t", index_col=0)
+
+
+def latent_of(folder: Path) -> np.ndarray:
+    table = pd.read_csv(folder / "latent.tsv.gz", sep="\t", index_col=0)
+    return table.filter(regex="^tybalt_").to_numpy()
+
+
+def test_run_folder_holds_what_was_promised(finished) -> None:
+    about = json.loads((finished / "run.json").read_text())
+    scores = scores_of(finished)
+    latent = pd.read_csv(finished / "latent.tsv.gz", sep="\t", index_col=0)
+    assert about["splits"]["query"] == (~scores["pam50"].isin(["Luminal A", "Luminal B"])).sum()
+    assert latent.index.equals(scores.index)
+    assert {"pam50", "race", "tybalt_1", "tybalt_100"} <= set(latent)
+    weights = pd.read_csv(finished / "gene_weights.tsv.gz", sep="\t", index_col=0)
+    assert list(weights.columns) == (finished / "genes.txt").read_text().split()
+    tested = scores["split"].isin(["test", "query"])
+    assert scores.loc[tested, "tybalt_q_value"].notna().all()
+    assert scores.loc[~tested, "tybalt_q_value"].isna().all()
+    assert about["flagged"] == {
+        "tested": tested.sum(),
+        "flagged": (scores["tybalt_q_value"] <= about["fdr"]).sum(),
+    }
+    metrics = pd.read_csv(finished / "metrics.tsv", sep="\t").set_index("detector")
+    assert metrics.loc["tybalt combined", "auroc"] > 0.85
+    assert {"pca combined", "norm of the standardised row"} <= set(metrics.index)
+    history = pd.read_csv(finished / "history.csv")
+    assert {"train_reconstruction", "train_kl", "train_beta", "val_loss"} <= set(history)
+    assert (finished / "report.html").stat().st_size > 100_000
+    assert not finished.with_name("mine.partial").exists()
+
+
+def test_flagged_samples_are_explained(finished) -> None:
+    scores = scores_of(finished)
+    genes = pd.read_csv(finished / "gene_scores.tsv.gz", sep="\t")
+    assert set(genes["sample"]) == set(scores.index[scores["tybalt_flagged"]])
+    assert (genes.groupby("sample")["rank"].max() == 20).all()
+    assert ((genes["z"] > 0) == (genes["direction"] == "up")).all()
+
+
+def test_new_samples_get_the_scores_that_they_had_in_the_run(finished, cohort, tmp_path) -> None:
+    matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
+    scores = scores_of(finished)
+    query = scores.index[scores["split"] == "query"][:15]
+    shuffled = matrix.sample(frac=1, random_state=0)
+    shuffled[query].T.to_csv(tmp_path / "new.csv")
+    run = Run.load(finished)
+    table = run.score(read(tmp_path / "new.csv"))
+    expected = scores.loc[query, [f"tybalt_{c}" for c in ("combined", "knn", "p_value")]]
+    np.testing.assert_allclose(table[["combined", "knn", "p_value"]], expected, rtol=1e-6)
+    latent = run.latent(read(tmp_path / "new.csv"))
+    all_latent = pd.read_csv(finished / "latent.tsv.gz", sep="\t", index_col=0)
+    np.testing.assert_allclose(latent, all_latent.loc[query, latent.columns], rtol=1e-5, atol=1e-6)
+
+
+def test_new_samples_without_the_trained_genes_are_refused(
+    finished, cohort, tmp_path, monkeypatch, capsys
+) -> None:
+    matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
+    matrix.iloc[60:, :3].to_csv(tmp_path / "few.tsv", sep="\t")
+    out = tmp_path / "scores.tsv"
+    code = call(
+        "score", "--run", finished, tmp_path / "few.tsv", "-o", out, monkeypatch=monkeypatch
+    )
+    message = capsys.readouterr().err
+    assert code == 2
+    assert "60 of the 300 trained genes (20%) are missing" in message
+    assert not out.exists()
+
+
+def test_same_seed_same_latents_bit_for_bit(finished, cohort, tmp_path) -> None:
+    out = tmp_path / "again"
+    options = [*files(cohort), *LUMINAL, *QUICK, "--quiet", "--out", out]
+    subprocess.run([*COMMAND, "run", *map(str, options)], check=True, capture_output=True)
+    np.testing.assert_array_equal(latent_of(finished), latent_of(out))
+    assert (finished / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
+def test_interrupted_run_resumes_to_the_same_result(finished, cohort, tmp_path, kind) -> None:
+    out = tmp_path / "mine"
+    options = [*files(cohort), *LUMINAL, *QUICK, "--out", out]
+    command = [*COMMAND, "run", *map(str, options), "--set", "training.checkpoint_seconds=0"]
+    partial = out.with_name("mine.partial")
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not (partial / "checkpoint.safetensors").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+    process.send_signal(kind)
+    _, errors = process.communicate()
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert partial.exists()
+    assert not out.exists()
+    subprocess.run([*command, "--resume", "--quiet"], check=True, capture_output=True)
+    np.testing.assert_array_equal(latent_of(finished), latent_of(out))
+    assert not list(out.glob("checkpoint*"))
+
+
+def test_without_reference_labels_every_sample_is_tested(cohort, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "all"
+    matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
+    planted = matrix.iloc[:, :90].copy()
+    planted.iloc[:60, 7] = planted.iloc[:60, 7].to_numpy()[::-1]  # another cell's genes, swapped
+    planted.to_csv(tmp_path / "m.tsv", sep="\t")
+    options = ["--set", "model.latent_dim=10", *QUICK, "--quiet", "--out", out]
+    assert call("run", "--data", tmp_path / "m.tsv", *options, monkeypatch=monkeypatch) == 0
+    scores = scores_of(out)
+    assert scores["tybalt_q_value"].notna().all()
+    assert scores["tybalt_p_value"].idxmin() == planted.columns[7]
+    # Under the null, conformal p-values are uniform, also those of samples in the training split.
+    for _, p in scores.groupby(scores["split"] == "train")["tybalt_p_value"]:
+        assert abs((p <= 0.5).mean() - 0.5) < 0.2
+
+
+def broken(name: str, cohort: Path, folder: Path) -> list[object]:
+    """Arguments of `run` with one thing wrong."""
+    matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0).iloc[:50, :40]
+    clinical = cohort / "clinical.tsv"
+    path = folder / "m.tsv"
+    if name == "empty":
+        path.touch()
+        return ["--data", path]
+    if name == "missing":
+        return ["--data", folder / "nothing.tsv"]
+    if name == "strangers":
+        matrix = matrix.add_prefix("other_")
+    elif name == "duplicated":
+        matrix.columns = [*matrix.columns[:-1], matrix.columns[0]]
+    elif name == "text":
+        matrix = matrix.astype(object)
+        matrix.iloc[3, 5] = "n.d."
+    elif name == "all missing":
+        matrix.iloc[4] = np.nan
+    elif name == "infinite":
+        matrix.iloc[4, 6] = np.inf
+    elif name == "few":
+        matrix = matrix.iloc[:, :12]
+    matrix.to_csv(path, sep="\t")
+    return ["--data", path, *(["--obs", clinical] if name == "strangers" else [])]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("missing", ["nothing.tsv"]),
+        ("empty", ["m.tsv", "empty"]),
+        ("strangers", ["clinical.tsv"]),
+        ("duplicated", ["TCGA-"]),
+        ("text", ["n.d."]),
+        ("all missing", ["no value"]),
+        ("infinite", ["infinite"]),
+        ("few", ["12", "20"]),
+    ],
+)
+def test_bad_input_is_one_sentence(name, parts, cohort, tmp_path, monkeypatch, capsys) -> None:
+    arguments = broken(name, cohort, tmp_path)
+    code = call("run", *arguments, "--out", tmp_path / "out", "--quiet", monkeypatch=monkeypatch)
+    message = capsys.readouterr().err.strip()
+    assert code == 2
+    assert message.startswith("error: ")
+    assert "\n" not in message
+    assert all(part in message for part in parts), message
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_text_in_the_matrix_names_row_and_column(cohort, tmp_path, monkeypatch, capsys) -> None:
+    arguments = broken("text", cohort, tmp_path)
+    matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
+    call("run", *arguments, "--out", tmp_path / "out", "--quiet", monkeypatch=monkeypatch)
+    message = capsys.readouterr().err
+    assert matrix.index[3] in message
+    assert matrix.columns[5] in message
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("model.latent_dims=5", "model.latent_dims; did you mean 'latent_dim'"),
+        ("training.epoch=5", "training.epoch; did you mean 'epochs'"),
+        ("split.train=2", "split.train"),
+        ("modle.name=tybalt", "recipe.modle; did you mean 'model'"),
+        ("model.name=tybald", "tybald"),
+        ("normalize.scale=zero", "normalize.scale"),
+    ],
+)
+def test_unknown_settings_are_named(setting, part, cohort, tmp_path, monkeypatch, capsys) -> None:
+    out = tmp_path / "out"
+    code = call("run", *files(cohort), "--out", out, "--set", setting, monkeypatch=monkeypatch)
+    assert code == 2
+    assert part in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_run_folders_are_neither_overwritten_nor_read_in_part(
+    finished, cohort, tmp_path, monkeypatch, capsys
+) -> None:
+    assert call("run", *files(cohort), "--out", finished, monkeypatch=monkeypatch) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    half = tmp_path / "half"
+    half.mkdir()
+    os.link(finished / "run.json", half / "run.json")
+    matrix = cohort / "expression.tsv.gz"
+    assert call("score", "--run", half, matrix, monkeypatch=monkeypatch) == 2
+    assert "model.safetensors" in capsys.readouterr().err

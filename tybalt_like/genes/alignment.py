@@ -1,0 +1,134 @@
+"""Where the genes of a trained list lie in another matrix: by name, then by id, then by alias."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tybalt_like.genes.names import clean
+from tybalt_like.genes.table import human
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Places = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Columns of a matrix that hold the genes of a list.
+
+    Attributes
+    ----------
+    columns
+        For each gene of the list its columns: none if it is missing, several if the matrix has
+        copies of it.
+    renamed
+        Genes found under another name: the name in the list and that in the matrix.
+    """
+
+    columns: tuple[tuple[int, ...], ...]
+    renamed: dict[str, str] = field(default_factory=dict)
+
+
+def align(
+    adata: AnnData, genes: Sequence[str], *, ids: Mapping[str, Sequence[str]] | None = None
+) -> Alignment:
+    """Find genes: by name; by cleaned name or id columns of ``var``; as the same human gene under
+    another kind of identifier; and last by aliases that stand for one gene only.
+
+    No column is used for two genes.
+
+    Parameters
+    ----------
+    adata
+        Matrix to look in; ``var`` may hold further identifiers.
+    genes
+        Names to look for.
+    ids
+        Further identifiers of these genes, as `identifiers` gives them.
+    """
+    names = list(adata.var_names.astype(str))
+    places = _places(names)
+    found = [places.get(gene, []) for gene in genes]
+    used = {column for columns in found for column in columns}
+    if not all(found):
+        wanted = [clean(genes).names, *(ids or {}).values()]
+        offered = [clean(names).names, *identifiers(adata.var).values()]
+        _find_more(found, used, wanted, offered)
+        if not all(found):
+            for how in ("first id", "any id", "alias"):
+                _find_more(
+                    found,
+                    used,
+                    [_keys(labels, how) for labels in wanted],
+                    [_keys(labels, how) for labels in offered],
+                )
+    renamed = {
+        gene: names[columns[0]]
+        for gene, columns in zip(genes, found, strict=True)
+        if columns and names[columns[0]] != gene
+    }
+    return Alignment(tuple(map(tuple, found)), renamed)
+
+
+def identifiers(var: pd.DataFrame) -> dict[str, list[str]]:
+    """Columns of a gene table that identify genes: text, or numbers that are called Entrez ids,
+    present and different in nine genes of ten. Missing ones become empty."""
+    found = {}
+    for name, column in var.items():
+        if pd.api.types.is_numeric_dtype(column) and "entrez" not in str(name).lower():
+            continue
+        number = pd.api.types.is_numeric_dtype(column)
+        texts = (column.astype("Int64") if number else column).astype("string").fillna("").tolist()
+        if len(set(texts) - {""}) >= 0.9 * len(texts):
+            found[str(name)] = list(clean(texts).names)
+    return found
+
+
+def _places(names: Iterable[str]) -> Places:
+    """Columns by name; empty names are nobody's."""
+    places: Places = {}
+    for column, name in enumerate(names):
+        if name:
+            places.setdefault(name, []).append(column)
+    return places
+
+
+def _find_more(
+    found: list[list[int]],
+    used: set[int],
+    wanted: Sequence[Sequence[str]],
+    offered: Sequence[Sequence[str]],
+) -> None:
+    """Fill in the genes not found yet whose label, of any kind, is a label of an unused column."""
+    for theirs in offered:
+        places = _places(theirs)
+        for ours in wanted:
+            for i, label in enumerate(ours):
+                if not found[i]:
+                    found[i] = [c for c in places.get(label, ()) if c not in used]
+                    used.update(found[i])
+
+
+def _keys(labels: Sequence[str], how: str) -> list[str]:
+    """Row of each label in the table of human genes, as text; empty if it has none.
+
+    Of the several Ensembl ids of a gene, the first is that of the primary assembly more often
+    than not; the others are copies on alternative haplotypes, mostly without counts.
+    """
+    table = human()
+    kind = table.kind(labels)
+    if kind is None:
+        return [""] * len(labels)
+    rows = [table.rows[kind].get(label, -1) for label in labels]
+    if how == "first id":
+        names = [table.names[kind][row] for row in rows]
+        rows = [r if n == label else -1 for r, n, label in zip(rows, names, labels, strict=True)]
+    if how == "alias" and kind == "symbol":
+        known = table.aliases | table.rows[kind]
+        rows = [known.get(label, -1) for label in labels]
+    return [str(row) if row >= 0 else "" for row in rows]

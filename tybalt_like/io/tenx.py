@@ -1,0 +1,124 @@
+"""10x Genomics: h5 files of Cell Ranger, and folders with matrix, features and barcodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from tybalt_like.errors import DataError
+from tybalt_like.io.format import Format
+from tybalt_like.io.grid import repeated_genes_allowed
+from tybalt_like.io.layout import decoded
+from tybalt_like.io.source import Source
+
+if TYPE_CHECKING:
+    import h5py
+    from anndata import AnnData
+
+_EXPRESSION = "Gene Expression"
+_OLD = {"barcodes", "data", "gene_names", "genes", "indices", "indptr", "shape"}
+
+
+def _is_10x(source: Source) -> bool:
+    if source.is_folder:
+        return _matrix_file(source.path) is not None
+    if source.head.startswith(b"%%MatrixMarket"):
+        return True
+    return bool(source.hdf5_keys) and _group(source) is not None
+
+
+def _read(source: Source) -> AnnData:
+    return _read_h5(source) if source.hdf5_keys else _read_folder(source)
+
+
+def _group(source: Source) -> str | None:
+    """Where the matrix is: ``matrix`` since version 3, under the genome's name before."""
+    import h5py
+
+    with h5py.File(source.path) as file:
+        if "features" in getattr(file.get("matrix"), "keys", list)():
+            return "matrix"
+        old = [key for key in file if set(getattr(file[key], "keys", list)()) >= _OLD]
+    if len(old) > 1:
+        raise DataError(f"{source.name}: several genomes ({', '.join(old)}); keep one of them")
+    return old[0] if old else None
+
+
+def _read_h5(source: Source) -> AnnData:
+    import h5py
+
+    group = _group(source)
+    with h5py.File(source.path) as file:
+        cells = file[group]
+        features = cells.get("features", cells)
+        ids = _strings(features["id"] if "id" in features else features["genes"])
+        names = _strings(features["name"] if "name" in features else features["gene_names"])
+        kinds = _strings(features["feature_type"]) if "feature_type" in features else None
+        parts = (cells[key][:] for key in ("data", "indices", "indptr"))
+        # columns of the file are cells, so that its compressed columns are our rows
+        x = sparse.csr_matrix(tuple(parts), shape=tuple(cells["shape"][:])[::-1])
+        return _anndata(x, ids, names, kinds, _strings(cells["barcodes"]))
+
+
+def _strings(dataset: h5py.Dataset) -> list[str]:
+    return [decoded(value) for value in dataset[:]]
+
+
+def _matrix_file(folder: Path) -> Path | None:
+    found = sorted(folder.glob("*matrix.mtx*"))
+    return found[0] if found else None
+
+
+def _read_folder(source: Source) -> AnnData:
+    from scipy.io import mmread
+
+    matrix = _matrix_file(source.path) if source.is_folder else source.path
+    assert matrix is not None
+    prefix = matrix.name.partition("matrix.mtx")[0]
+    barcodes = [row[0] for row in _beside(matrix, prefix, ("barcodes",))]
+    features = _beside(matrix, prefix, ("features", "genes"))
+    with Source(matrix).open() as file:
+        x = sparse.csr_matrix(mmread(file)).T.tocsr()
+    if x.shape != (len(barcodes), len(features)):
+        raise DataError(
+            f"{matrix}: {x.shape[1]} x {x.shape[0]} does not fit {len(features)} features and "
+            f"{len(barcodes)} barcodes"
+        )
+    ids = [row[0] for row in features]
+    names = [row[1] if len(row) > 1 else row[0] for row in features]
+    kinds = [row[2] for row in features] if all(len(row) > 2 for row in features) else None
+    return _anndata(x, ids, names, kinds, barcodes)
+
+
+def _beside(matrix: Path, prefix: str, stems: tuple[str, ...]) -> list[list[str]]:
+    """Rows of the tsv, compressed or not, that belongs to a matrix."""
+    for stem in stems:
+        for path in sorted(matrix.parent.glob(f"{prefix}{stem}.tsv*")):
+            blocks = Source(path).blocks()
+            return [decoded(row).split("\t") for block in blocks for row in block.splitlines()]
+    raise DataError(f"{matrix}: there is no {prefix}{stems[0]}.tsv beside it")
+
+
+def _anndata(
+    x: sparse.csr_matrix,
+    ids: list[str],
+    names: list[str],
+    kinds: list[str] | None,
+    cells: list[str],
+) -> AnnData:
+    """Cells x genes under their symbols; other features, such as antibodies, are left out."""
+    from anndata import AnnData
+
+    var = pd.DataFrame({"gene_id": ids}, index=np.array(names, dtype=object))
+    if kinds is not None and _EXPRESSION in kinds:
+        genes = np.array(kinds) == _EXPRESSION
+        x, var = x[:, genes], var[genes]
+    with repeated_genes_allowed():
+        return AnnData(x, obs=pd.DataFrame(index=np.array(cells, dtype=object)), var=var)
+
+
+FORMAT = Format("10x", _is_10x, _read)

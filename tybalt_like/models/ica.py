@@ -1,0 +1,76 @@
+"""Independent component analysis, one of the baselines of BioBombe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+
+from tybalt_like.models.base import Batch, Model
+
+
+@dataclass(frozen=True)
+class ICAConfig:
+    """Settings of `ICA`.
+
+    Parameters
+    ----------
+    latent_dim
+        Number of components, cut to the rank of the training data.
+    max_iter
+        Iterations of FastICA, at most; scikit-learn warns if they do not suffice.
+    """
+
+    latent_dim: PositiveInt = 20
+    max_iter: PositiveInt = 1000
+
+
+class ICA(Model, name="ica"):
+    """Rotates the principal components until they are as independent, and as far from normal,
+    as they can be; spans the same space as PCA.
+
+    Loss: maximises the negentropy of ``(x - mean) U``, approximated by log cosh (scikit-learn's
+    FastICA in float64, whitened to unit variance).
+
+    Source: Hyvarinen & Oja, Neural Networks 2000.
+
+    Use it when components are to be read one by one: sparse, skewed ones often are a process.
+    """
+
+    Config = ICAConfig
+    mean_g: Tensor
+    unmixing_kg: Tensor
+    mixing_kg: Tensor
+
+    def __init__(self, n_vars: int, config: ICAConfig) -> None:
+        super().__init__(n_vars, config)
+        self.register_buffer("mean_g", torch.zeros(n_vars))
+        self.register_buffer("unmixing_kg", torch.zeros(config.latent_dim, n_vars))
+        self.register_buffer("mixing_kg", torch.zeros(config.latent_dim, n_vars))
+
+    def solve(self, train: Batch) -> None:
+        from sklearn.decomposition import FastICA
+
+        x_ng = train.x_ng.cpu().double().numpy()
+        k = min(self.config.latent_dim, int(np.linalg.matrix_rank(x_ng - x_ng.mean(0))))
+        exact = FastICA(
+            n_components=k,
+            max_iter=self.config.max_iter,
+            whiten="unit-variance",
+            random_state=int(torch.randint(2**31, ())),
+        ).fit(x_ng)
+        self.mean_g.copy_(torch.from_numpy(exact.mean_))
+        self.unmixing_kg.zero_()[:k] = torch.from_numpy(exact.components_)
+        self.mixing_kg.zero_()[:k] = torch.from_numpy(exact.mixing_.T)
+
+    def embed(self, x_ng: Tensor) -> Tensor:
+        return (x_ng - self.mean_g) @ self.unmixing_kg.T
+
+    def decode(self, z_nk: Tensor) -> Tensor:
+        return z_nk @ self.mixing_kg + self.mean_g
+
+    def weights(self) -> Tensor:
+        return self.mixing_kg

@@ -1,0 +1,62 @@
+"""What variational autoencoders share: everything but networks, likelihood and penalty."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from tybalt_like.models.base import Batch, Model, Step
+from tybalt_like.models.blocks import sample_normal
+from tybalt_like.models.losses import kl_standard_normal, posterior_mean
+
+
+class Variational(Model):
+    """A posterior q(z|x), a likelihood p(x|z), and a penalty that keeps the posteriors in order.
+
+    Loss: ``mean over samples of -log p(x|z), z ~ q(z|x)  +  beta(epoch) x penalty``; one draw of
+    z per sample and step. The penalty is KL(q(z|x) || N(0, 1)) unless a model overrides it.
+
+    Source: Kingma & Welling, ICLR 2014.
+    """
+
+    @abstractmethod
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), (n, k) each."""
+
+    @abstractmethod
+    def nll(self, batch: Batch, z_nk: Tensor) -> Tensor:
+        """-log p(x|z), (n,), summed over genes."""
+
+    @abstractmethod
+    def beta(self, epoch: int | None) -> float:
+        """Weight of the penalty in that epoch; None is the final value."""
+
+    def penalty(self, mean_nk: Tensor, logvar_nk: Tensor, z_nk: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Named parts of the penalty; ``"penalty"`` itself is what beta weighs."""
+        kl = kl_standard_normal(mean_nk, logvar_nk).mean()
+        return {"penalty": kl, "kl": kl}
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        mean_nk, logvar_nk = self.encode(batch)
+        z_nk = sample_normal(mean_nk, logvar_nk)
+        reconstruction = self.nll(batch, z_nk).mean()
+        parts = self.penalty(mean_nk, logvar_nk, z_nk)
+        beta, penalty = self.beta(batch.epoch), parts.pop("penalty")
+        # Without a weight the penalty may overflow, and 0 x inf is not a number.
+        loss = reconstruction + beta * penalty if beta else reconstruction
+        return {"loss": loss, "reconstruction": reconstruction, **parts, "beta": torch.tensor(beta)}
+
+    def steps(self) -> list[Step]:
+        return [Step("vae", list(self.parameters()), self.loss)]
+
+    def embed(self, x_ng: Tensor) -> Tensor:
+        return self.encode(Batch({"x_ng": x_ng}))[0]
+
+    def score(self, batch: Batch) -> dict[str, Tensor]:
+        """Reconstruction error, and the negative evidence lower bound with beta = 1."""
+        mean_nk, logvar_nk = self.encode(batch)
+        nll_n = posterior_mean(lambda z_nk: self.nll(batch, z_nk), mean_nk, logvar_nk)
+        bound_n = nll_n + kl_standard_normal(mean_nk, logvar_nk)
+        return super().score(batch) | {"negative_elbo": bound_n}

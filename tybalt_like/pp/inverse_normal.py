@@ -1,0 +1,56 @@
+"""Rank-based inverse normal transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from tybalt_like.pp.base import GeneTransform
+from tybalt_like.pp.matrix import Floats
+
+POINTS = 201
+"""Order statistics kept per gene; with more training samples, ranks between are interpolated."""
+
+
+@dataclass(frozen=True)
+class InverseNormal(GeneTransform, name="inverse_normal", setting="scale"):
+    """Normal score of the rank among the training samples: Phi^-1((rank - 3/8) / (n + 1/4)).
+
+    Blom (1958). Tied values share their mean rank, new values are interpolated between the
+    training values and never leave their range.
+
+    Parameters
+    ----------
+    value_pg, score_pg
+        Training values in rising order, and their scores.
+    """
+
+    value_pg: Floats
+    score_pg: Floats
+
+    @classmethod
+    def fit(cls, x_ng: Floats) -> Self:
+        points = [_points(x_n[np.isfinite(x_n)], min(POINTS, len(x_ng))) for x_n in x_ng.T]
+        values, scores = zip(*points, strict=True)
+        return cls(np.stack(values, axis=1), np.stack(scores, axis=1))
+
+    def transform(self, x_ng: Floats) -> Floats:
+        result_ng = np.empty_like(x_ng)
+        for g, x_n in enumerate(x_ng.T):
+            result_ng[:, g] = np.interp(x_n, self.value_pg[:, g], self.score_pg[:, g])
+        return np.where(np.isnan(x_ng), np.nan, result_ng)
+
+
+def _points(x_n: Floats, n: int) -> tuple[Floats, Floats]:
+    """Evenly spaced order statistics with their scores, n of them."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    if not len(x_n):
+        return np.zeros(n), np.zeros(n)
+    value = np.sort(x_n)
+    score = ndtri((rankdata(value) - 0.375) / (len(value) + 0.25))
+    kept = np.linspace(0, len(value) - 1, n).round().astype(np.intp)
+    return value[kept], score[kept]

@@ -1,0 +1,96 @@
+"""Matrices larger than memory: opened without reading them, normalised into a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tybalt_like import keys
+from tybalt_like.errors import DataError
+
+if TYPE_CHECKING:
+    import h5py
+    from anndata import AnnData
+
+    from tybalt_like.pp.application import Application
+
+
+def open_backed(path: Path | str) -> AnnData:
+    """Open an h5ad file or a zarr folder; the matrix stays on disk.
+
+    Raises
+    ------
+    DataError
+        If it is neither.
+    """
+    import anndata
+
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _open_zarr(path)
+        return anndata.read_h5ad(path, backed="r")
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {error}") from None
+
+
+def _open_zarr(path: Path) -> AnnData:
+    import zarr
+    from anndata import AnnData
+    from anndata.io import read_elem, sparse_dataset
+
+    group = zarr.open_group(path, mode="r")
+    matrix = group["X"]
+    return AnnData(
+        matrix if isinstance(matrix, zarr.Array) else sparse_dataset(matrix),
+        obs=read_elem(group["obs"]),
+        var=read_elem(group["var"]),
+        uns=read_elem(group["uns"]) if "uns" in group else {},
+    )
+
+
+def write_application(application: Application, path: Path) -> None:
+    """Write a transformed AnnData some samples at a time; the old file stays until the end."""
+    import h5py
+
+    from tybalt_like.io import write_h5ad
+
+    frame = application.frame()
+    kept = f"layers/{keys.COUNTS}" if application.normaliser.scale == "counts" else None
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        write_h5ad(frame, partial)
+        with h5py.File(partial, "r+") as file:
+            for name in ("X", kept):
+                if name in file:
+                    del file[name]
+            start = 0
+            for piece in application.pieces():
+                _write_rows(file, "X", piece.x_ng.astype(np.float32), start, frame.n_obs)
+                if kept:
+                    rows = application.as_stored(piece.as_read_ng)
+                    _write_rows(file, kept, rows, start, frame.n_obs)
+                start += len(piece.x_ng)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_rows(file: h5py.File, name: str, rows: Any, start: int, n_obs: int) -> None:
+    """Write rows of a matrix that has `n_obs` of them in the end, making it with the first."""
+    from anndata.io import sparse_dataset, write_elem
+    from scipy import sparse
+
+    if sparse.issparse(rows):
+        if start:
+            sparse_dataset(file[name]).append(rows)
+        else:
+            write_elem(file, name, rows)
+        return
+    if not start:
+        matrix = file.create_dataset(name, (n_obs, rows.shape[1]), rows.dtype, chunks=rows.shape)
+        matrix.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    file[name][start : start + len(rows)] = rows

@@ -1,0 +1,68 @@
+"""Columns of the sample table as tensors that a model can be conditioned on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tybalt_like.errors import DataError
+from tybalt_like.models import Model
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def categories(
+    adata: AnnData, columns: Sequence[str], *, train: NDArray[np.bool_]
+) -> tuple[tuple[str, ...], ...]:
+    """The values of each column among the training samples, sorted."""
+    found = []
+    for column in columns:
+        values = _values(adata, column)[train]
+        found.append(tuple(sorted(values.dropna().unique())))
+        if not found[-1]:
+            raise DataError(f"obs column {column!r} is empty in all training samples")
+    return tuple(found)
+
+
+def known(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
+    """What the model wants to know of every sample beside its genes: ``c_nc``, or nothing.
+
+    Covariates are one-hot, side by side; a missing value is a row of NaN, which the model
+    replaces by the training frequencies.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or a sample has a value that no training sample had.
+    """
+    if not model.covariates:
+        return {}
+    blocks = []
+    for column, expected in model.covariates.items():
+        values = _values(adata, column)
+        new = values.notna() & ~values.isin(expected)
+        if new.any():
+            raise DataError(
+                f"sample {values.index[new.to_numpy()][0]} has {column} = "
+                f"{values[new].iloc[0]!r}, which no training sample had ({', '.join(expected)}); "
+                "leave it empty there to take the average of the training samples"
+            )
+        block_nc = np.equal.outer(values.to_numpy(), np.array(expected, dtype=object))
+        blocks.append(np.where(values.notna().to_numpy()[:, None], block_nc, np.nan))
+    return {"c_nc": np.concatenate(blocks, axis=1).astype(np.float32)}
+
+
+def _values(adata: AnnData, column: str) -> pd.Series:
+    """A column as strings; empty ones are missing."""
+    if column not in adata.obs:
+        raise DataError(
+            f"the model is conditioned on the sample column {column!r}, which is missing"
+        )
+    values: pd.Series = adata.obs[column]
+    text = values.astype(str)
+    return text.where(values.notna() & (text != ""))
