@@ -109,9 +109,9 @@ class Detector:
 
     def save(self, path: Path) -> None:
         """Write everything as one safetensors file."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        save_file({f.name: np.array(getattr(self, f.name)) for f in fields(self)}, path)
+        path.write_bytes(save({f.name: np.array(getattr(self, f.name)) for f in fields(self)}))
 
     @classmethod
     def load(cls, path: Path) -> Detector:

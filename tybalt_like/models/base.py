@@ -201,12 +201,12 @@ class Model(nn.Module, ABC):
 
     def save(self, path: Path) -> None:
         """Write weights and configuration as one safetensors file."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save as to_bytes
 
         about = {"schema": SCHEMA, "model": self.name, "n_vars": str(self.n_vars)}
         about["config"] = json.dumps(asdict(self.config))
         tensors = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        save_file(tensors, path, metadata=about)
+        path.write_bytes(to_bytes(tensors, about))
 
     @staticmethod
     def load(path: Path) -> Model:

@@ -19,7 +19,7 @@ from tybalt_like.pp.fitting import TrainingRows, row_numbers
 from tybalt_like.pp.matrix import Floats, spread_rows
 from tybalt_like.pp.plan import sample_transforms
 from tybalt_like.pp.scale import Detected, detect
-from tybalt_like.pp.select import STATISTICS, dispersion, most_variable, spread
+from tybalt_like.pp.select import STATISTICS, dispersion, median, most_variable, spread
 from tybalt_like.pp.settings import Normalisation
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def fitted(
         "sample_steps": rows.steps,
         "genes": chosen,
         "batches": replace(batches, offset_bg=rows.batch_offsets()) if batches else None,
-        "median_g": rows.per_gene(lambda x_np: np.nanmedian(x_np, axis=0)),
+        "median_g": rows.per_gene(median),
         "imputer": _imputer(rows, settings.missing),
         "scaler": _gene_step(rows, settings.scale),
         "notes": tuple(notes),

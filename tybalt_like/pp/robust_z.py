@@ -9,7 +9,7 @@ import numpy as np
 
 from tybalt_like.pp.base import GeneTransform
 from tybalt_like.pp.matrix import Floats
-from tybalt_like.pp.select import mean_ad, median_ad
+from tybalt_like.pp.select import mean_ad, median, median_ad
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class RobustZ(GeneTransform, name="robust_z", setting="scale"):
     @classmethod
     def fit(cls, x_ng: Floats) -> Self:
         mad_g = 1.4826 * median_ad(x_ng)
-        return cls(np.nanmedian(x_ng, axis=0), np.where(mad_g > 0, mad_g, 1.2533 * mean_ad(x_ng)))
+        return cls(median(x_ng), np.where(mad_g > 0, mad_g, 1.2533 * mean_ad(x_ng)))
 
     def transform(self, x_ng: Floats) -> Floats:
         varies_g = self.spread_g > 1e-6 * np.abs(self.median_g)

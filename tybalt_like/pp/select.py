@@ -11,14 +11,21 @@ from tybalt_like.errors import DataError
 from tybalt_like.pp.matrix import Floats
 
 
+def median(x_ng: Floats) -> Floats:
+    """Median; `np.nanmedian` alone is several times slower where nothing is missing."""
+    gaps = np.isnan(x_ng).any()
+    return np.asarray(np.nanmedian(x_ng, axis=0) if gaps else np.median(x_ng, axis=0))
+
+
 def mean_ad(x_ng: Floats) -> Floats:
     """Mean absolute deviation from the mean: what Tybalt's code computed (pandas' old `.mad`)."""
-    return np.asarray(np.nanmean(np.abs(x_ng - np.nanmean(x_ng, axis=0)), axis=0))
+    deviation_ng = x_ng - np.nanmean(x_ng, axis=0)
+    return np.asarray(np.nanmean(np.abs(deviation_ng, out=deviation_ng), axis=0))
 
 
 def median_ad(x_ng: Floats) -> Floats:
     """Median absolute deviation from the median: what Tybalt's paper says."""
-    return np.asarray(np.nanmedian(np.abs(x_ng - np.nanmedian(x_ng, axis=0)), axis=0))
+    return median(np.abs(x_ng - median(x_ng)))
 
 
 def variance(x_ng: Floats) -> Floats:

@@ -27,7 +27,7 @@ def save(
     best: Weights | None,
 ) -> None:
     """Write the state of training; the old file stays until the new one is whole."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     tensors = {"rng": torch.get_rng_state()}
     if torch.cuda.is_available():
@@ -39,7 +39,7 @@ def save(
             tensors |= {f"optimizer.{i}.{row}.{key}": value for key, value in state.items()}
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     partial = path.with_suffix(".tmp")
-    save_file(tensors, partial, metadata={"history": json.dumps(history.to_dict())})
+    partial.write_bytes(to_bytes(tensors, {"history": json.dumps(history.to_dict())}))
     partial.replace(path)
 
 
