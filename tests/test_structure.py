@@ -13,7 +13,8 @@ import tybalt_like
 PACKAGE = Path(tybalt_like.__file__).parent
 # From the roof to the cellar: a room may import from those below it and from itself.
 FLOORS = [
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"benchmark", "summary"},
     {"run"},
     {"results", "report"},

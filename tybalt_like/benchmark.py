@@ -59,9 +59,10 @@ def _measure(recipe: Recipe) -> pd.DataFrame:
     for name in results.models:
         p_n = results.adata.obs.loc[normal_n, keys.score(name, "p_value")]
         rows.append((f"{name} combined", "flagged normals", float((p_n <= ALPHA).mean())))
-    history = results.models[recipe.model_name].history
-    seconds = sum(row["seconds"] for row in history.rows)
-    rows.append((f"{recipe.model_name} combined", "seconds", seconds))
+        history = results.models[name].history
+        if history.rows:
+            seconds = sum(row["seconds"] for row in history.rows)
+            rows.append((f"{name} combined", "seconds", seconds))
     table = pd.DataFrame(rows, columns=["detector", "metric", "value"])
     table.insert(0, "dataset", recipe.data.dataset or recipe.data.path)
     table.insert(2, "seed", recipe.seed)
@@ -76,16 +77,16 @@ def print_table(rows: pd.DataFrame) -> None:
     metrics = [m for m in rows["metric"].unique() if not m.startswith("auprc")]
     n_seeds = rows["seed"].nunique()
     table = Table(title=f"{rows['dataset'].iloc[0]}, mean ± SD of {n_seeds} seeds")
-    table.add_column("detector")
+    table.add_column("detector", no_wrap=True)
     for metric in metrics:
-        table.add_column(metric, justify="right")
+        table.add_column(metric, justify="right", no_wrap=True)
     for detector in wide.index:
         cells = [
             _cell(wide.loc[detector, ("mean", m)], wide.loc[detector].get(("std", m)))
             for m in metrics
         ]
         table.add_row(str(detector), *cells)
-    Console(width=max(100, Console().width)).print(table)
+    Console(width=max(140, Console().width)).print(table)
 
 
 def _cell(mean: float, sd: float | None) -> str:

@@ -39,6 +39,7 @@ OutTable = Annotated[
 
 def main() -> None:
     """Entry point: errors that the user can mend become one sentence and exit code 2."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
     try:
         app()
     except TybaltLikeError as error:

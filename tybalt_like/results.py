@@ -48,6 +48,8 @@ class Results:
         By name: the recipe's model, and the baseline beside it.
     genes
         What makes the flagged samples strange (`anomaly.gene_scores`).
+    smallest_p
+        No sample can have a smaller p-value; it follows from the calibration samples.
     """
 
     recipe: Recipe
@@ -56,6 +58,7 @@ class Results:
     models: dict[str, Model]
     detectors: dict[str, anomaly.Detector]
     genes: pd.DataFrame
+    smallest_p: float
 
     @property
     def name(self) -> str:
@@ -183,13 +186,12 @@ class Results:
     def _warnings(self) -> list[str]:
         """What a reader of the report must know before believing it."""
         said = []
-        detector, fdr = self.detectors[self.name], self.recipe.scores.fdr
-        tested = int(self.of_model("q_value").notna().sum())
-        needed = int(np.ceil(detector.smallest_p_value * tested / fdr))
+        fdr, tested = self.recipe.scores.fdr, int(self.of_model("q_value").notna().sum())
+        needed = int(np.ceil(self.smallest_p * tested / fdr))
         if needed > 1:
             said.append(
-                f"With {len(detector.calibration_c)} calibration samples no p-value is below "
-                f"{detector.smallest_p_value:.2g}: at a false-discovery rate of {fdr:g}, samples "
+                f"With {round(1 / self.smallest_p) - 1} calibration samples no p-value is below "
+                f"{self.smallest_p:.2g}: at a false-discovery rate of {fdr:g}, samples "
                 f"are flagged only if at least {needed} of the {tested} tested are that extreme."
             )
         spread = np.std(self.adata.layers[keys.reconstruction(self.name)], axis=0).mean()

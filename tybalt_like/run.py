@@ -116,8 +116,11 @@ def learn(
         narrator.say(models[recipe.model_name].history.stopped)
     with narrator.stage("Scoring"):
         detectors = score(recipe, adata, names=list(models))
-        genes = tl.explain(adata, detectors[recipe.model_name], model=recipe.model_name)
-    return Results(recipe, adata, normaliser, models, detectors, genes)
+        detector = detectors[recipe.model_name]
+        genes = tl.explain(adata, detector, model=recipe.model_name)
+    return Results(
+        recipe, adata, normaliser, models, detectors, genes, detector.smallest_p_value
+    )
 
 
 def cross_fit(
@@ -137,7 +140,7 @@ def cross_fit(
     """
     k = recipe.scores.folds
     fold_n = np.random.default_rng(recipe.seed).permutation(adata.n_obs) % k
-    scores, genes = [], []
+    scores, genes, smallest_p = [], [], 0.0
     for fold in range(k):
         with narrator.stage(f"Testing fold {fold + 1} of {k} by a model trained on the others"):
             part = adata.copy()
@@ -149,6 +152,7 @@ def cross_fit(
             scores.append(seen.adata.obs.loc[held, seen.score_columns()])
             detector = seen.detectors[seen.name]
             genes.append(tl.explain(seen.adata, detector, model=seen.name, samples=list(held)))
+            smallest_p = max(smallest_p, detector.smallest_p_value)
     table = pd.concat(scores).loc[adata.obs_names]
     for name in results.models:
         q_n = anomaly.q_values(table[keys.score(name, "p_value")])
@@ -157,7 +161,8 @@ def cross_fit(
     results.adata.obs[table.columns] = table
     flagged = table.index[table[keys.score(results.name, "flagged")].astype(bool)]
     every = pd.concat(genes)
-    return replace(results, genes=every[every["sample"].isin(flagged)])
+    genes_of_flagged = every[every["sample"].isin(flagged)]
+    return replace(results, genes=genes_of_flagged, smallest_p=smallest_p)
 
 
 def read(recipe: Recipe) -> AnnData:

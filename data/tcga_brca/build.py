@@ -32,7 +32,9 @@ def build(source: Path, out: Path) -> None:
 
     genes = adata.var.iloc[chosen]
     var = pd.DataFrame({"entrez_id": genes["entrez_id"].astype(str).to_numpy(dtype=object)})
-    var.index = pd.Index(genes["symbol"].astype(str), name=None, dtype=object)
+    # A gene without a symbol is called by its Entrez id.
+    symbols = genes["symbol"].astype(str).to_numpy(dtype=object)
+    var.index = pd.Index(np.where(symbols == "unknown", var["entrez_id"], symbols), dtype=object)
     assert var.index.is_unique, "a symbol occurs twice"
     labels = anndata.AnnData(obs=adata.obs.drop(columns="pam50_code"), var=var)
     packed = {"compression": "gzip", "compression_opts": 9}

@@ -1,7 +1,10 @@
 """What `read` understands of tables, and how it refuses."""
 
 import gzip
+import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -89,6 +92,16 @@ def test_a_running_number_of_pandas_is_no_row_name(write) -> None:
     adata = tl_.read(write(frame.to_csv()))
     assert list(adata.var_names) == GENES
     assert "taken from column 'gene'" in notes(adata)
+
+
+def test_genes_without_a_name_are_left_out_and_samples_are_not(write) -> None:
+    text = "\tS1\tS2\nTP53\t1\t2\nNA\t3\t4\n\t5\t6\nMYC\t7\t8\n"
+    adata = tl_.read(write(text), genes_in="rows")
+    assert list(adata.var_names) == ["TP53", "MYC"]
+    np.testing.assert_array_equal(adata.X, [[1, 7], [2, 8]])
+    assert "2 genes without a name are left out" in notes(adata)
+    with pytest.raises(DataError, match="sample 2 has no name"):
+        tl_.read(write(text), genes_in="columns")
 
 
 def test_separators_at_line_ends_and_blank_lines_do_no_harm(write) -> None:
@@ -193,14 +206,15 @@ BAD = {
     "text above numbers": ("gene\tS1\tS2\nTP53\t1\toops\nMYC\t1\t2\nMYC2\t1\t2\n", "'oops'"),
     "decimal commas": ("gene\tS1\tS2\nTP53\t1,5\t2,5\n", "'1,5' is not a number; write decimals"),
     "decimal commas in csv": ("gene,S1,S2\nTP53,1,5,2,5\n", "3 fields and the first row 5"),
-    "one sample, decimal comma": ("gene,S1\nTP53,1,5\n", "decimal commas need another separator"),
+    "one sample, decimal comma": ("gene,S1\nTP53,1,5\n", "2 fields and the first row 3"),
+    "and no corner": ("symb,S1\nTP53,1,5\n", "decimal commas need another separator"),
     "no header": ("TP53\t1.5\t2\nMYC\t3\t4\n", "the first line holds numbers"),
     "no header, counts": ("TP53\t15\t2\nMYC\t3\t4\n", "the first line holds numbers"),
     "infinite": ("gene\tS1\tS2\nTP53\t1\t2\nMYC\t1\tinf\n", "sample 'S2', gene 'MYC'.*infinite"),
     "too large": ("gene\tS1\tS2\nTP53\t1\t2\nMYC\t1\t1e60\n", "sample 'S2', gene 'MYC'.*too large"),
     "repeated samples": ("gene\tS1\tS1\nTP53\t1\t2\n", "sample 'S1' occurs twice"),
     "unnamed sample": ("gene\tS1\t\tS3\nTP53\t1\t2\t3\n", "column 2 of the matrix has no name"),
-    "unnamed gene": ("gene\tS1\tS2\nTP53\t1\t2\n\t3\t4\n", "row 2 below the header has no name"),
+    "header too short": ("gene\tS1\tS2\nTP53\t1\t2\t3\n", "3 fields and the first row 4"),
     "separator only below": ("S1\tS2\nTP53\t1\t\nMYC\t2\t\n", "ends with a tab that the header"),
     "all text": ("gene\tS1\nTP53\tlow\nMYC\thigh\n", "no column holds numbers"),
     "binary": (b"\x00\x01\x02\x03" * 99, "not text, and no known binary format"),
@@ -254,11 +268,7 @@ def test_a_damaged_archive_is_refused(write) -> None:
         tl_.read(write(whole[:-20], "m.tsv.gz"))
 
 
-def test_standard_input(write, monkeypatch, tmp_path) -> None:
-    import io
-    import sys
-    from types import SimpleNamespace
-
+def test_standard_input(monkeypatch) -> None:
     text = FRAME.to_csv(sep="\t", index_label="sample").encode()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(text))))
     adata = tl_.read("-")

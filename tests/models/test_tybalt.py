@@ -94,3 +94,16 @@ def test_saved_model_is_the_same_model(tmp_path) -> None:
 def test_wrong_settings_are_named(config, message) -> None:
     with pytest.raises(RecipeError, match=message):
         Model.create("tybalt", 10, **config)
+
+
+@pytest.mark.parametrize(("hidden_dim", "published"), [(100, 1_036_600), (300, 3_097_800)])
+def test_two_hidden_layers_have_the_published_number_of_parameters(hidden_dim, published) -> None:
+    model = Model.create("tybalt", 5000, latent_dim=100, hidden_dim=hidden_dim)
+    running = [b for name, b in model.named_buffers() if "running" in name]
+    assert sum(t.numel() for t in [*model.parameters(), *running]) == published
+
+
+def test_gene_weights_of_two_hidden_layers_are_the_product_of_the_decoders() -> None:
+    model = Model.create("tybalt", 12, latent_dim=3, hidden_dim=5)
+    inner, outer = model.get_parameter("after.0.weight"), model.decoder.weight
+    np.testing.assert_allclose(model.weights().detach(), (outer @ inner).T.detach(), rtol=1e-5)

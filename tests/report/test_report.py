@@ -109,6 +109,7 @@ def write_run(
         "normal": ["001"] if labels else [],
         "anomalies": anomalies,
         "flagged": {"tested": 50, "flagged": int(flagged.sum())},
+        "cross_fitted": labels is None,
     }
     (folder / "run.json").write_text(json.dumps(about))
     return folder
@@ -131,7 +132,6 @@ ABOUT = {
     "entropy_floor": None,
     "fdr": 0.05,
     "combined": "a sum",
-    "cross_fitted": False,
     "warnings": [f"careful with {HOSTILE}"],
     "seconds": {"Reading": 0.5},
 }
@@ -221,9 +221,10 @@ def test_figures_are_described_and_on_disk(page, run_dir) -> None:
 def test_bare_run_has_a_report_too(tmp_path) -> None:
     folder = write_run(tmp_path / "bare", labels=None, model="pca", anomalies=[])
     page = Page(report.build(folder))
-    assert "0 of 50 tested samples are flagged" in page.text
+    assert "None of 50 tested samples is flagged" in page.text
     assert "No label is named as anomalous" in page.text
     assert "PCA learned what is normal" in page.text
+    assert "every sample was tested, each by a further model" in page.text
     assert not (folder / "figures" / "training.png").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -119,7 +120,9 @@ def rename(adata: AnnData, *, to: Kind | None = None) -> AnnData:
         mapped = convert(old, to=to)
         names, notes = mapped.names, mapped.notes
     kept = np.array([name is not None for name in names])
-    result = adata.copy() if kept.all() else adata[:, kept].copy()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*names are not unique")  # told in the notes
+        result = adata.copy() if kept.all() else adata[:, kept].copy()
     result.var_names = [name for name in names if name is not None]
     record(result, gene_names=list(notes))
     return result

@@ -3,7 +3,6 @@ known to `read`."""
 
 from __future__ import annotations
 
-import csv
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -15,6 +14,7 @@ from tybalt_like import provenance
 from tybalt_like.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
 from tybalt_like.io.grid import Grid, orientation, repeated_genes_allowed
+from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.table import read_table
@@ -73,6 +73,8 @@ def read(
         if axis == "auto":
             axis, evidence = orientation(found, table, name=name)
             notes.append(f"genes are in the {axis}: {evidence}")
+        if axis == "rows" and (unnamed := found.drop_unnamed_rows()):
+            notes.append(f"{unnamed} genes without a name are left out")
         adata = found.anndata(axis)
     else:
         axis = "columns" if genes_in == "auto" else genes_in
@@ -98,15 +100,20 @@ def _read(source: Source) -> tuple[Grid | AnnData, str]:
                 return format.read(source), format.name
     except TybaltLikeError:
         raise
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, csv.Error) as error:
-        # parsers of other libraries meet a damaged file with almost any error
-        raise DataError(f"{source.name}: cannot be read as {format.name} ({error})") from error
+    except Exception as error:  # parsers of other libraries meet damage with almost any error
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{source.name}: cannot be read as {format.name} ({reason})") from error
     raise DataError(f"{source.name}: this folder holds no known format")
 
 
 def _as_float32(adata: AnnData, name: str) -> None:
     if adata.X is None:
         raise DataError(f"{name}: it holds no matrix X")
+    if hasattr(adata.X, "check_format"):
+        try:  # scipy trusts the indices, and a wrong one would end the process
+            adata.X.check_format()
+        except ValueError as error:
+            raise DataError(f"{name}: the sparse matrix is damaged ({error})") from error
     x: Any = adata.X.tocsr() if hasattr(adata.X, "tocsr") else np.asarray(adata.X)
     if x.dtype.kind not in "biuf":
         raise DataError(f"{name}: the matrix holds {x.dtype}, not numbers")
@@ -118,6 +125,9 @@ def _check(adata: AnnData, name: str) -> None:
     """Samples are named once and every value is finite or missing."""
     if 0 in adata.shape:
         raise DataError(f"{name}: {adata.n_obs} samples x {adata.n_vars} genes; nothing to do")
+    unnamed = [i for i, sample in enumerate(adata.obs_names, 1) if sample in UNNAMED]
+    if unnamed:
+        raise DataError(f"{name}: sample {unnamed[0]} has no name; name it")
     twice = adata.obs_names[adata.obs_names.duplicated()]
     if len(twice):
         raise DataError(

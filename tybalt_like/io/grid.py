@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like.errors import DataError
-from tybalt_like.io.layout import GENE_COLUMNS
+from tybalt_like.io.layout import GENE_COLUMNS, UNNAMED
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,6 +52,17 @@ class Grid:
     corner: str = ""
     genes_in: Axis | None = None
     notes: list[str] = field(default_factory=list)
+
+    def drop_unnamed_rows(self) -> int:
+        """Leave out rows whose name says that there is none; how many there were."""
+        keep = np.array([row not in UNNAMED for row in self.rows])
+        if not keep.all():
+            ends = np.cumsum([len(block) for block in self.blocks])[:-1]
+            pieces = np.split(keep, ends)
+            self.blocks = [x[kept] for x, kept in zip(self.blocks, pieces, strict=True)]
+            self.rows = [row for row, kept in zip(self.rows, keep, strict=True) if kept]
+            self.row_data = self.row_data[keep] if len(self.row_data.columns) else self.row_data
+        return int((~keep).sum())
 
     def matrix(self, *, transposed: bool) -> NDArray[np.float32]:
         """The whole matrix in C order. Empties `blocks` on the way to need memory only once."""
@@ -201,7 +212,8 @@ def _symbol_stems(names: Sequence[str]) -> float:
     shown = names[:: max(1, len(names) // 500)]
     if _fullshare(shown) < 0.5:
         return 0.0
-    return len({re.sub(r"\d", "", name) for name in shown}) / len(shown)
+    stems = len({re.sub(r"\d", "", name) for name in shown})
+    return stems / len(shown) if stems >= 5 else 0.0
 
 
 def _fullshare(names: Sequence[str]) -> float:

@@ -52,8 +52,13 @@ GENE_COLUMNS = frozenset(
 )
 """Leading columns of these names describe genes, even where they hold numbers."""
 
+UNNAMED = frozenset(("", "NA", "N/A", "#N/A", "NaN"))
+"""Row names that are none. Not ``nan``, which is a gene of the fly."""
+
 _CORNER = re.compile(
-    r"^$|gene|symbol|name|id\b|idx|index|probe|sample|patient|unnamed", re.IGNORECASE
+    r"[\W_]*((gene|ensembl|entrez|hugo|symbol|probe|probeset|transcript|target|feature|sample"
+    r"|patient|subject|donor|case|cell|barcode|attrib|row|unnamed|index|idx|id|ref|name|x)s?[\W_]*)*0?",
+    re.IGNORECASE,
 )
 _SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", " ": "space"}
 _SNIFF_ROWS, _SNIFF_CELLS = 20, 200_000
@@ -111,7 +116,8 @@ def is_number(cell: str) -> bool:
 
 
 def is_text(cell: str) -> bool:
-    return cell.strip() not in MISSING and not is_number(cell)
+    """Whether a cell is neither missing nor meant as a number, such as ``1,5``."""
+    return cell.strip() not in MISSING and not is_number(cell.replace(",", ""))
 
 
 def sniff(lines: Lines, name: str) -> Layout:
@@ -179,7 +185,7 @@ def _header(header: list[str], rows: list[list[str]], *, name: str, sep: str) ->
             f"taken: {sep_name}); it must be a table with one name per column"
         )
     names_are_numbers = all(is_number(cell) for cell in header[1:])
-    if names_are_numbers and not _CORNER.search(header[0]):
+    if names_are_numbers and not _CORNER.fullmatch(header[0]):
         raise DataError(
             f"{name}: the first line holds numbers ({', '.join(header[1:4])}) where names of "
             "samples or genes belong; add a header line"
@@ -189,6 +195,8 @@ def _header(header: list[str], rows: list[list[str]], *, name: str, sep: str) ->
 
 def _header_of_r(header: list[str], rows: list[list[str]], *, name: str, sep: str) -> list[str]:
     """R's write.table leaves out the corner, so that the header is one field short."""
+    if header[0] and _CORNER.fullmatch(header[0]):
+        return header  # there is a corner, so that the name of a column is missing
     if all(not row[-1].strip() for row in rows):
         raise DataError(
             f"{name}: every row ends with a {_SEPARATORS[sep]} that the header has not; "

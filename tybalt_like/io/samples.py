@@ -192,8 +192,8 @@ def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
 
 
 def _text(source: Source) -> pd.DataFrame:
-    lines = [decoded(line) for block in source.blocks() for line in block.splitlines()]
-    lines = lines[header_at([line.encode() for line in lines[:1000]]) :]
+    raw = [line for block in source.blocks() for line in block.splitlines(keepends=True)]
+    lines = [decoded(line) for line in raw[header_at(raw) :]]
     sep = max("\t,;", key=lambda sep: len(split(lines[0], sep))) if lines else "\t"
     rows = [row for row in csv.reader(lines, delimiter=sep) if any(row)]
     if len(rows) < 2:

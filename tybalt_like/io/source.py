@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from isal.igzip_lib import IsalError
+
 from tybalt_like.errors import DataError
 from tybalt_like.io.lines import Lines
 
@@ -25,6 +27,13 @@ _MAGIC = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+_DAMAGE: tuple[type[Exception], ...] = (
+    EOFError,
+    OSError,
+    ValueError,
+    lzma.LZMAError,
+    cast(type[Exception], IsalError),
+)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -138,7 +147,7 @@ class Source:
                     return
                 yield first.removeprefix(b"\xef\xbb\xbf")
                 yield from _pieces(file, size)
-        except (EOFError, OSError, lzma.LZMAError, UnicodeDecodeError, ValueError) as error:
+        except _DAMAGE as error:
             kind = self.compression or "file"
             raise DataError(
                 f"{self.name}: the {kind} data are damaged or end early ({error}); copy it again"

@@ -14,7 +14,7 @@ import pandas as pd
 from tybalt_like.errors import DataError
 from tybalt_like.io.delimited import Floats, read_rows
 from tybalt_like.io.grid import Grid
-from tybalt_like.io.layout import MISSING, Layout, is_number, sniff
+from tybalt_like.io.layout import MISSING, UNNAMED, Layout, is_number, sniff
 from tybalt_like.io.lines import Lines
 from tybalt_like.io.source import Source
 
@@ -43,7 +43,7 @@ def read_table(source: Source) -> Grid:
     layout = sniff(lines, source.name)
     lines.take(layout.skip)
     grid = read_body(lines, layout, source.name)
-    _name_rows(grid, source.name)
+    _name_rows(grid)
     _check(grid, layout, source.name)
     grid.notes.append(f"text with {layout.sep_name} as separator")
     if len(grid.row_data.columns):
@@ -96,7 +96,7 @@ def _described(beside: dict[str, list[str]], rows: Sequence[str], name: str) -> 
     return frame.mask(frame.isin(list(MISSING)))
 
 
-def _name_rows(grid: Grid, name: str) -> None:
+def _name_rows(grid: Grid) -> None:
     """Where row names are only 0, 1, 2, ... or blank, take a better column for them."""
     running = grid.rows in ([str(i + k) for i in range(len(grid.rows))] for k in (0, 1))
     if running and grid.corner in ("", "Unnamed: 0"):
@@ -106,13 +106,11 @@ def _name_rows(grid: Grid, name: str) -> None:
                 grid.corner = column
                 grid.notes.append(f"row names taken from column {column!r}")
                 return
-    blank = [i for i, row in enumerate(grid.rows) if row in MISSING]
+    blank = [i for i, row in enumerate(grid.rows) if row in UNNAMED]
     if blank and "Entrez_Gene_Id" in grid.row_data:
         for i in blank:
             grid.rows[i] = f"entrez:{grid.row_data['Entrez_Gene_Id'].iloc[i]}"
         grid.notes.append(f"{len(blank)} rows without a symbol are named by their Entrez id")
-    elif blank:
-        raise DataError(f"{name}: row {blank[0] + 1} below the header has no name; name it")
 
 
 def _check(grid: Grid, layout: Layout, name: str) -> None:

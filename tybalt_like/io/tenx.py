@@ -61,6 +61,7 @@ def _read_h5(source: Source) -> AnnData:
         parts = (cells[key][:] for key in ("data", "indices", "indptr"))
         # columns of the file are cells, so that its compressed columns are our rows
         x = sparse.csr_matrix(tuple(parts), shape=tuple(cells["shape"][:])[::-1])
+        x.check_format()
         return _anndata(x, ids, names, kinds, _strings(cells["barcodes"]))
 
 

@@ -16,7 +16,7 @@ from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.models.history import History
 from tybalt_like.settings import checked
 
-SCHEMA = "1"
+SCHEMA = 1
 """Version of the saved-model layout; raised when a reader of older files needs to know."""
 
 Domain = Literal["real", "non-negative", "unit", "counts"]
@@ -203,10 +203,11 @@ class Model(nn.Module, ABC):
         """Write weights and configuration as one safetensors file."""
         from safetensors.torch import save as to_bytes
 
-        about = {"schema": SCHEMA, "model": self.name, "n_vars": str(self.n_vars)}
-        about["config"] = json.dumps(asdict(self.config))
+        about = {"schema": SCHEMA, "model": self.name, "n_vars": self.n_vars}
+        about["config"] = asdict(self.config)
         tensors = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        path.write_bytes(to_bytes(tensors, about))
+        # One entry, because safetensors writes several in an order that changes.
+        path.write_bytes(to_bytes(tensors, {"about": json.dumps(about)}))
 
     @staticmethod
     def load(path: Path) -> Model:
@@ -220,14 +221,14 @@ class Model(nn.Module, ABC):
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if about.get("schema") != SCHEMA:
             raise DataError(
                 f"{path}: saved with model schema {about.get('schema')}, this version reads "
                 f"{SCHEMA}; install the tybalt_like version that wrote it"
             )
-        model = Model.create(about["model"], int(about["n_vars"]), **json.loads(about["config"]))
+        model = Model.create(about["model"], about["n_vars"], **about["config"])
         model.load_state_dict(tensors)
         return model.eval()
 

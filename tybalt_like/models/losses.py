@@ -64,7 +64,8 @@ def mmd(a_nk: Tensor, b_mk: Tensor) -> Tensor:
     """
 
     def kernel(x_nk: Tensor, y_mk: Tensor) -> Tensor:
-        squared_nm = (x_nk[:, None] - y_mk).square().sum(2)
+        norm_n1, norm_m = x_nk.square().sum(1, keepdim=True), y_mk.square().sum(1)
+        squared_nm = (norm_n1 + norm_m - 2 * x_nk @ y_mk.T).clamp(min=0)
         scales = [2 * x_nk.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
         return torch.stack([(c / (c + squared_nm)).mean() for c in scales]).sum()
 

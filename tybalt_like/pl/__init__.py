@@ -5,17 +5,20 @@ from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
 from tybalt_like.pl.history import training
 from tybalt_like.pl.palette import Style, styles
+from tybalt_like.pl.qc import batch_purity, qc
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
 from tybalt_like.pl.scores import metrics, score_distribution
 
 __all__ = [
     "Style",
+    "batch_purity",
     "embedding",
     "gene_residuals",
     "latent_heatmap",
     "metrics",
     "precision_recall",
+    "qc",
     "roc",
     "save",
     "score_distribution",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib.pyplot as plt
@@ -43,7 +43,7 @@ def latent_heatmap(
     *,
     model: str = "tybalt",
     labels: Sequence[str] = (),
-    palettes: dict[str, Palette] | None = None,
+    palettes: Mapping[str, Palette] | None = None,
 ) -> Figure:
     """Clustered heat map: latent features in rows, each standardised; samples in columns.
 
@@ -78,7 +78,8 @@ def latent_heatmap(
     features, (order_n, samples) = _feature_tree(z_kn), _sample_order(z_kn.T)
     order_k = np.arange(1) if features is None else hierarchy.leaves_list(features)
     bars = {name: column(adata, name) for name in labels}
-    palettes = {name: styles(bar) for name, bar in bars.items()} | (palettes or {})
+    given = palettes or {}
+    palettes = {name: given.get(name) or styles(bar) for name, bar in bars.items()}
 
     figure, axes = _layout(list(bars))
     _draw_tree(axes["features"], features, orientation="left")
@@ -103,7 +104,8 @@ def _feature_tree(z_kn: Array) -> Array | None:
         return None
     distance_kk = np.clip(1 - z_kn @ z_kn.T / z_kn.shape[1], 0, None)
     pairs = distance_kk[np.triu_indices(len(z_kn), 1)]
-    return hierarchy.linkage(pairs, "average", optimal_ordering=True)
+    # Ordering the leaves takes cubic time.
+    return hierarchy.linkage(pairs, "average", optimal_ordering=len(z_kn) <= 300)
 
 
 def _sample_order(z_nk: Array) -> tuple[NDArray[np.intp], Array | None]:
@@ -178,7 +180,7 @@ def _draw_map(ax: Axes, z_kn: Array) -> None:
     bar.outline.set_visible(False)
 
 
-def _legend(figure: Figure, bars: dict[str, pd.Series], palettes: dict[str, Palette]) -> None:
+def _legend(figure: Figure, bars: dict[str, pd.Series], palettes: Mapping[str, Palette]) -> None:
     """One legend for all bars, each with its name as a heading."""
     handles: list[Patch] = []
     headings: list[int] = []

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from seaborn import pointplot
 
 from tybalt_like.errors import DataError
 from tybalt_like.pl.palette import MISSING, Palette, Style, clean, styles
@@ -59,13 +60,26 @@ def score_distribution(
         up_n = place + noise.uniform(-0.3, 0.3, len(values))
         size = float(np.clip(4000 / len(values), 3, 16))
         ax.scatter(values, up_n, s=size, color=style.color, alpha=0.6, lw=0, rasterized=True)
-        low, middle, high = np.percentile(values, [25, 50, 75])
-        ax.plot([low, high], [place, place], color="#222222", lw=2.2, solid_capstyle="butt")
-        ax.plot(middle, place, "o", color="white", mec="#222222", mew=1.6, ms=6.5)
+    pointplot(
+        x=known[score].to_numpy(np.float64),
+        y=labels,
+        order=rows,
+        orient="h",
+        estimator="median",
+        errorbar=("pi", 50),
+        linestyle="none",
+        color="#222222",
+        linewidth=2.2,
+        markerfacecolor="white",
+        markeredgewidth=1.6,
+        markersize=6.5,
+        zorder=3,
+        ax=ax,
+    )
     nameless = "no label" if label else "all samples"
     names = [f"{legible(name) or nameless} ({(labels == name).sum():,})" for name in rows]
     ax.set_yticks(range(len(rows)), names)
-    ax.set(xlabel=score.replace("_", " "), ylim=(len(rows) - 0.5, -0.5))
+    ax.set(xlabel=score.replace("_", " "), ylabel="", ylim=(len(rows) - 0.5, -0.5))
     ax.grid(visible=False, axis="y")
     if threshold is not None:
         ax.axvline(threshold, color="#222222", ls="--", lw=1.2, label="flagged from here on")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tybalt_like import keys
 from tybalt_like.errors import DataError
 from tybalt_like.genes import align
+from tybalt_like.pp.base import applied
 from tybalt_like.pp.columns import Columns, for_transform
 from tybalt_like.pp.findings import some
 from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
@@ -86,9 +87,8 @@ class Application:
             rows = slice(start, start + len(x_nv))
             x_nr = self.columns.read(x_nv)
             as_read_ng = x_nr[:, self.picked_g]
-            for step in normaliser.sample_steps:
-                x_nr = step.transform(x_nr)
-            x_ng = x_nr[:, self.picked_g].astype(np.float32).astype(np.float64)
+            x_ng = applied(normaliser.sample_steps, x_nr, self.picked_g)
+            x_ng = x_ng.astype(np.float32).astype(np.float64)
             self._check_values(x_ng, self.adata.obs_names[rows])
             if batches:
                 x_ng = batches.transform(x_ng, batch_n[rows])

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tybalt_like.errors import DataError
 from tybalt_like.pp.matrix import Floats
@@ -64,6 +65,19 @@ class SampleTransform(Transform):
     @abstractmethod
     def fit(cls, chunks: Iterable[Floats]) -> Self:
         """Learn from the training rows, given in chunks that can be gone through repeatedly."""
+
+
+def applied(steps: Sequence[Transform], x_ng: Floats, picked_g: NDArray[np.intp]) -> Floats:
+    """Values of some genes after all steps; once no step needs whole samples, only those of
+    these genes are computed."""
+    whole = [isinstance(step, SampleTransform) for step in steps]
+    n_whole = len(steps) - whole[::-1].index(True) if any(whole) else 0
+    for step in steps[:n_whole]:
+        x_ng = step.transform(x_ng)
+    x_ng = x_ng[:, picked_g]
+    for step in steps[n_whole:]:
+        x_ng = step.transform(x_ng)
+    return x_ng
 
 
 class GeneTransform(Transform):

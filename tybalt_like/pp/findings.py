@@ -126,7 +126,7 @@ def inspect(adata: AnnData) -> Findings:
     )
 
 
-def check(findings: Findings, *, at_least: int = 1) -> None:
+def check(findings: Findings, *, at_least: int = 1, missing: str = "refuse") -> None:
     """Refuse what nothing sensible can be computed from.
 
     Parameters
@@ -135,6 +135,9 @@ def check(findings: Findings, *, at_least: int = 1) -> None:
         From `inspect`.
     at_least
         Samples that the caller needs.
+    missing
+        As `Normalisation.missing`; only ``"refuse"`` refuses genes without any value, the others
+        leave them out.
 
     Raises
     ------
@@ -148,10 +151,10 @@ def check(findings: Findings, *, at_least: int = 1) -> None:
             f"infinite values in {len(findings.infinite)} gene(s), first in gene {gene}, sample "
             f"{sample}; was the logarithm of 0 taken? Mend or remove them"
         )
-    if findings.all_missing:
+    if findings.all_missing and missing == "refuse":
         raise DataError(
             f"{len(findings.all_missing)} gene(s) have no value in any sample: "
-            f"{some(findings.all_missing)}; remove them"
+            f"{some(findings.all_missing)}; remove them, or set normalize.missing to 'drop_genes'"
         )
     if findings.duplicated_samples:
         raise DataError(

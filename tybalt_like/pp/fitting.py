@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.errors import DataError
-from tybalt_like.pp.base import GeneTransform, SampleTransform, Transform
+from tybalt_like.pp.base import GeneTransform, SampleTransform, Transform, applied
 from tybalt_like.pp.batches import offsets
 from tybalt_like.pp.columns import Columns
 from tybalt_like.pp.matrix import Floats, row_chunks
@@ -87,12 +87,11 @@ class TrainingRows:
         return self._chunks(self.chosen_g)
 
     def _chunks(self, chosen_g: NDArray[np.intp]) -> Iterator[Floats]:
-        columns = self.columns if self.whole else self.columns.some(chosen_g)
+        columns, picked_g = self.columns, chosen_g
+        if not self.whole:
+            columns, picked_g = columns.some(chosen_g), np.arange(len(chosen_g))
         for x_nv in row_chunks(self.adata, self.rows_n):
-            x_ng = columns.read(x_nv)
-            for step in self.steps:
-                x_ng = step.transform(x_ng)
-            yield x_ng[:, chosen_g] if self.whole else x_ng
+            yield applied(self.steps, columns.read(x_nv), picked_g)
 
     def per_gene(self, statistic: Callable[[Floats], Floats]) -> Floats:
         """A statistic of each gene over all training samples, joined along the last axis."""

@@ -11,7 +11,7 @@ from tybalt_like.pp.base import GeneTransform
 from tybalt_like.pp.matrix import Floats
 
 POINTS = 201
-"""Order statistics kept per gene; with more training samples, ranks between are interpolated."""
+"""Order statistics kept per gene; with more training samples, scores between are interpolated."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,17 @@ class InverseNormal(GeneTransform, name="inverse_normal", setting="scale"):
 
 
 def _points(x_n: Floats, n: int) -> tuple[Floats, Floats]:
-    """Evenly spaced order statistics with their scores, n of them."""
-    from scipy.special import ndtri
+    """Order statistics with their scores, n of them, evenly spaced in the score."""
+    from scipy.special import ndtr, ndtri
     from scipy.stats import rankdata
 
     if not len(x_n):
         return np.zeros(n), np.zeros(n)
     value = np.sort(x_n)
     score = ndtri((rankdata(value) - 0.375) / (len(value) + 0.25))
-    kept = np.linspace(0, len(value) - 1, n).round().astype(np.intp)
+    if len(value) == n:
+        return value, score
+    last = ndtri((len(value) - 0.375) / (len(value) + 0.25))
+    rank = ndtr(np.linspace(-last, last, n)) * (len(value) + 0.25) - 0.625
+    kept = rank.round().astype(np.intp)
     return value[kept], score[kept]

@@ -22,8 +22,9 @@ FAMILY: dict[Scale, str] = {
 }
 """Scales that a few new samples can be mistaken for within a family, but not across."""
 
-LOG_CEILING = 50.0
-"""No logarithm of an expression value is this large: it would stand for 2^50 molecules."""
+LOG_CEILING = 30.0
+"""No logarithm of an expression value is this large: it would stand for a billion reads. One value
+in a thousand may be, by mistake."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ def _without_negatives(finite: Floats, low: float, high: float) -> Detected:
     if (finite == np.rint(finite)).all():
         return Detected("counts", f"whole numbers from {low:.0f} to {high:.0f}")
     positive = finite[finite > 0]
-    if high > LOG_CEILING:
+    typical, large, largest = np.quantile(positive, [0.5, 0.99, 0.999])
+    if largest > LOG_CEILING:
         whole = float(np.mean(positive == np.rint(positive)))
         if whole > 0.3:  # expected counts of RSEM and salmon
             return Detected("counts", f"{whole:.0%} of the values are whole, up to {high:.6g}")
         return Detected("linear", f"no negative value, fractions, up to {high:.6g}")
-    typical, large = np.quantile(positive, [0.5, 0.99])
     if large > 20 * typical and high > 2:
         return Detected(
             "linear",
@@ -76,7 +77,7 @@ def _without_negatives(finite: Floats, low: float, high: float) -> Detected:
 def _with_negatives(x_ng: Floats, finite: Floats, low: float, high: float) -> Detected:
     middle = float(np.median(finite))
     share = f"{np.mean(finite < 0):.1%} negative"
-    if max(-low, high) > LOG_CEILING:
+    if np.quantile(np.abs(finite), 0.999) > LOG_CEILING:
         return Detected("raw_intensity", f"{share}, from {low:.6g} to {high:.6g}")
     known_ng = x_ng[:, np.isfinite(x_ng).all(0)]
     if known_ng.shape[1] and len(known_ng) > 1:

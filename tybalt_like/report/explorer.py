@@ -78,8 +78,9 @@ def figure(run: Contents) -> dict[str, Any]:
         line_color="ring",
         line_alpha="alpha",
     )
-    hover = [("sample", "@sample"), ("label", "@label"), ("split", "@split")]
-    hover += [("combined score", "@score{0.00}"), ("p", "@p"), ("q", "@q"), ("flagged", "@flagged")]
+    hover = [("sample", "@sample"), *([("label", "@label")] if run.label else [])]
+    hover += [("split", "@split"), ("combined score", "@score{0.00}")]
+    hover += [("p", "@p"), ("q", "@q"), ("flagged", "@flagged")]
     plot.add_tools(HoverTool(renderers=[points], tooltips=hover, visible=False))
     return dict(json_item(plot))
 
@@ -87,20 +88,19 @@ def figure(run: Contents) -> dict[str, Any]:
 def _columns(run: Contents) -> dict[str, Any]:
     """One entry per sample; x, y and color are what is shown, the page's script changes them."""
     style_n = [run.palette.get(label, MISSING) for label in run.labels]
-    p, q = run.score("p_value"), run.score("q_value")
     label_color = [style.color for style in style_n]
     columns: dict[str, Any] = {
         "sample": list(run.samples.index),
         "label": list(run.labels),
         "split": list(run.samples["split"]),
         "score": run.score("combined").to_numpy(np.float32),
-        "p": _short(p),
-        "q": _short(q),
+        "p": _short(run.score("p_value")),
+        "q": _short(run.score("q_value")),
         "flagged": np.where(run.flagged, "yes", np.where(run.tested, "no", "not tested")).tolist(),
         "ring": np.where(run.flagged, "#000000", "#ffffff").tolist(),
         "marker": [_BOKEH_MARKERS[style.marker] for style in style_n],
         "label_color": label_color,
-        "score_color": _score_colors(run.score("combined")),
+        "score_color": _score_colors(run),
         "color": label_color,
         "alpha": np.full(len(run.samples), 0.85, np.float32),
         "size": np.full(len(run.samples), _size(len(run.samples)), np.float32),
@@ -125,13 +125,12 @@ def score_range(run: Contents) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _score_colors(score: pd.Series) -> list[str]:
+def _score_colors(run: Contents) -> list[str]:
     from matplotlib import colormaps
     from matplotlib.colors import Normalize, to_hex
 
-    low, high = np.nanpercentile(score.to_numpy(np.float64), [1, 99])
-    shade = Normalize(low, high, clip=True)
+    low, high = score_range(run)
+    shade = Normalize(low, high, clip=True)(run.score("combined").to_numpy(np.float64))
     return [
-        to_hex(colormaps[SEQUENTIAL](float(shade(value)))) if np.isfinite(value) else MISSING.color
-        for value in score
+        to_hex(color) for color in colormaps[SEQUENTIAL].with_extremes(bad=MISSING.color)(shade)
     ]

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tybalt_like import pl
+from tybalt_like import keys, pl
 from tybalt_like.pl.scatter import LEGEND_ROWS
 from tybalt_like.pl.theme import theme
 from tybalt_like.report.prose import sentence
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from tybalt_like.report.contents import Contents
 
 NORM = "norm of the standardised row"
+SPLITS = {
+    keys.TRAIN: pl.Style("#D9D9D9", "o"),
+    keys.VALIDATION: pl.Style("#B5B5B5", "o"),
+    keys.CALIBRATION: pl.Style("#8F8F8F", "o"),
+    keys.TEST: pl.Style("#5F5F5F", "o"),
+    keys.QUERY: pl.Style("#1F1F1F", "o"),
+}
+"""Greys, apart from the colours of the labels; the darker, the less the model knows them."""
 
 
 @dataclass(frozen=True)
@@ -207,13 +215,14 @@ def _model(run: Contents) -> Iterator[Picture]:
             f"Clustered heat map of {run.latent.shape[1]} latent features in {len(run.latent)} "
             "samples.",
             "Rows are latent features, columns are samples; red is above the feature's average, "
-            "blue below. Both are ordered so that similar ones are neighbours. A feature that is "
-            "red in one label only has learned something about it.",
+            "blue below. Both are ordered so that similar ones are neighbours."
+            + " A feature that is red in one label only has learned something about it."
+            * (run.label is not None),
             lambda: pl.latent_heatmap(
                 run.adata(),
                 model=run.model,
-                labels=[*([run.label] if run.label else []), "split"],
-                palettes={run.label: run.palette} if run.label else None,
+                labels=[*([run.label] if run.label else []), keys.SPLIT],
+                palettes={keys.SPLIT: SPLITS} | ({run.label: run.palette} if run.label else {}),
             ),
         )
     if len(run.history):

@@ -48,14 +48,16 @@ def data(run: Contents) -> str:
     judged = f", {splits['validation']:,} others chose the best epoch" * (splits["validation"] > 0)
     learned = (
         f"The matrix holds {size}. {capital(run.title())} learned what is normal from "
-        f"{counted(splits['train'])}{of}{judged}, {splits['calibration']:,} calibrated the scores"
+        f"{counted(splits['train'])}{of}{judged}"
     )
+    calibrated = f"{splits['calibration']:,} calibrated the scores"
     if run.cross_fitted:
         return (
-            f"{learned}. No label says what is normal, so every sample was tested, each by a "
-            "further model that was trained and calibrated on others."
+            f"{learned}, and {calibrated}. No label says what is normal, so every sample was "
+            "tested, each by a further model that was trained and calibrated on others."
         )
-    return f"{learned}, and {splits['test']:,} were held out, to be tested as if unknown."
+    held_out = f"{splits['test']:,} were held out, to be tested as if unknown"
+    return f"{learned}, {calibrated}, and {held_out}."
 
 
 def finding(run: Contents) -> str:
@@ -63,12 +65,12 @@ def finding(run: Contents) -> str:
     tested, flagged = run.about["flagged"]["tested"], run.about["flagged"]["flagged"]
     if not tested:
         return "No sample was left to be tested."
-    share = f" ({percent(flagged / tested)})" if flagged else ""
-    return (
-        f"{flagged:,} of {counted(tested, 'tested sample')}{share} "
-        f"{'is' if flagged == 1 else 'are'} flagged as anomalous, at a false-discovery rate of "
-        f"{percent(run.about['fdr'])}."
-    )
+    rate = f"at a false-discovery rate of {percent(run.about['fdr'])}"
+    of = f"of {counted(tested, 'tested sample')}"
+    if not flagged:
+        return f"None {of} is flagged as anomalous, {rate}; the strangest are listed first."
+    verb = "is" if flagged == 1 else "are"
+    return f"{flagged:,} {of} ({percent(flagged / tested)}) {verb} flagged as anomalous, {rate}."
 
 
 def by_label(run: Contents) -> pd.DataFrame:

@@ -99,12 +99,12 @@ def recurrent(run: Contents) -> list[Row]:
 
 
 def settings(recipe: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested tables as ``section.key`` and value."""
+    """Nested tables as ``section.key`` and value, without what is not set."""
     rows = []
     for key, value in recipe.items():
         if isinstance(value, Mapping):
             rows += settings(value, f"{prefix}{key}.")
-        else:
+        elif value not in (None, []):
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append((f"{prefix}{key}", shown))
     return rows

@@ -1,0 +1,119 @@
+"""What is written can be read by others, is whole, and is the same every time."""
+
+import gzip
+import json
+from pathlib import Path
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+import tybalt_like as tl_
+from tybalt_like.errors import DataError
+
+
+def awkward() -> anndata.AnnData:
+    """Everything that makes anndata's own writer raise, or write what R cannot read."""
+    obs = pd.DataFrame(index=pd.Index([1, 2, 3], name="age"))
+    obs["age"] = [50, None, 70]
+    obs["stage"] = ["I", None, "II"]
+    obs["mixed"] = [1, "two", np.nan]
+    obs["site/side"] = pd.Categorical(["left", None, "right"])
+    obs["grade"] = pd.Categorical([1, 2, 1])
+    obs["whole"] = pd.array([1, None, 3], dtype="Int64")
+    obs["string"] = pd.array(["a", None, "c"], dtype="string")
+    obs["seen"] = pd.array([True, False, True], dtype="boolean")
+    obs["empty"] = None
+    obs.index = obs.index.astype(str)
+    var = pd.DataFrame(index=["TP53", "MYC"])
+    uns = {"none": None, "list": [1, "a", None], "table": {"a/b": object}, "pca": np.eye(2)}
+    adata = anndata.AnnData(np.ones((3, 2), np.float32), obs=obs, var=var, uns=uns)
+    adata.layers["counts"] = sparse.csr_matrix(np.eye(3, 2))
+    adata.obsm["X_umap"] = np.zeros((3, 2))
+    return adata
+
+
+def test_h5ad_takes_what_a_notebook_holds(tmp_path: Path) -> None:
+    adata = awkward()
+    before = adata.obs.copy()
+    tl_.io.write_h5ad(adata, tmp_path / "m.h5ad")
+    pd.testing.assert_frame_equal(adata.obs, before)
+    back = anndata.read_h5ad(tmp_path / "m.h5ad")
+    assert back.obs["age"].tolist()[::2] == [50, 70]
+    assert back.obs["stage"].isna().tolist() == [False, True, False]
+    assert back.obs["mixed"].tolist()[:2] == ["1", "two"]
+    assert back.obs["site_side"].tolist()[::2] == ["left", "right"]
+    assert back.obs["grade"].tolist() == ["1", "2", "1"]
+    assert back.obs["seen"].tolist() == [True, False, True]
+    assert back.obs["empty"].isna().all()
+    assert json.loads(back.uns["list"]) == [1, "a", None]
+    assert "a_b" in back.uns["table"]
+    np.testing.assert_array_equal(back.layers["counts"].toarray(), np.eye(3, 2))
+    with h5py.File(tmp_path / "m.h5ad") as file:
+        kinds = {file["obs"][key].attrs["encoding-type"] for key in file["obs"]}
+    assert kinds <= {"array", "string-array", "categorical"}
+
+
+def test_repeated_genes_survive(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv"
+    path.write_text("gene\tS1\tS2\nTP53\t1\t2\nTP53\t3\t4\n")
+    tl_.io.write_h5ad(tl_.read(path, genes_in="rows"), tmp_path / "m.h5ad")
+    again = tl_.read(tmp_path / "m.h5ad")
+    assert list(again.var_names) == ["TP53", "TP53"]
+    np.testing.assert_array_equal(again.X, [[1, 3], [2, 4]])
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.tsv.gz", "t.csv.gz", "t.parquet"])
+def test_tables_come_back_exactly_and_twice_the_same(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(5, 4)).astype(np.float32))
+    frame.index = pd.Index([f"S{i:03d}" for i in range(5)], name="sample")
+    frame.columns = ["TP53", "MYC", "KRAS", "EGFR"]
+    tl_.io.write_table(frame, tmp_path / name)
+    first = (tmp_path / name).read_bytes()
+    np.testing.assert_array_equal(tl_.read(tmp_path / name, genes_in="columns").X, frame)
+    tl_.io.write_table(frame, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == first
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(st.floats(width=32, allow_infinity=False), min_size=2, max_size=8))
+def test_any_float_comes_back(tmp_path: Path, values: list[float]) -> None:
+    frame = pd.DataFrame({"S1": values, "S2": values}, dtype=np.float32)
+    frame.index = pd.Index([f"g{i}" for i in range(len(values))], name="gene")
+    tl_.io.write_table(frame, tmp_path / "t.tsv")
+    adata = tl_.read(tmp_path / "t.tsv", genes_in="rows")
+    np.testing.assert_array_equal(adata.X[0], np.float32(values))
+
+
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("old")
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(KeyboardInterrupt):
+        tl_.io.write_table(pd.DataFrame({"a": [1]}), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        tl_.io.write_table(pd.DataFrame(), tmp_path / "no" / "t.tsv")
+    with pytest.raises(DataError, match="cannot write this kind"):
+        tl_.io.write_table(pd.DataFrame(), tmp_path / "t.docx")
+
+
+def test_gzip_holds_no_date(tmp_path: Path) -> None:
+    tl_.io.write_table(pd.DataFrame({"a": [1]}), tmp_path / "t.tsv.gz")
+    data = (tmp_path / "t.tsv.gz").read_bytes()
+    assert data[4:8] == b"\0\0\0\0"
+    assert gzip.decompress(data) == b"\ta\n0\t1\n"

@@ -1,0 +1,100 @@
+"""Each loss against an independent implementation."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch.distributions import Normal, kl_divergence
+
+from tybalt_like.models import losses
+from tybalt_like.models.schedules import warmup
+
+rng = np.random.default_rng(0)
+MEAN = rng.normal(size=(6, 4))
+LOGVAR = rng.normal(size=(6, 4))
+COUNTS = rng.poisson(3, size=(6, 4)).astype(float)
+EXPECTED = rng.uniform(0.1, 9, size=(6, 4))
+DISPERSION = np.array([0.05, 0.7, 5.0, 800.0])
+
+
+def tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
+    return [torch.from_numpy(a) for a in arrays]
+
+
+def nbinom_logpmf() -> np.ndarray:
+    return stats.nbinom.logpmf(COUNTS, DISPERSION, DISPERSION / (DISPERSION + EXPECTED))
+
+
+def test_negative_binomial_is_scipys() -> None:
+    ours = losses.negative_binomial_nll(*tensors(EXPECTED, DISPERSION, COUNTS))
+    np.testing.assert_allclose(ours, -nbinom_logpmf(), rtol=1e-10)
+
+
+def test_negative_binomial_holds_in_single_precision() -> None:
+    ours = losses.negative_binomial_nll(*(t.float() for t in tensors(EXPECTED, DISPERSION, COUNTS)))
+    np.testing.assert_allclose(ours, -nbinom_logpmf(), rtol=2e-3, atol=2e-3)
+
+
+def test_zero_inflation_is_a_mixture_with_zero() -> None:
+    nll, logits, counts = tensors(-nbinom_logpmf(), LOGVAR, COUNTS)
+    pi = 1 / (1 + np.exp(-LOGVAR))
+    mixture = pi * (COUNTS == 0) + (1 - pi) * np.exp(nbinom_logpmf())
+    np.testing.assert_allclose(
+        losses.zero_inflated_nll(nll, logits, counts), -np.log(mixture), rtol=1e-10
+    )
+
+
+def test_gaussian_is_torchs() -> None:
+    mean, variance, x = torch.from_numpy(MEAN), torch.tensor(DISPERSION), torch.from_numpy(EXPECTED)
+    theirs = -Normal(mean, variance.sqrt()).log_prob(x).sum(1)
+    torch.testing.assert_close(losses.gaussian_nll(mean, variance, x), theirs)
+
+
+def test_kl_is_torchs() -> None:
+    mean, logvar = tensors(MEAN, LOGVAR)
+    theirs = kl_divergence(Normal(mean, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1)
+    torch.testing.assert_close(losses.kl_standard_normal(mean, logvar), theirs)
+
+
+def test_mmd_is_its_double_sum() -> None:
+    a, b = MEAN, LOGVAR[:5] + 1
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> float:
+        scales = [2 * len(x) * s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
+        return sum(c / (c + ((x - y) ** 2).sum()) for c in scales)
+
+    def mean(one: np.ndarray, other: np.ndarray) -> float:
+        return float(np.mean([kernel(x, y) for x in one for y in other]))
+
+    expected = mean(a, a) + mean(b, b) - 2 * mean(a, b)
+    assert losses.mmd(*tensors(a, b)).item() == pytest.approx(expected)
+    assert losses.mmd(*tensors(a, a)).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_posterior_mean_is_an_expectation_and_never_changes() -> None:
+    mean, logvar = tensors(MEAN, LOGVAR)
+
+    def squares(z_nk: torch.Tensor) -> torch.Tensor:
+        return z_nk.square().sum(1)
+
+    ours = losses.posterior_mean(squares, mean, logvar, draws=20_000)
+    torch.testing.assert_close(ours, (mean.square() + logvar.exp()).sum(1), rtol=0.03, atol=0)
+    few = losses.posterior_mean(lambda z_nk: z_nk.sum(1), mean, logvar, draws=2)
+    torch.testing.assert_close(few, mean.sum(1))
+    again = losses.posterior_mean(squares, mean[2:3], logvar[2:3])
+    torch.testing.assert_close(again, losses.posterior_mean(squares, mean, logvar)[2:3])
+
+
+@pytest.mark.parametrize(
+    ("kind", "kappa", "weights", "final"),
+    [
+        ("linear", 1.0, [0, 1, 1, 1, 1, 1], 1),
+        ("linear", 0.4, [0, 0.4, 0.8, 1, 1, 1], 1),
+        ("overshoot", 1.0, [0, 1, 2, 2, 2, 2], 2),
+        ("overshoot", 0.5, [0, 0.5, 1, 1.5, 1.5, 1.5], 1.5),
+        ("cyclical", 0.5, [0, 0.5, 1, 1, 0, 0.5], 1),
+    ],
+)
+def test_warmup(kind, kappa, weights, final) -> None:
+    assert [warmup(kind, kappa, epoch) for epoch in range(6)] == pytest.approx(weights)
+    assert warmup(kind, kappa, None) == final

@@ -1,0 +1,130 @@
+"""What is seen in a matrix before anything is done to it."""
+
+import numpy as np
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+import tybalt_like as tl_
+from tybalt_like import pp
+from tybalt_like.errors import DataError
+
+REAL = {
+    "airway_counts/airway_counts.h5ad": "counts",
+    "all_leukaemia/all_leukaemia.h5ad": "log2",
+    "bladder_batch/bladder_batch.h5ad": "log2",
+    "celltypist_demo/celltypist_demo.h5ad": "counts",
+    "cptac_ucec/transcriptomics_linear.cct.gz": "log2",
+    "dlbcl_chop/dlbcl_chop.h5ad": "log2",
+    "ecoli_precise/ecoli_precise.h5ad": "log2",
+    "geuvadis_counts/counts.tsv.gz": "counts",
+    "kang_ifnb/kang_ifnb.h5ad": "counts",
+    "kremer_counts/KremerNBaderSmall.tsv.gz": "counts",
+    "lung_gordon/lung_gordon.h5ad": "raw_intensity",
+    "nci60/nci60.h5ad": "log_ratio",
+    "pbmc68k_reduced/10x_pbmc68k_reduced.h5ad": "z_scored",
+    "rat_liver_toxicity/rat_liver_toxicity.h5ad": "log_ratio",
+    "srbct_khan/srbct_khan.h5ad": "log_ratio",
+    "tcga_brca/tcga_brca.h5ad": "log2",
+    "tggates_hepatocyte/tggates_hepatocyte.h5ad": "log2",
+    "tissue_dslabs/tissue_gene_expression.csv.gz": "log2",
+}
+
+
+@pytest.mark.parametrize(("file", "scale"), REAL.items(), ids=[f.split("/")[0] for f in REAL])
+def test_scale_of_real_files(file, scale, shared_data):
+    assert pp.inspect(tl_.read(shared_data / file)).scale == scale
+
+
+def simulated(kind: str, n: int = 40, g: int = 500) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(0.4, 100, g) * rng.gamma(5, 0.2, (n, 1))).astype(float)
+    tpm = counts / counts.sum(1, keepdims=True) * 1e6
+    expected = counts + (rng.random((n, g)) < 0.4) * rng.random((n, g)) * (counts > 0)
+    log = np.log2(tpm + 0.001)  # as UCSC's Toil: two fifths of the values are negative
+    z = (log - log.mean(0)) / log.std(0)
+    return {
+        "whole counts": counts,
+        "expected counts": expected,
+        "one sample of counts": counts[:1],
+        "TPM": tpm,
+        "FPKM of quiet genes": tpm / tpm.max() * 40,
+        "log2 TPM + 0.001": log,
+        "log1p": np.log1p(tpm / 100),
+        "z-scores": z,
+        "zero to one": (log - log.min(0)) / np.ptp(log, 0).clip(1e-9),
+        "log ratios": rng.normal(0, 0.6, (n, g)),
+        "intensities below background": rng.normal(30, 40, (n, g)) + counts,
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"),
+    [
+        ("whole counts", "counts"),
+        ("expected counts", "counts"),
+        ("one sample of counts", "counts"),
+        ("TPM", "linear"),
+        ("FPKM of quiet genes", "linear"),
+        ("log2 TPM + 0.001", "log2"),
+        ("log1p", "log2"),
+        ("z-scores", "z_scored"),
+        ("zero to one", "zero_one"),
+        ("log ratios", "log_ratio"),
+        ("intensities below background", "raw_intensity"),
+    ],
+)
+def test_scale_of_simulated_values(kind, scale):
+    found = pp.inspect(AnnData(simulated(kind).astype(np.float32)))
+    assert found.scale == scale, found.evidence
+
+
+def awkward() -> AnnData:
+    x = np.array([[1, 5, np.nan, 0, 2.5], [2, 5, np.nan, 0, np.nan], [3, 5, np.nan, 4, 1.5]])
+    adata = AnnData(x.astype(np.float32))
+    adata.var_names = ["TP53", "FLAT", "EMPTY", "TP53", "GAPS"]
+    adata.obs_names = ["a", "b", "b"]
+    return adata
+
+
+def test_findings_count_and_name_what_is_awkward():
+    found = pp.inspect(awkward())
+    assert (found.n_missing, found.n_zero) == (4, 2)
+    assert found.all_missing == ("EMPTY",)
+    assert found.constant == ("FLAT",)
+    assert found.duplicated_genes == ("TP53",)
+    assert found.duplicated_samples == ("b",)
+    text = "\n".join(found.lines())
+    for word in ("3 samples x 5 genes", "EMPTY", "FLAT", "TP53", "26.7%"):
+        assert word in text
+
+
+def test_sparse_and_dense_are_found_alike():
+    x = simulated("whole counts").astype(np.float32)
+    assert pp.inspect(AnnData(sparse.csc_matrix(x))) == pp.inspect(AnnData(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.X.__setitem__((1, 0), np.inf), "gene TP53, sample b"),
+        (lambda a: None, r"1 gene\(s\) have no value in any sample: EMPTY"),
+    ],
+)
+def test_check_names_what_it_refuses(change, message):
+    adata = awkward()
+    change(adata)
+    with pytest.raises(DataError, match=message):
+        pp.check(pp.inspect(adata))
+
+
+def test_check_refuses_repeated_and_too_few_samples():
+    adata = AnnData(np.arange(6, dtype=np.float32).reshape(3, 2))
+    adata.obs_names = ["a", "b", "b"]
+    with pytest.raises(DataError, match="occur more than once: b"):
+        pp.check(pp.inspect(adata))
+    adata.obs_names = ["a", "b", "c"]
+    with pytest.raises(DataError, match=r"3 sample\(s\), but at least 5"):
+        pp.check(pp.inspect(adata), at_least=5)
+    with pytest.raises(DataError, match="empty"):
+        pp.inspect(adata[:, :0])

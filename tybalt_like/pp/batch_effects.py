@@ -1,0 +1,126 @@
+"""How much samples keep to their batch, and ComBat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tybalt_like.errors import DataError
+from tybalt_like.pp.batches import column
+from tybalt_like.provenance import record
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class BatchPurity:
+    """How many neighbours are of the same batch.
+
+    Attributes
+    ----------
+    observed
+        Mean share of a sample's nearest neighbours that come from its own batch.
+    expected
+        The share if batches were mixed at random.
+    """
+
+    observed: float
+    expected: float
+
+
+def batch_purity(
+    adata: AnnData, *, batch: str, use: str = "X", n_neighbors: int = 15
+) -> BatchPurity:
+    """Share of nearest neighbours (Euclidean) from the same batch.
+
+    Parameters
+    ----------
+    batch
+        obs column that names the batch.
+    use
+        ``"X"`` or an obsm key.
+    n_neighbors
+        Neighbours looked at; at most all other samples.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or fewer than two batches.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    batch_n, sizes_b = np.unique(column(adata, batch), return_inverse=True, return_counts=True)[1:]
+    if len(sizes_b) < 2:
+        raise DataError(f"column {batch!r} names one batch only; nothing to compare")
+    n = adata.n_obs
+    x_nd = adata.X if use == "X" else adata.obsm[use]
+    near = NearestNeighbors(n_neighbors=min(n_neighbors, n - 1)).fit(x_nd)
+    neighbours_nk = near.kneighbors(return_distance=False)
+    same_nk = batch_n[neighbours_nk] == batch_n[:, None]
+    return BatchPurity(
+        float(same_nk.mean()), float((sizes_b * (sizes_b - 1)).sum() / (n * (n - 1)))
+    )
+
+
+def combat(adata: AnnData, *, batch: str, covariates: Sequence[str] = ()) -> AnnData:
+    """Remove batch effects with ComBat, through scanpy.
+
+    Johnson, Li & Rabinovic, Biostatistics 8:118 (2007). It needs all samples at once: it cannot be
+    fitted on training samples and applied to new ones, so use it to look at a finished cohort. For
+    what a model trains on, `Normalisation.centre_by` is fitted on the training samples only.
+
+    Parameters
+    ----------
+    adata
+        Logged values, complete.
+    batch
+        obs column that names the batch.
+    covariates
+        obs columns of biology to keep. Without them, what differs between batches is removed,
+        whatever its cause.
+
+    Returns
+    -------
+    AnnData
+        New, with corrected ``X`` in float32.
+
+    Raises
+    ------
+    DataError
+        If scanpy is not installed, a column is missing, a batch has one sample, or batches and
+        covariates cannot be told apart.
+    """
+    try:
+        import scanpy
+    except ImportError:
+        raise DataError("ComBat needs scanpy: pip install 'tybalt-like[scanpy]'") from None
+    for name in (batch, *covariates):
+        column(adata, name)
+    if batch in covariates:
+        raise DataError(f"column {batch!r} is the batch, so it cannot be a covariate as well")
+    names, sizes = np.unique(column(adata, batch), return_counts=True)
+    if sizes.min() < 2 or len(sizes) < 2:
+        raise DataError(
+            f"ComBat needs two batches or more, of two samples or more; {batch} has "
+            + ", ".join(f"{name} ({n})" for name, n in zip(names, sizes, strict=True))
+        )
+    result = adata.copy()
+    try:
+        with redirect_stdout(StringIO()):
+            corrected = scanpy.pp.combat(
+                result, key=batch, covariates=list(covariates) or None, inplace=False
+            )
+    except np.linalg.LinAlgError:
+        raise DataError(
+            f"batch {batch} and covariates {', '.join(covariates)} cannot be told apart: some "
+            "batches hold one kind of sample only; leave out a covariate"
+        ) from None
+    result.X = corrected.astype(np.float32)
+    record(result, combat={"batch": batch, "covariates": list(covariates)})
+    return result
