@@ -160,13 +160,16 @@ def test_without_reference_labels_every_sample_is_tested(cohort, tmp_path, monke
     out = tmp_path / "all"
     matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
     planted = matrix.iloc[:, :90].copy()
-    planted.iloc[:60, 7] = planted.iloc[:60, 7].to_numpy()[::-1]  # another cell's genes, swapped
+    planted.iloc[:, 7] = planted.iloc[::-1, 7].to_numpy()  # every gene has another gene's value
     planted.to_csv(tmp_path / "m.tsv", sep="\t")
     options = ["--set", "model.latent_dim=10", *QUICK, "--quiet", "--out", out]
     assert call("run", "--data", tmp_path / "m.tsv", *options, monkeypatch=monkeypatch) == 0
     scores = scores_of(out)
     assert scores["tybalt_q_value"].notna().all()
-    assert scores["tybalt_p_value"].idxmin() == planted.columns[7]
+    assert scores["tybalt_combined"].idxmax() == planted.columns[7]
+    assert scores["tybalt_p_value"].iloc[7] == scores["tybalt_p_value"].min()
+    genes = pd.read_csv(out / "gene_scores.tsv.gz", sep="\t")
+    assert genes["sample"].iloc[0] == planted.columns[7]
     # Under the null, conformal p-values are uniform, also those of samples in the training split.
     for _, p in scores.groupby(scores["split"] == "train")["tybalt_p_value"]:
         assert abs((p <= 0.5).mean() - 0.5) < 0.2

@@ -47,7 +47,7 @@ class Results:
     models, detectors
         By name: the recipe's model, and the baseline beside it.
     genes
-        What makes the flagged samples strange (`anomaly.gene_scores`).
+        What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
     smallest_p
         No sample can have a smaller p-value; it follows from the calibration samples.
     """
@@ -189,10 +189,21 @@ class Results:
         fdr, tested = self.recipe.scores.fdr, int(self.of_model("q_value").notna().sum())
         needed = int(np.ceil(self.smallest_p * tested / fdr))
         if needed > 1:
+            flags = (
+                f"samples are flagged only if at least {needed} of the {tested} tested are that "
+                "extreme."
+                if needed <= tested
+                else "no sample can be flagged."
+            )
             said.append(
                 f"With {round(1 / self.smallest_p) - 1} calibration samples no p-value is below "
-                f"{self.smallest_p:.2g}: at a false-discovery rate of {fdr:g}, samples "
-                f"are flagged only if at least {needed} of the {tested} tested are that extreme."
+                f"{self.smallest_p:.2g}: at a false-discovery rate of {fdr:g}, {flags}"
+            )
+        if not self.recipe.data.normal:
+            said.append(
+                "No labels say which samples are normal, so each is compared with a cohort that "
+                "may hold others as strange. Read the scores as a ranking; flags need a reference "
+                "cohort (data.normal)."
             )
         spread = np.std(self.adata.layers[keys.reconstruction(self.name)], axis=0).mean()
         if spread < 0.05 * np.std(np.asarray(self.adata.X), axis=0).mean():

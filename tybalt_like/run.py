@@ -18,6 +18,7 @@ from tybalt_like.progress import Narrator
 from tybalt_like.provenance import record, recorded
 from tybalt_like.recipe import Recipe
 from tybalt_like.results import NORM, Results, split_sizes
+from tybalt_like.tl.score import to_explain
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -118,9 +119,7 @@ def learn(
         detectors = score(recipe, adata, names=list(models))
         detector = detectors[recipe.model_name]
         genes = tl.explain(adata, detector, model=recipe.model_name)
-    return Results(
-        recipe, adata, normaliser, models, detectors, genes, detector.smallest_p_value
-    )
+    return Results(recipe, adata, normaliser, models, detectors, genes, detector.smallest_p_value)
 
 
 def cross_fit(
@@ -159,10 +158,9 @@ def cross_fit(
         table[keys.score(name, "q_value")] = q_n
         table[keys.score(name, "flagged")] = q_n <= recipe.scores.fdr
     results.adata.obs[table.columns] = table
-    flagged = table.index[table[keys.score(results.name, "flagged")].astype(bool)]
-    every = pd.concat(genes)
-    genes_of_flagged = every[every["sample"].isin(flagged)]
-    return replace(results, genes=genes_of_flagged, smallest_p=smallest_p)
+    explained = to_explain(results.adata.obs, model=results.name)
+    every = pd.concat(genes).set_index("sample").loc[explained].reset_index()
+    return replace(results, genes=every, smallest_p=smallest_p)
 
 
 def read(recipe: Recipe) -> AnnData:

@@ -100,7 +100,10 @@ def main() -> None:
     print(f"{len(x_ng):,} x {N_VARS:,}, batch {BATCH}, {torch.get_num_threads()} threads")
     for name, times in seconds.items():
         print(f"{name:6} {median(times):7.3f} s per epoch (median of {len(times)})")
-    for name, other, wanted in (("ours", "floor", "at most 1.25"), ("plain", "ours", "at least 1.6")):
+    for name, other, wanted in (
+        ("ours", "floor", "at most 1.25"),
+        ("plain", "ours", "at least 1.6"),
+    ):
         ratio = median(a / b for a, b in zip(seconds[name], seconds[other], strict=True))
         print(f"{name} / {other}: {ratio:.2f} ({wanted})")
 

@@ -262,7 +262,7 @@ def test_gct_13_keeps_metadata_and_blanks_minus_666(tmp_path: Path) -> None:
     np.testing.assert_array_equal(adata.obs["dose"], [10, np.nan, 0.5])
     assert adata.obs["cell"].tolist() == ["A375", "A375", "MCF7"]
     assert adata.var["pr_gene_symbol"].isna().tolist() == [False, True]
-    assert "1 values of -666 are missing values" in reading(adata)["notes"]
+    assert "missing values written as -666: 1" in reading(adata)["notes"]
 
 
 @pytest.mark.parametrize(
@@ -346,3 +346,13 @@ def test_cptac_meets_its_clinical_table(shared_data: Path) -> None:
     adata = tl_.read(folder / "transcriptomics_linear.cct.gz", obs=folder / "clinical.csv.gz")
     assert adata.obs["Proteomics_Tumor_Normal"].notna().all()
     assert reading(adata)["samples_without_row"] == []
+
+
+def test_infinite_values_are_named_in_sparse_matrices_too(tmp_path: Path) -> None:
+    x = sparse.csr_matrix(X_NG)
+    x[2, 5] = np.inf
+    obs, var = pd.DataFrame(index=SAMPLES), pd.DataFrame(index=GENES)
+    anndata.AnnData(x, obs=obs, var=var).write_h5ad(tmp_path / "m.h5ad")
+    with pytest.raises(DataError, match="sample 'S003', gene 'EGFR': the value is infinite"):
+        tl_.read(tmp_path / "m.h5ad")
+    assert tl_.read(h5ad(tmp_path), genes_in="rows").shape == (7, 4)

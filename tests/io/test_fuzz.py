@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import string
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_formats import WRITERS
 
 import tybalt_like as tl_
 from tybalt_like.errors import DataError
@@ -182,6 +184,27 @@ def test_any_bytes_never_raise_anything_else(tmp_path: Path, start, rest) -> Non
         assert "\n" not in str(refusal)  # noqa: PT017 - a right matrix is as good
     else:
         assert 0 not in adata.shape
+
+
+@FUZZ
+@given(case=st.sampled_from(sorted(WRITERS)), data=st.data())
+def test_damage_to_any_format_never_raises_anything_else(case: str, data) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        whole = WRITERS[case](Path(folder))
+        files = sorted(path for path in (whole, *whole.rglob("*")) if path.is_file())
+        file = data.draw(st.sampled_from(files))
+        content = bytearray(file.read_bytes())
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.sampled_from([0, 1, 1 << 20]))] = data.draw(
+            st.binary(max_size=2)
+        )
+        file.write_bytes(content)
+        try:
+            adata = tl_.read(whole)
+        except DataError as refusal:
+            assert "\n" not in str(refusal)  # noqa: PT017 - a right matrix is as good
+        else:
+            assert 0 not in adata.shape
 
 
 def test_a_header_of_a_million_columns(tmp_path: Path) -> None:

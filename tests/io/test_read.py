@@ -81,6 +81,29 @@ def test_text_columns_are_kept_beside_the_matrix(write) -> None:
     assert "Entrez_Gene_Id" in notes(adata)
 
 
+def test_chromosomes_are_no_numbers(write) -> None:
+    text = "gene_id\tsymbol\tlocus\tchr\tS1\tS2\n"
+    chromosomes = [*map(str, range(1, 23)), "X"]
+    rows = [f"ENSG{i:011d}\tG{i}\tp1\t{c}\t1\t2" for i, c in enumerate(chromosomes)]
+    adata = tl_.read(write(text + "\n".join(rows)))
+    assert list(adata.obs_names) == ["S1", "S2"]
+    assert adata.var["chr"].tolist() == chromosomes
+
+
+def test_text_in_an_annotation_of_numbers_is_refused(write) -> None:
+    rows = ["a", *["b"] * 20, *map(str, range(30))]
+    text = "gene\tS1\tS2\n" + "".join(f"g{i}\t{cell}\t1\n" for i, cell in enumerate(rows))
+    with pytest.raises(DataError, match="row 'g0', column 'S1': 'a' is not a number like most"):
+        tl_.read(write(text), genes_in="rows")
+
+
+def test_a_sample_table_in_memory_may_name_samples_anywhere(write) -> None:
+    matrix = write(FRAME.to_csv(sep="\t", index_label="sample"))
+    table = pd.DataFrame({"sample": SAMPLES, "batch": pd.Categorical(["a", "b", "a"])})
+    assert tl_.read(matrix, obs=table).obs["batch"].tolist() == ["a", "b", "a"]
+    assert tl_.read(matrix, obs=table.set_index("sample")).obs["batch"].tolist() == ["a", "b", "a"]
+
+
 def test_cbioportal_rows_without_a_symbol_take_their_entrez_id(write) -> None:
     text = "Hugo_Symbol\tEntrez_Gene_Id\tTCGA-3C-AAAU-01\tTCGA-3C-AALI-01\n"
     adata = tl_.read(write(text + "TP53\t7157\t1\t2\n\t84\t3\t4\n"))
@@ -99,7 +122,7 @@ def test_genes_without_a_name_are_left_out_and_samples_are_not(write) -> None:
     adata = tl_.read(write(text), genes_in="rows")
     assert list(adata.var_names) == ["TP53", "MYC"]
     np.testing.assert_array_equal(adata.X, [[1, 7], [2, 8]])
-    assert "2 genes without a name are left out" in notes(adata)
+    assert "genes without a name, left out: 2" in notes(adata)
     with pytest.raises(DataError, match="sample 2 has no name"):
         tl_.read(write(text), genes_in="columns")
 
@@ -151,7 +174,7 @@ def test_what_did_not_match_the_sample_table_is_counted_and_listed(write) -> Non
     assert reading(adata)["samples_without_row"] == ["S002"]
     assert reading(adata)["rows_without_sample"] == ["X9"]
     assert "2 of 3 samples found in column 'id'" in notes(adata)
-    assert "1 samples have no row there: S002" in notes(adata)
+    assert "samples without a row there: 1 (S002)" in notes(adata)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +233,7 @@ BAD = {
     "and no corner": ("symb,S1\nTP53,1,5\n", "decimal commas need another separator"),
     "no header": ("TP53\t1.5\t2\nMYC\t3\t4\n", "the first line holds numbers"),
     "no header, counts": ("TP53\t15\t2\nMYC\t3\t4\n", "the first line holds numbers"),
+    "text column twice": ("gene\tx\tx\tS1\nTP53\ta\tb\t1\n", "column 'x' occurs twice"),
     "infinite": ("gene\tS1\tS2\nTP53\t1\t2\nMYC\t1\tinf\n", "sample 'S2', gene 'MYC'.*infinite"),
     "too large": ("gene\tS1\tS2\nTP53\t1\t2\nMYC\t1\t1e60\n", "sample 'S2', gene 'MYC'.*too large"),
     "repeated samples": ("gene\tS1\tS1\nTP53\t1\t2\n", "sample 'S1' occurs twice"),

@@ -37,7 +37,9 @@ def test_beta_changes_what_is_learned() -> None:
     x_ng = factors(50, seed=1)
     assert free.embed(x_ng).std() > 2 * pressed.embed(x_ng).std()
     free_score = free.score(Batch({"x_ng": x_ng}))["reconstruction"]
-    assert (free_score < pressed.score(Batch({"x_ng": x_ng}))["reconstruction"]).float().mean() > 0.8
+    assert (
+        free_score < pressed.score(Batch({"x_ng": x_ng}))["reconstruction"]
+    ).float().mean() > 0.8
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])

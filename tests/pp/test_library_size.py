@@ -93,7 +93,7 @@ def test_cpm_adds_up_to_a_million_and_empty_samples_stay_empty():
 
 def test_median_of_ratios_needs_a_gene_that_all_samples_express():
     settings = pp.Normalisation(library="median_of_ratios")
-    with pytest.raises(DataError, match="set normalize.library to 'cpm'"):
+    with pytest.raises(DataError, match=r"set normalize\.library to 'cpm'"):
         pp.Normaliser.fit(AnnData(100 * np.eye(4, dtype=np.float32)), settings, train=range(4))
 
 

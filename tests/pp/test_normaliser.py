@@ -129,9 +129,9 @@ def test_a_second_logarithm_is_refused_unless_overruled():
 
 def test_samples_on_another_scale_are_refused():
     adata = cohort()
-    with pytest.raises(DataError, match="look log2 .* but the training samples were counts"):
+    with pytest.raises(DataError, match=r"look log2 .* but the training samples were counts"):
         fitted(adata).transform(logged(adata))
-    with pytest.raises(DataError, match="look counts .* but the training samples were log2"):
+    with pytest.raises(DataError, match=r"look counts .* but the training samples were log2"):
         fitted(logged(adata)).transform(adata)
 
 
@@ -249,7 +249,7 @@ def test_batches_get_equal_training_means():
     np.testing.assert_allclose(*means, atol=1e-5)
     stranger = adata[:3].copy()
     stranger.obs["batch"] = "c"
-    with pytest.raises(DataError, match="batch 'c' .* has no training samples"):
+    with pytest.raises(DataError, match=r"batch 'c' .* has no training samples"):
         fitted(adata, centre_by="batch").transform(stranger)
     with pytest.raises(DataError, match="no column 'site'"):
         fitted(adata, centre_by="site")

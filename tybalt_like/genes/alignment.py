@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -76,15 +77,19 @@ def align(
 
 
 def identifiers(var: pd.DataFrame) -> dict[str, list[str]]:
-    """Columns of a gene table that identify genes: text, or numbers that are called Entrez ids,
-    present and different in nine genes of ten. Missing ones become empty."""
+    """Columns of a gene table that identify genes; missing values become empty.
+
+    They hold text, or numbers that are called Entrez ids, and differ in nine genes of ten; two in
+    five are enough if they are known human identifiers, because several probes measure a gene.
+    """
     found = {}
     for name, column in var.items():
         if pd.api.types.is_numeric_dtype(column) and "entrez" not in str(name).lower():
             continue
         number = pd.api.types.is_numeric_dtype(column)
         texts = (column.astype("Int64") if number else column).astype("string").fillna("").tolist()
-        if len(set(texts) - {""}) >= 0.9 * len(texts):
+        share = len(set(texts) - {""}) / max(1, len(texts))
+        if share >= 0.9 or (share >= 0.4 and human().kind(clean(texts).names)):
             found[str(name)] = list(clean(texts).names)
     return found
 
@@ -104,12 +109,16 @@ def _find_more(
     wanted: Sequence[Sequence[str]],
     offered: Sequence[Sequence[str]],
 ) -> None:
-    """Fill in the genes not found yet whose label, of any kind, is a label of an unused column."""
+    """Fill in the genes not found yet whose label, of any kind, is a label of an unused column.
+
+    A label that several of the wanted genes share stands for none of them.
+    """
     for theirs in offered:
         places = _places(theirs)
         for ours in wanted:
+            times = Counter(ours)
             for i, label in enumerate(ours):
-                if not found[i]:
+                if not found[i] and times[label] == 1:
                     found[i] = [c for c in places.get(label, ()) if c not in used]
                     used.update(found[i])
 

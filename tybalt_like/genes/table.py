@@ -43,9 +43,10 @@ class HumanGenes:
 
         Three in ten is enough: annotations age, and half of an old one may be unknown today.
         """
+        known = self.rows | {"symbol": self.rows["symbol"] | self.aliases}
         shares = {
             kind: sum(name in rows for name in names) / max(1, len(names))
-            for kind, rows in self.rows.items()
+            for kind, rows in known.items()
         }
         best = max(shares, key=lambda kind: shares[kind])
         return best if shares[best] >= 0.3 else None

@@ -13,8 +13,9 @@ import numpy as np
 from tybalt_like import provenance
 from tybalt_like.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
-from tybalt_like.io.grid import Grid, orientation, repeated_genes_allowed
+from tybalt_like.io.grid import Grid, repeated_genes_allowed
 from tybalt_like.io.layout import UNNAMED
+from tybalt_like.io.orientation import orientation
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.table import read_table
@@ -74,7 +75,7 @@ def read(
             axis, evidence = orientation(found, table, name=name)
             notes.append(f"genes are in the {axis}: {evidence}")
         if axis == "rows" and (unnamed := found.drop_unnamed_rows()):
-            notes.append(f"{unnamed} genes without a name are left out")
+            notes.append(f"genes without a name, left out: {unnamed}")
         adata = found.anndata(axis)
     else:
         axis = "columns" if genes_in == "auto" else genes_in
@@ -134,14 +135,22 @@ def _check(adata: AnnData, name: str) -> None:
             f"{name}: sample {twice[0]!r} occurs twice ({len(twice)} repeated names in all); "
             "rename or remove the copies"
         )
-    x = adata.X
-    for start in range(0, adata.n_obs, 256):
-        rows = x[start : start + 256]
-        dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
-        if np.isinf(dense).any():
-            row, column = np.argwhere(np.isinf(dense))[0]
-            raise DataError(
-                f"{name}: sample {adata.obs_names[start + row]!r}, gene "
-                f"{adata.var_names[column]!r}: the value is infinite or too large for a 32-bit "
-                "number; correct it, or leave it empty"
-            )
+    found = _first_infinite(adata.X)
+    if found is not None:
+        row, column = found
+        raise DataError(
+            f"{name}: sample {adata.obs_names[row]!r}, gene {adata.var_names[column]!r}: the value "
+            "is infinite or too large for a 32-bit number; correct it, or leave it empty"
+        )
+
+
+def _first_infinite(x: Any) -> tuple[int, int] | None:
+    if not isinstance(x, np.ndarray):
+        at = np.flatnonzero(np.isinf(x.data))
+        return (int(x.tocoo().row[at[0]]), int(x.indices[at[0]])) if len(at) else None
+    for start in range(0, len(x), 256):
+        infinite = np.isinf(x[start : start + 256])
+        if infinite.any():
+            row, column = np.argwhere(infinite)[0]
+            return start + int(row), int(column)
+    return None

@@ -7,6 +7,7 @@ one long column of numbers, which has one price per number, and blocks are parse
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +23,10 @@ from tybalt_like.io.layout import MISSING, NUMBER, Layout, decoded, split
 from tybalt_like.io.lines import Lines
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
+_NEWLINE, _ZERO = b"\n0"
+_QUOTED_OR_PLAIN = re.compile(rb'"[^"]*"|[^"]*')
 _INFINITE = frozenset({"inf", "infinity"})
 _ONE_COLUMN = pa_csv.ParseOptions(delimiter="\x1f", quote_char=False, ignore_empty_lines=False)
 _AS_FLOAT = pa_csv.ConvertOptions(column_types={"x": pa.float32()}, null_values=list(MISSING))
@@ -68,45 +72,62 @@ def read_rows(lines: Lines, layout: Layout, name: str) -> Iterator[Rows]:
 
 
 def _parse(block: bytes, first_line: int, layout: Layout, name: str) -> Rows:
-    numbered = [(i, line) for i, line in enumerate(block.split(b"\n"), first_line) if line.strip()]
-    lines, width = [line for _, line in numbered], len(layout.numbers)
-    texts, body = _split_plainly(lines, layout) or _split_carefully(numbered, layout, name)
-    shape = (len(lines), width)
+    width = len(layout.numbers)
+    plain = _split_plainly(block, layout)
+    if plain is not None:
+        texts, body = plain
+        try:
+            return Rows(texts, _floats(pa.py_buffer(body)).reshape(-1, 1 + width)[:, 1:])
+        except pa.ArrowInvalid:
+            pass  # some cell is not a plain number
+    lines = [(i, line) for i, line in enumerate(block.split(b"\n"), first_line) if line.strip()]
+    texts, cells = _split_carefully(lines, layout, name)
     try:
-        return Rows(texts, _floats(body).reshape(shape))
+        x = _floats(pa.py_buffer("".join(f"{cell}\n" for cell in cells).encode()))
     except pa.ArrowInvalid:
-        at = [i for i, _ in numbered]
-        return Rows(texts, _floats_by_cell(body, texts[0], at, layout, name).reshape(shape))
+        x = _floats_by_cell(cells, texts[0], [i for i, _ in lines], layout, name)
+    return Rows(texts, x.reshape(len(lines), width))
 
 
-def _split_plainly(lines: Sequence[bytes], layout: Layout) -> tuple[list[list[str]], bytes] | None:
-    """Cells of the leading text fields, and the numbers one to a line; None if text fields are
-    elsewhere, a number is quoted, or a row is not as long as the others."""
-    sep, n_texts, width = layout.sep.encode(), len(layout.texts), len(layout.numbers)
-    if layout.texts != tuple(range(n_texts)) or width == 0:
+def _split_plainly(block: bytes, layout: Layout) -> tuple[list[list[str]], Bytes] | None:
+    """Cells of the leading text fields, and the block as one column of numbers: a zero in place
+    of the text fields of each row, and a newline in place of each separator. None if text fields
+    are elsewhere, a number is quoted, or a row is not as long as the others."""
+    sep, texts = layout.sep.encode(), [list[str]() for _ in layout.texts]
+    if layout.texts != tuple(range(len(texts))):
         return None
-    texts: list[list[str]] = [[] for _ in layout.texts]
-    bodies = []
-    for line in lines:
-        *cells, body = line.split(sep, n_texts)
-        if len(cells) != n_texts or body.count(sep) != width - 1 or b'"' in body:
-            return None
-        for column, cell in zip(texts, cells, strict=True):
-            if b'"' in cell and not (cell.count(b'"') == 2 and cell[:1] == cell[-1:] == b'"'):
+    data = np.frombuffer(block, np.uint8)
+    body, is_sep, width, start, quotes = data.copy(), data == sep[0], len(layout.numbers), 0, 0
+    for end in np.flatnonzero(data == _NEWLINE).tolist():
+        at = start
+        for column in texts:
+            stop = block.find(sep, at, end)
+            cell = block[at:stop]
+            if stop < 0 or not _QUOTED_OR_PLAIN.fullmatch(cell):
                 return None
+            quotes += cell.count(b'"')
             column.append(decoded(cell.strip(b'"')).strip())
-        bodies.append(body)
-    return texts, b"\n".join(bodies).replace(sep, b"\n") + b"\n"
+            at = stop + 1
+        if np.count_nonzero(is_sep[at:end]) != width - 1:
+            return None
+        body[start : at - 1] = _ZERO
+        is_sep[start : at - 1] = False
+        start = end + 1
+    if block.count(b'"') != quotes:
+        return None
+    body += is_sep * np.uint8((_NEWLINE - sep[0]) % 256)
+    return texts, body
 
 
 def _split_carefully(
-    numbered: Sequence[tuple[int, bytes]], layout: Layout, name: str
-) -> tuple[list[list[str]], bytes]:
-    """The same for any layout, with quotes; says which row is ragged."""
+    lines: Sequence[tuple[int, bytes]], layout: Layout, name: str
+) -> tuple[list[list[str]], list[str]]:
+    """Cells of the text fields and of the numbers, for any layout, with quotes; says which row
+    is ragged."""
     width, numbers = len(layout.header), layout.numbers
     texts: list[list[str]] = [[] for _ in layout.texts]
-    bodies: list[str] = []
-    for number, line in numbered:
+    values: list[str] = []
+    for number, line in lines:
         cells = split(decoded(line), layout.sep)
         if len(cells) != width:
             hint = "; are these decimal commas?" if _doubled(len(cells), width, layout) else ""
@@ -116,19 +137,19 @@ def _split_carefully(
             )
         for column, i in zip(texts, layout.texts, strict=True):
             column.append(cells[i].strip())
-        bodies.extend(cells[i] for i in numbers)
-    return texts, "".join(f"{cell}\n" for cell in bodies).encode()
+        values.extend(cells[i] for i in numbers)
+    return texts, values
 
 
 def _doubled(cells: int, width: int, layout: Layout) -> bool:
     return layout.sep == "," and cells == 2 * width - 1
 
 
-def _floats(body: bytes) -> Floats:
+def _floats(body: pa.Buffer) -> Floats:
     """Numbers, one to a line, as float32, each correctly rounded; missing ones are NaN."""
-    if not body:
+    if body.size == 0:
         return np.empty(0, np.float32)
-    reading = pa_csv.ReadOptions(column_names=["x"], use_threads=False, block_size=len(body))
+    reading = pa_csv.ReadOptions(column_names=["x"], use_threads=False, block_size=body.size)
     table = pa_csv.read_csv(
         pa.BufferReader(body),
         read_options=reading,
@@ -139,11 +160,10 @@ def _floats(body: bytes) -> Floats:
 
 
 def _floats_by_cell(
-    body: bytes, rows: Sequence[str], at: Sequence[int], layout: Layout, name: str
+    cells: Sequence[str], rows: Sequence[str], at: Sequence[int], layout: Layout, name: str
 ) -> Floats:
     """The same in Python, which accepts blanks and a plus sign, and names the cell it refuses."""
     numbers = layout.numbers
-    cells = body.decode().split("\n")[:-1]
     x = np.empty(len(cells), np.float64)
     for k, cell in enumerate(cells):
         value = cell.strip()

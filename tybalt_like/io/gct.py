@@ -78,7 +78,7 @@ def _blank(grid: Grid) -> None:
         n += int(absent.sum())
         x[absent] = np.nan
     if n:
-        grid.notes.append(f"{n} values of -666 are missing values")
+        grid.notes.append(f"missing values written as -666: {n}")
 
 
 FORMAT = Format("GCT", _is_gct, _read)

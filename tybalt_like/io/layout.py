@@ -15,41 +15,13 @@ MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "Null")
 
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
-GENE_COLUMNS = frozenset(
-    [
-        "hugo_symbol",
-        "entrez_gene_id",
-        "entrez_id",
-        "entrezid",
-        "entrez",
-        "geneid",
-        "gene_id",
-        "gene_name",
-        "gene_symbol",
-        "symbol",
-        "ensembl_id",
-        "ensembl_gene_id",
-        "gene_type",
-        "gene_biotype",
-        "biotype",
-        "description",
-        "gene_description",
-        "chr",
-        "chrom",
-        "chromosome",
-        "start",
-        "end",
-        "strand",
-        "length",
-        "effective_length",
-        "transcript_id",
-        "transcript_id(s)",
-        "probe_id",
-        "cytoband",
-        "locuslink",
-        "locusid",
-    ]
-)
+_GENE_COLUMNS = """
+    hugo_symbol entrez_gene_id entrez_id entrezid entrez geneid gene_id gene_name gene_symbol symbol
+    ensembl_id ensembl_gene_id gene_type gene_biotype biotype description gene_description chr chrom
+    chromosome start end strand length effective_length transcript_id transcript_id(s) probe_id
+    cytoband locuslink locusid
+"""
+GENE_COLUMNS = frozenset(_GENE_COLUMNS.split())
 """Leading columns of these names describe genes, even where they hold numbers."""
 
 UNNAMED = frozenset(("", "NA", "N/A", "#N/A", "NaN"))
@@ -211,19 +183,17 @@ def _header_of_r(header: list[str], rows: list[list[str]], *, name: str, sep: st
 
 
 def _text_fields(header: list[str], rows: list[list[str]]) -> tuple[int, ...]:
-    """Row names, leading columns known to describe genes, and columns that hold no number."""
+    """Row names, columns without any number, and leading columns known to describe genes."""
     width = len(header)
     rows = [row for row in rows if len(row) == width]
     found = {0}
     for i in range(1, width):
-        if header[i].lower() not in GENE_COLUMNS:
+        if is_text(rows[0][i]) and not any(is_number(row[i]) for row in rows):
+            found.add(i)
+    for i in range(1, width):
+        if i not in found and header[i].lower() not in GENE_COLUMNS:
             break
         found.add(i)
-    suspects = [i for i in range(1, width) if is_text(rows[0][i])] if rows else []
-    for i in suspects:
-        cells = [row[i] for row in rows]
-        if not any(is_number(cell) for cell in cells):
-            found.add(i)
     if not header[-1] and all(not row[-1].strip() for row in rows):
         found.add(width - 1)
     return tuple(sorted(found))

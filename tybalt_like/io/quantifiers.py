@@ -87,7 +87,7 @@ def _read(source: Source) -> Grid:
                 f"{file}: its {len(table.rows)} names are not the {len(genes)} of {files[0]}; "
                 "count all samples with the same annotation"
             )
-    notes = [f"{len(files)} samples counted by {quantifier.name}"]
+    notes = [f"counted by {quantifier.name}, one sample in each of {len(files)} files"]
     x_fgc = np.stack([table.matrix(transposed=False) for table in tables])
     if quantifier.name == "STAR":
         strand = _strand(x_fgc)

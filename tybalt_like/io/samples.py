@@ -69,13 +69,16 @@ class SampleTable:
     def of(cls, obs: str | Path | pd.DataFrame) -> SampleTable:
         """Read a file, or take a table whose index or one of whose columns holds the ids."""
         if isinstance(obs, pd.DataFrame):
-            named = obs.rename_axis(index=str(obs.index.name or "sample"))
-            return cls(named.reset_index(), "the sample table")
-        source = Source(obs)
-        try:
-            return cls(_excel(source) if _is_excel(source) else _text(source), source.name)
-        except (csv.Error, ValueError, BadZipFile) as error:
-            raise DataError(f"{source.name}: not a sample table ({error})") from error
+            frame, name = _indexed(obs), "the sample table"
+        else:
+            source = Source(obs)
+            name = source.name
+            try:
+                frame = _excel(source) if _is_excel(source) else _text(source)
+            except (csv.Error, ValueError, BadZipFile) as error:
+                raise DataError(f"{name}: not a sample table ({error})") from error
+        _refuse_repeated(frame.columns, name)
+        return cls(frame, name)
 
     def hits(self, names: Sequence[str]) -> int:
         """How many of the names the best column, or the headings, of the table hold."""
@@ -161,9 +164,9 @@ def join(adata: AnnData, table: SampleTable) -> tuple[list[str], dict[str, list[
         f"{match.column!r} of {table.name}, by {how}"
     ]
     if missed:
-        notes.append(f"{len(missed)} samples have no row there: {_some(missed)}")
+        notes.append(f"samples without a row there: {len(missed)} ({_some(missed)})")
     if unused:
-        notes.append(f"{len(unused)} rows there have no sample: {_some(unused)}")
+        notes.append(f"rows there without a sample here: {len(unused)} ({_some(unused)})")
     return notes, {"samples_without_row": missed, "rows_without_sample": unused}
 
 
@@ -189,6 +192,14 @@ def _key(sample: str, characters: int | None) -> str:
 
 def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
     return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+
+
+def _indexed(obs: pd.DataFrame) -> pd.DataFrame:
+    """With the index as its first column, under a name that no other column has."""
+    label = str(obs.index.name or "sample")
+    while label in obs.columns:
+        label += "_"
+    return obs.rename_axis(index=label).reset_index()
 
 
 def _text(source: Source) -> pd.DataFrame:

@@ -5,16 +5,13 @@ Reads what UCSC Xena, cBioPortal and LinkedOmics (.cct) offer, and R's write.tab
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from tybalt_like.errors import DataError
 from tybalt_like.io.delimited import Floats, read_rows
 from tybalt_like.io.grid import Grid
-from tybalt_like.io.layout import MISSING, UNNAMED, Layout, is_number, sniff
+from tybalt_like.io.layout import GENE_COLUMNS, MISSING, UNNAMED, Layout, is_number, sniff
 from tybalt_like.io.lines import Lines
 from tybalt_like.io.source import Source
 
@@ -43,17 +40,17 @@ def read_table(source: Source) -> Grid:
     layout = sniff(lines, source.name)
     lines.take(layout.skip)
     grid = read_body(lines, layout, source.name)
+    _check_texts(grid, source.name)
+    _check_numbers(grid, layout, source.name)
     _name_rows(grid)
-    _check(grid, layout, source.name)
     grid.notes.append(f"text with {layout.sep_name} as separator")
     if len(grid.row_data.columns):
-        kept = ", ".join(map(str, grid.row_data.columns))
-        grid.notes.append(f"kept beside the matrix: {kept}")
+        grid.notes.append(f"kept beside the matrix: {', '.join(grid.row_data.columns)}")
     return grid
 
 
 def read_body(lines: Lines, layout: Layout, name: str) -> Grid:
-    """Read the rows below a header that was taken."""
+    """Read the rows below a header that was taken; the text fields become the rows' data."""
     texts: list[list[str]] = [[] for _ in layout.texts]
     blocks: list[Floats] = []
     pieces: list[Floats] = []
@@ -66,34 +63,48 @@ def read_body(lines: Lines, layout: Layout, name: str) -> Grid:
             column.extend(cells)
     if pieces:
         blocks.append(np.concatenate(pieces))
-    beside = {layout.header[i]: cells for i, cells in zip(layout.texts, texts, strict=True) if i}
+    titles = [layout.header[i] for i in layout.texts[1:]]
+    if twice := next((title for title in titles if titles.count(title) > 1), None):
+        raise DataError(f"{name}: column {twice!r} occurs twice; rename one")
+    beside = pd.DataFrame(dict(zip(titles, texts[1:], strict=True)), dtype=object)
     return Grid(
         blocks,
         rows=texts[0],
         columns=[layout.header[i] for i in layout.numbers],
-        row_data=_described(beside, texts[0], name),
+        row_data=beside.mask(beside.isin(MISSING)),
         corner=layout.header[0],
     )
 
 
-def _described(beside: dict[str, list[str]], rows: Sequence[str], name: str) -> pd.DataFrame:
-    """Text columns as a table; an unnamed empty one is the trace of a separator at line ends."""
-    for column, cells in list(beside.items()):
-        filled = [(row, cell) for row, cell in zip(rows, cells, strict=True) if cell]
-        if not column and filled:
-            raise DataError(f"{name}: a column without a name holds {filled[0][1]!r}; name it")
+def _check_texts(grid: Grid, name: str) -> None:
+    """Columns taken for text by their first rows are text all the way down. An unnamed and empty
+    one is the trace of a separator at the ends of the lines."""
+    for column in grid.row_data.columns:
+        cells = grid.row_data[column].dropna()
+        if not column and len(cells):
+            raise DataError(f"{name}: a column without a name holds {cells.iloc[0]!r}; name it")
         if not column:
-            del beside[column]
-            continue
-        numbers = sum(is_number(cell) for _, cell in filled)
-        texts = [(row, cell) for row, cell in filled if not is_number(cell)]
-        if texts and numbers > len(texts):
+            del grid.row_data[column]
+        if column.lower() in GENE_COLUMNS:
+            continue  # chromosomes are numbers but for X and Y
+        texts = cells[~cells.map(is_number).astype(bool)]
+        if 0 < len(texts) < len(cells) / 2:
             raise DataError(
-                f"{name}: row {texts[0][0]!r}, column {column!r}: {texts[0][1]!r} is not a number "
-                "like most of this column; correct it, or leave the cell empty if it is missing"
+                f"{name}: row {grid.rows[texts.index[0]]!r}, column {column!r}: "
+                f"{texts.iloc[0]!r} is not a number like most of this column; correct it, or "
+                "leave the cell empty if it is missing"
             )
-    frame = pd.DataFrame(beside, dtype=object)
-    return frame.mask(frame.isin(list(MISSING)))
+
+
+def _check_numbers(grid: Grid, layout: Layout, name: str) -> None:
+    if not grid.columns:
+        raise DataError(
+            f"{name}: no column holds numbers (separator taken: {layout.sep_name}); "
+            "is this a sample table?"
+        )
+    unnamed = next((i for i, column in enumerate(grid.columns, 1) if not column.strip()), None)
+    if unnamed:
+        raise DataError(f"{name}: column {unnamed} of the matrix has no name; name it")
 
 
 def _name_rows(grid: Grid) -> None:
@@ -110,15 +121,4 @@ def _name_rows(grid: Grid) -> None:
     if blank and "Entrez_Gene_Id" in grid.row_data:
         for i in blank:
             grid.rows[i] = f"entrez:{grid.row_data['Entrez_Gene_Id'].iloc[i]}"
-        grid.notes.append(f"{len(blank)} rows without a symbol are named by their Entrez id")
-
-
-def _check(grid: Grid, layout: Layout, name: str) -> None:
-    if not grid.columns:
-        raise DataError(
-            f"{name}: no column holds numbers (separator taken: {layout.sep_name}); "
-            "is this a sample table?"
-        )
-    unnamed = [i for i, column in enumerate(grid.columns, 1) if not re.sub(r"\s", "", column)]
-    if unnamed:
-        raise DataError(f"{name}: column {unnamed[0]} of the matrix has no name; name it")
+        grid.notes.append(f"rows without a symbol, named by their Entrez id: {len(blank)}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Lt
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -35,6 +36,9 @@ class BetaVAEConfig:
         Number of latent features.
     hidden_dims
         Features of the hidden layers from the genes inwards; the decoder mirrors them.
+    dropout
+        Share of the genes that the encoder is not shown in training. Without it the model learns
+        cohorts of some hundred samples by heart.
     likelihood
         ``"gaussian"``: real values, with a variance learned for every gene; ``"bernoulli"``:
         values in [0, 1], as Tybalt.
@@ -49,6 +53,7 @@ class BetaVAEConfig:
 
     latent_dim: PositiveInt = 100
     hidden_dims: tuple[PositiveInt, ...] = (256,)
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     beta: NonNegativeFloat = 1.0
     warmup: Warmup = "linear"
@@ -67,7 +72,7 @@ class BetaVAE(Variational, name="beta_vae"):
     """
 
     Config = BetaVAEConfig
-    training_defaults = Training(epochs=300, batch_size=50, learning_rate=5e-4)
+    training_defaults = Training(epochs=300, batch_size=50, learning_rate=1e-3)
 
     def __init__(self, n_vars: int, config: BetaVAEConfig) -> None:
         super().__init__(n_vars, config)
@@ -75,6 +80,7 @@ class BetaVAE(Variational, name="beta_vae"):
         self.likelihood = config.likelihood
         self.domain = "unit" if config.likelihood == "bernoulli" else "real"
         self.standardise = Standardise(n_vars)
+        self.dropout = nn.Dropout(config.dropout)
         self.encoder = mlp([n_vars, *config.hidden_dims, 2 * k], heads=2)
         self.decoder = mlp([k, *reversed(config.hidden_dims), n_vars])
         if config.likelihood == "gaussian":
@@ -92,7 +98,7 @@ class BetaVAE(Variational, name="beta_vae"):
             self.logvar_g.data.copy_(variance_g.log())
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        return posterior_heads(self.encoder(self.standardise(batch.x_ng)))
+        return posterior_heads(self.encoder(self.dropout(self.standardise(batch.x_ng))))
 
     def nll(self, batch: Batch, z_nk: Tensor) -> Tensor:
         if self.config.likelihood == "bernoulli":

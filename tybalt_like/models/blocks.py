@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from itertools import pairwise
 from typing import cast
 
@@ -31,13 +30,16 @@ def keras_batch_norm(n: int) -> nn.BatchNorm1d:
 
 
 def mlp(sizes: Sequence[int], *, heads: int = 1) -> nn.Sequential:
-    """Linear layers from ``sizes[0]`` to ``sizes[-1]`` features with ReLU between them.
+    """Linear layers from ``sizes[0]`` to ``sizes[-1]`` features, with batch normalisation and
+    ReLU between them.
 
     `heads` is that of `glorot_linear`, for the last layer.
     """
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes[:-1]):
-        layers += [glorot_linear(n_in, n_out), nn.ReLU()]
+        linear = glorot_linear(n_in, n_out)
+        linear.register_parameter("bias", None)  # batch normalisation brings its own
+        layers += [linear, nn.BatchNorm1d(n_out), nn.ReLU()]
     return nn.Sequential(*layers, glorot_linear(sizes[-2], sizes[-1], heads=heads))
 
 
@@ -48,9 +50,15 @@ def start_at(layers: nn.Sequential, bias_g: Tensor) -> None:
 
 
 def product_of_weights(layers: Iterable[nn.Module]) -> Tensor:
-    """Weights of a chain of linear layers multiplied, (n_in, n_out); what lies between them is
-    ignored, as in Tybalt's gene weights of two hidden layers."""
-    return reduce(torch.matmul, (m.weight.T for m in layers if isinstance(m, nn.Linear)))
+    """Weights of a chain of layers multiplied, (n_in, n_out), the scales of batch normalisations
+    included; rectifiers are ignored, as in Tybalt's gene weights of two hidden layers."""
+    product = torch.ones(())
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            product = product @ layer.weight.T if product.ndim else layer.weight.T
+        elif isinstance(layer, nn.BatchNorm1d) and layer.running_var is not None:
+            product = product * layer.weight / (layer.running_var + layer.eps).sqrt()
+    return product
 
 
 def sample_normal(mean_nk: Tensor, logvar_nk: Tensor) -> Tensor:

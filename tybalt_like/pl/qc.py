@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+MAX_SAMPLES = 2000
+"""Samples in the principal components and the batch purity; of more, evenly spaced ones."""
 MAX_LINES = 60
 """Samples whose distribution is drawn; of a larger cohort, evenly spaced ones."""
 BLUE = styles(["all"])["all"].color
@@ -39,7 +41,7 @@ def qc(before: AnnData, after: AnnData, *, batch: str | None = None) -> Figure:
     before
         As read; may be backed by a file.
     after
-        From `pp.Normaliser.transform`.
+        From `pp.Normaliser.transform`, or the file that `write` wrote, opened.
     batch
         obs column that names the batch.
 
@@ -56,12 +58,15 @@ def qc(before: AnnData, after: AnnData, *, batch: str | None = None) -> Figure:
     _missing(samples["missing"], ax=axes[0, 2])
     _distributions(spread_rows(before), "Values as read", linear=_linear(found), ax=axes[1, 0])
     _distributions(spread_rows(after), "Values after", linear=False, ax=axes[1, 1])
-    _components(after, batch, ax=axes[1, 2])
+    some_n = np.linspace(0, after.n_obs - 1, min(MAX_SAMPLES, after.n_obs)).round().astype(int)
+    some = AnnData(np.asarray(after.X[some_n]), obs=after.obs.iloc[some_n])
+    _components(some, batch, ax=axes[1, 2])
     if batch is not None:
         axes[0, 3].axis("off")
+        as_read = AnnData(_as_read(before, after, found, some_n), obs=some.obs)
         purity = {
-            "as read": measured_purity(_same_genes(before, after, found), batch=batch),
-            "after": measured_purity(after, batch=batch),
+            "as read": measured_purity(as_read, batch=batch),
+            "after": measured_purity(some, batch=batch),
         }
         batch_purity(purity, ax=axes[1, 3])
     figure.suptitle(
@@ -152,13 +157,15 @@ def _components(after: AnnData, batch: str | None, *, ax: Axes) -> None:
     ax.set(title="Samples after", xlabel=shares[0], ylabel=shares[1], xticks=[], yticks=[])
 
 
-def _same_genes(before: AnnData, after: AnnData, found: Findings) -> AnnData:
+def _as_read(
+    before: AnnData, after: AnnData, found: Findings, rows_n: NDArray[np.intp]
+) -> NDArray[np.float32]:
     """The kept genes as they were read, logged if they were linear, gaps at the gene's mean."""
     columns = [c[0] for c in align(before, list(after.var_names)).columns if c]
-    x_ng = np.concatenate([x_nv[:, columns] for x_nv in row_chunks(before)])
+    x_ng = np.concatenate([x_nv[:, columns] for x_nv in row_chunks(before, rows_n)])
     if _linear(found):
         x_ng = np.log2(np.maximum(x_ng, 0) + 1)
     gaps_ng = np.isnan(x_ng)
     if gaps_ng.any():
         x_ng = np.where(gaps_ng, np.nanmean(x_ng, axis=0), x_ng)
-    return AnnData(x_ng.astype(np.float32), obs=before.obs)
+    return x_ng.astype(np.float32)

@@ -122,12 +122,13 @@ class Application:
     def as_stored(self, as_read_ng: Floats) -> Any:
         """Values as read in the kind of matrix, and of number, that they were read from; float32
         where a gene is missing, because whole numbers cannot be NaN."""
+        from anndata.abc import CSRDataset
         from scipy import sparse
 
         matrix = self.adata.X
-        whole = np.isnan(as_read_ng).any() or self.selected.averaged
-        values = as_read_ng.astype(np.float32 if whole else matrix.dtype)
-        is_sparse = hasattr(matrix, "indptr") or hasattr(matrix, "to_memory")
+        fractions = np.isnan(as_read_ng).any() or self.selected.averaged
+        values = as_read_ng.astype(np.float32 if fractions else matrix.dtype)
+        is_sparse = sparse.issparse(matrix) or isinstance(matrix, CSRDataset)
         return sparse.csr_matrix(values) if is_sparse else values
 
     def _about(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tybalt_like.pp.batches import column
 from tybalt_like.provenance import record
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -100,27 +101,46 @@ def combat(adata: AnnData, *, batch: str, covariates: Sequence[str] = ()) -> Ann
         import scanpy
     except ImportError:
         raise DataError("ComBat needs scanpy: pip install 'tybalt-like[scanpy]'") from None
+    from anndata import AnnData
+
+    design = _design(adata, batch, covariates)
+    numbers = [name for name in design.columns if name != batch]
+    with redirect_stdout(StringIO()):
+        corrected = scanpy.pp.combat(
+            AnnData(adata.X, obs=design), key=batch, covariates=numbers or None, inplace=False
+        )
+    result = adata.copy()
+    result.X = corrected.astype(np.float32)
+    record(result, combat={"batch": batch, "covariates": list(covariates)})
+    return result
+
+
+def _design(adata: AnnData, batch: str, covariates: Sequence[str]) -> pd.DataFrame:
+    """The batch column and the covariates as numbers, checked.
+
+    Labels become 0/1 columns without the first level: scanpy keeps all levels of a label, which
+    together with the batches makes its equations singular.
+    """
+    import pandas as pd
+
     for name in (batch, *covariates):
         column(adata, name)
     if batch in covariates:
         raise DataError(f"column {batch!r} is the batch, so it cannot be a covariate as well")
-    names, sizes = np.unique(column(adata, batch), return_counts=True)
+    labels = pd.Series(column(adata, batch), adata.obs_names, dtype="category")
+    sizes = labels.value_counts()
     if sizes.min() < 2 or len(sizes) < 2:
         raise DataError(
             f"ComBat needs two batches or more, of two samples or more; {batch} has "
-            + ", ".join(f"{name} ({n})" for name, n in zip(names, sizes, strict=True))
+            + ", ".join(f"{name} ({n})" for name, n in sizes.items())
         )
-    result = adata.copy()
-    try:
-        with redirect_stdout(StringIO()):
-            corrected = scanpy.pp.combat(
-                result, key=batch, covariates=list(covariates) or None, inplace=False
-            )
-    except np.linalg.LinAlgError:
+    about = adata.obs[list(covariates)]
+    numbers = pd.get_dummies(about, drop_first=True) if covariates else about
+    numbers = numbers.astype(np.float64)
+    full = np.column_stack([pd.get_dummies(labels).to_numpy(np.float64), numbers])
+    if np.linalg.matrix_rank(full) < full.shape[1]:
         raise DataError(
-            f"batch {batch} and covariates {', '.join(covariates)} cannot be told apart: some "
-            "batches hold one kind of sample only; leave out a covariate"
-        ) from None
-    result.X = corrected.astype(np.float32)
-    record(result, combat={"batch": batch, "covariates": list(covariates)})
-    return result
+            f"the batches ({batch}) and the covariates ({', '.join(covariates)}) cannot be told "
+            "apart: some batches hold one kind of sample only; leave out a covariate"
+        )
+    return numbers.assign(**{batch: labels})

@@ -35,9 +35,9 @@ def row_chunks(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Iterat
 
 
 def spread_rows(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Floats:
-    """Evenly spaced rows, at most two chunks of them."""
+    """Evenly spaced rows, at most a chunk of them."""
     rows_n = np.arange(adata.n_obs) if rows_n is None else rows_n
-    n = min(len(rows_n), max(1, 2 * CHUNK // adata.n_vars))
+    n = min(len(rows_n), max(1, CHUNK // adata.n_vars))
     return _dense(adata.X[rows_n[np.linspace(0, len(rows_n) - 1, n).round().astype(np.intp)]])
 
 

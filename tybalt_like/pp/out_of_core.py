@@ -24,17 +24,20 @@ def open_backed(path: Path | str) -> AnnData:
     Raises
     ------
     DataError
-        If it is neither.
+        If it is neither, or a sparse matrix is stored by columns, so that samples cannot be read
+        one after the other.
     """
     import anndata
+    from anndata.abc import CSCDataset
 
     path = Path(path)
     try:
-        if path.is_dir():
-            return _open_zarr(path)
-        return anndata.read_h5ad(path, backed="r")
+        adata = _open_zarr(path) if path.is_dir() else anndata.read_h5ad(path, backed="r")
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {error}") from None
+    if isinstance(adata.X, CSCDataset):
+        raise DataError(f"{path}: the sparse matrix is stored by columns (CSC); store it as CSR")
+    return adata
 
 
 def _open_zarr(path: Path) -> AnnData:
@@ -64,9 +67,8 @@ def write_application(application: Application, path: Path) -> None:
     try:
         write_h5ad(frame, partial)
         with h5py.File(partial, "r+") as file:
-            for name in ("X", kept):
-                if name in file:
-                    del file[name]
+            if "X" in file:  # anndata writes an empty one
+                del file["X"]
             start = 0
             for piece in application.pieces():
                 _write_rows(file, "X", piece.x_ng.astype(np.float32), start, frame.n_obs)

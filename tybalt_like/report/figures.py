@@ -249,7 +249,7 @@ def _genes(run: Contents) -> Iterator[Picture]:
         "Why is the strangest sample strange?",
         f"Standardised residuals of the top genes of sample {sample}.",
         "The genes whose expression is furthest from what the model expects of this sample. "
-        "The genes of all flagged samples are listed below.",
+        "The genes of other strange samples are listed below.",
         lambda: _figure(pl.gene_residuals(run.genes, sample)),
     )
 

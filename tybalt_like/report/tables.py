@@ -65,7 +65,7 @@ def _cell(rows: pd.DataFrame, anomaly: str, best: pd.DataFrame) -> dict[str, Any
 
 
 def explained(run: Contents) -> list[Row]:
-    """The strangest flagged samples with the genes behind their scores."""
+    """The flagged or, without any, the strangest samples with the genes behind their scores."""
     names = run.score("combined")[run.genes["sample"].unique()].nlargest(MAX_EXPLAINED).index
     by_sample = dict(list(run.genes.groupby("sample", sort=False)))
     q = run.score("q_value")
@@ -83,7 +83,7 @@ def explained(run: Contents) -> list[Row]:
 
 
 def recurrent(run: Contents) -> list[Row]:
-    """Genes that are among the strangest in most flagged samples of a label."""
+    """Genes that are among the strangest in most explained samples of a label."""
     if run.genes.empty:
         return []
     table = run.genes.assign(label=run.labels.reindex(run.genes["sample"]).to_numpy())

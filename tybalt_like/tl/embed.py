@@ -31,14 +31,17 @@ def umap(
 
     Adds ``obsm[key]``, (n, 2). Coordinates differ between machines: keep the saved ones.
     """
-    import umap as learn
-
     x_nk = _input(adata, use)
-    reducer = learn.UMAP(
-        n_neighbors=min(n_neighbors, len(x_nk) - 1), min_dist=min_dist, random_state=seed, n_jobs=1
-    )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="sklearn|umap")
+        warnings.simplefilter("ignore")  # of libraries about one another
+        import umap as learn
+
+        reducer = learn.UMAP(
+            n_neighbors=min(n_neighbors, len(x_nk) - 1),
+            min_dist=min_dist,
+            random_state=seed,
+            n_jobs=1,
+        )
         adata.obsm[key] = reducer.fit_transform(x_nk).astype(np.float32)
     _note(adata, key, method="umap", use=use, seed=seed, version=learn.__version__)
 
@@ -55,13 +58,13 @@ def tsne(
 
     Perplexity 20 is the Tybalt paper's. Adds ``obsm[key]``, (n, 2).
     """
-    import openTSNE
-
     x_nk = _input(adata, use)
     perplexity = min(perplexity, (len(x_nk) - 1) / 3)
-    reducer = openTSNE.TSNE(perplexity=perplexity, initialization="pca", random_state=seed)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="openTSNE|sklearn")
+        warnings.simplefilter("ignore")
+        import openTSNE
+
+        reducer = openTSNE.TSNE(perplexity=perplexity, initialization="pca", random_state=seed)
         adata.obsm[key] = np.asarray(reducer.fit(x_nk), dtype=np.float32)
     _note(adata, key, method="tsne", use=use, seed=seed, version=openTSNE.__version__)
 

@@ -83,12 +83,10 @@ def explain(
     Parameters
     ----------
     samples
-        Names; the flagged ones if None, strangest first.
+        Names; `to_explain` if None.
     """
     if samples is None:
-        flagged = adata.obs[adata.obs[keys.score(model, "flagged")]]
-        order = flagged.sort_values(keys.score(model, "combined"), ascending=False)
-        samples = [str(name) for name in order.index]
+        samples = to_explain(adata.obs, model=model)
     rows = adata.obs_names.get_indexer(pd.Index(samples))
     if (rows < 0).any():
         raise DataError(f"no sample is called {samples[int(np.argmin(rows))]!r}")
@@ -99,6 +97,14 @@ def explain(
         genes=list(adata.var_names),
         n_top=n_top,
     )
+
+
+def to_explain(obs: pd.DataFrame, *, model: str) -> list[str]:
+    """The flagged samples, or the ten strangest tested ones if none is; strangest first."""
+    tested = obs[obs[keys.score(model, "q_value")].notna()]
+    strangest = tested.sort_values(keys.score(model, "combined"), ascending=False)
+    flagged = strangest[strangest[keys.score(model, "flagged")].astype(bool)]
+    return [str(name) for name in (flagged if len(flagged) else strangest.head(10)).index]
 
 
 def evidence(adata: AnnData, *, model: str) -> anomaly.Evidence:
