@@ -16,7 +16,7 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"benchmark", "summary"},
-    {"run"},
+    {"run", "normalize"},
     {"results", "report"},
     {"folder", "recipe", "estimator"},
     {"progress"},

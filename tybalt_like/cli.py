@@ -165,6 +165,43 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
     print(build(run_dir))
 
 
+@app.command()
+def normalize(
+    matrix: Annotated[Path, typer.Argument(help="Expression matrix, of any known format.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="h5ad file to write.")],
+    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Column of batches, for the QC page.")] = None,
+    train: Annotated[
+        str | None, typer.Option(help="COLUMN=VALUE: learn from these samples only.")
+    ] = None,
+    using: Annotated[
+        Path | None, typer.Option(help="A normaliser.json to apply instead of learning one.")
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: scale=zscore")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Normalise a matrix and draw its quality on one page.
+
+    Writes OUT.h5ad, the fitted OUT.normaliser.json and the page OUT.qc.png. An h5ad or zarr
+    matrix stays on disk and may be larger than memory.
+    """
+    from tybalt_like.normalize import normalize as carry_out
+    from tybalt_like.progress import Narrator
+
+    carry_out(
+        matrix,
+        out,
+        obs=obs,
+        batch=batch,
+        train=train,
+        using=using,
+        changes=change or [],
+        narrator=Narrator(quiet=quiet),
+    )
+
+
 @data.command("list")
 def data_list() -> None:
     """The data sets that can be named in a recipe."""
@@ -180,6 +217,21 @@ def fetch(name: str) -> None:
     from tybalt_like import datasets
 
     print(datasets.fetch(name))
+
+
+@data.command()
+def inspect(matrix: Annotated[Path, typer.Argument(help="File, folder, or - for stdin.")]) -> None:
+    """Say how an expression file was understood: orientation, shape, scale, what is odd."""
+    from tybalt_like import io, pp
+    from tybalt_like.provenance import recorded
+
+    adata = io.read(matrix)
+    reading = recorded(adata)["reading"]
+    print(f"{reading['source']}: {reading['format']}")
+    for line in [*reading["notes"], *pp.inspect(adata).lines()]:
+        print(f"  {line}")
+    if len(adata.obs.columns):
+        print(f"  sample columns: {', '.join(map(str, adata.obs.columns))}")
 
 
 @data.command()

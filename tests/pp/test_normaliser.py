@@ -176,7 +176,7 @@ def test_genes_with_missing_training_values_can_be_dropped():
         normaliser.transform(adata)
 
 
-def test_missing_values_are_imputed_from_training():
+def test_missing_values_are_imputed_from_training(tmp_path):
     from sklearn.impute import KNNImputer
 
     adata = with_gaps()
@@ -186,7 +186,9 @@ def test_missing_values_are_imputed_from_training():
         [np.nanmedian(adata.X[TRAIN, 4]), np.nanmedian(adata.X[TRAIN, 7])],
         rtol=1e-6,
     )
-    near = fitted(adata, missing="knn", scale="none").transform(adata)
+    normaliser = fitted(adata, missing="knn", scale="none")
+    normaliser.save(tmp_path / "n.json")
+    near = pp.Normaliser.load(tmp_path / "n.json").transform(adata)
     expected = KNNImputer(n_neighbors=5).fit(adata.X[TRAIN]).transform(adata.X)
     np.testing.assert_allclose(near[:, adata.var_names].X, expected, rtol=1e-5)
 
@@ -316,4 +318,7 @@ def test_foreign_files_are_no_normalisers(tmp_path):
     fitted(cohort()).save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
     with pytest.raises(DataError, match="schema 99, this version reads 1"):
+        pp.Normaliser.load(path)
+    path.write_text('{"schema": 1, "genes": []}')
+    with pytest.raises(DataError, match="is not a saved normaliser"):
         pp.Normaliser.load(path)

@@ -42,10 +42,16 @@ class Transform(ABC):
         """New values, (n, g). No row depends on another row; NaN stays NaN."""
 
     def to_json(self) -> dict[str, Any]:
-        """Name and fields as plain values; floats keep every digit."""
+        """Name and fields as plain values; floats keep every digit, missing ones become None."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
-        return {"transform": self.name} | plain
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                values[name] = value.tolist()
+                if np.isnan(value).any():
+                    plain = value.astype(object)
+                    plain[np.isnan(value)] = None
+                    values[name] = plain.tolist()
+        return {"transform": self.name} | values
 
     @staticmethod
     def from_json(state: dict[str, Any]) -> Transform:
@@ -54,7 +60,7 @@ class Transform(ABC):
         if name not in Transform.registry:
             raise DataError(f"unknown transform {name!r}: a newer tybalt_like wrote the normaliser")
         values = {key: value for key, value in state.items() if key != "transform"}
-        arrays = {k: np.array(v) if isinstance(v, list) else v for k, v in values.items()}
+        arrays = {k: np.array(v, float) if isinstance(v, list) else v for k, v in values.items()}
         return Transform.registry[name](**arrays)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -168,13 +168,17 @@ class Normaliser:
         try:
             state = json.loads(Path(path).read_text(encoding="utf-8"))
             schema = state.pop("schema")
-        except (OSError, ValueError, AttributeError, KeyError) as error:
-            raise DataError(f"{path} is not a saved normaliser: {error}") from None
-        if schema != SCHEMA:
-            raise DataError(
-                f"{path}: saved with normaliser schema {schema}, this version reads {SCHEMA}; "
-                "install the tybalt_like version that wrote it"
-            )
+            if schema == SCHEMA:
+                return cls._from_state(state)
+        except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is not a saved normaliser: {error!r}") from None
+        raise DataError(
+            f"{path}: saved with normaliser schema {schema}, this version reads {SCHEMA}; install "
+            "the tybalt_like version that wrote it"
+        )
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
         step = Transform.from_json
         return cls(
             **state
