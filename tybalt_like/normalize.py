@@ -68,6 +68,8 @@ def normalize(
             normaliser = pp.Normaliser.fit(adata, settings, train=_rows(adata, train))
         normaliser.write(adata, out)
         narrator.say(f"{len(normaliser.genes):,} of {adata.n_vars:,} genes")
+        for note in normaliser.notes:
+            narrator.say(note)
     with narrator.stage("Drawing"):
         from tybalt_like import pl
 

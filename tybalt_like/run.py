@@ -112,6 +112,8 @@ def learn(
         normaliser = pp.Normaliser.fit(adata, recipe.normalize, train=train_n)
         n_read, adata = adata.n_vars, normaliser.transform(adata)
         narrator.say(f"{adata.n_vars:,} of {n_read:,} genes, {recipe.normalize.scale} scale")
+        for note in normaliser.notes:
+            narrator.say(note)
     with narrator.stage(f"Training {recipe.model_name}"):
         models = fit(recipe, adata, device=device, narrator=narrator, checkpoint=checkpoint)
         narrator.say(models[recipe.model_name].history.stopped)
