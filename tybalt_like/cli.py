@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -31,6 +31,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
 RunDir = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 Matrix = Annotated[Path, typer.Argument(help="Expression matrix of the new samples.")]
+GenesIn = Annotated[Literal["auto", "rows", "columns"], typer.Option(help="Where the genes are.")]
 OutTable = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="TSV file to write; standard output if not given."),
@@ -90,6 +91,7 @@ def run(
         Path | None,
         typer.Option("--out", "-o", help="Run folder; reports/runs/NAME if not given."),
     ] = None,
+    genes_in: GenesIn = "auto",
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: model.latent_dim=50")
     ] = None,
@@ -120,6 +122,8 @@ def run(
         source.pop("dataset", None)
     given = {"path": matrix, "obs": obs, "label": label}
     source |= {key: str(value) for key, value in given.items() if value is not None}
+    if genes_in != "auto":
+        source["genes_in"] = genes_in
     listed = {"normal": normal, "anomalies": anomaly}
     source |= {key: _listed(value) for key, value in listed.items() if value is not None}
     if seed is not None:
@@ -138,21 +142,25 @@ def run(
 
 
 @app.command()
-def latent(run_dir: RunDir, matrix: Matrix, out: OutTable = None) -> None:
+def latent(
+    run_dir: RunDir, matrix: Matrix, genes_in: GenesIn = "auto", out: OutTable = None
+) -> None:
     """Encode new samples with a finished run: one row of latent features each."""
     from tybalt_like import io
     from tybalt_like.folder import Run
 
-    _emit(Run.load(run_dir).latent(io.read(matrix)), out)
+    _emit(Run.load(run_dir).latent(io.read(matrix, genes_in=genes_in)), out)
 
 
 @app.command()
-def score(run_dir: RunDir, matrix: Matrix, out: OutTable = None) -> None:
+def score(
+    run_dir: RunDir, matrix: Matrix, genes_in: GenesIn = "auto", out: OutTable = None
+) -> None:
     """Score new samples with a finished run: anomaly scores, p- and q-values."""
     from tybalt_like import io
     from tybalt_like.folder import Run
 
-    _emit(Run.load(run_dir).score(io.read(matrix)), out)
+    _emit(Run.load(run_dir).score(io.read(matrix, genes_in=genes_in)), out)
 
 
 @app.command()
@@ -220,12 +228,15 @@ def fetch(name: str) -> None:
 
 
 @data.command()
-def inspect(matrix: Annotated[Path, typer.Argument(help="File, folder, or - for stdin.")]) -> None:
+def inspect(
+    matrix: Annotated[Path, typer.Argument(help="File, folder, or - for stdin.")],
+    genes_in: GenesIn = "auto",
+) -> None:
     """Say how an expression file was understood: orientation, shape, scale, what is odd."""
     from tybalt_like import io, pp
     from tybalt_like.provenance import recorded
 
-    adata = io.read(matrix)
+    adata = io.read(matrix, genes_in=genes_in)
     reading = recorded(adata)["reading"]
     print(f"{reading['source']}: {reading['format']}")
     for line in [*reading["notes"], *pp.inspect(adata).lines()]:

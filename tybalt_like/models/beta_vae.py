@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from annotated_types import Ge, Lt
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tybalt_like.models.base import Batch, Training
 from tybalt_like.models.blocks import (
     Standardise,
+    gene_encoder,
     mlp,
     posterior_heads,
     product_of_weights,
@@ -36,9 +36,6 @@ class BetaVAEConfig:
         Number of latent features.
     hidden_dims
         Features of the hidden layers from the genes inwards; the decoder mirrors them.
-    dropout
-        Share of the genes that the encoder is not shown in training. Without it the model learns
-        cohorts of some hundred samples by heart.
     likelihood
         ``"gaussian"``: real values, with a variance learned for every gene; ``"bernoulli"``:
         values in [0, 1], as Tybalt.
@@ -53,7 +50,6 @@ class BetaVAEConfig:
 
     latent_dim: PositiveInt = 100
     hidden_dims: tuple[PositiveInt, ...] = (256,)
-    dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     beta: NonNegativeFloat = 1.0
     warmup: Warmup = "linear"
@@ -80,8 +76,7 @@ class BetaVAE(Variational, name="beta_vae"):
         self.likelihood = config.likelihood
         self.domain = "unit" if config.likelihood == "bernoulli" else "real"
         self.standardise = Standardise(n_vars)
-        self.dropout = nn.Dropout(config.dropout)
-        self.encoder = mlp([n_vars, *config.hidden_dims, 2 * k], heads=2)
+        self.encoder = gene_encoder([n_vars, *config.hidden_dims, 2 * k], heads=2)
         self.decoder = mlp([k, *reversed(config.hidden_dims), n_vars])
         if config.likelihood == "gaussian":
             self.logvar_g = nn.Parameter(torch.zeros(n_vars))
@@ -98,7 +93,7 @@ class BetaVAE(Variational, name="beta_vae"):
             self.logvar_g.data.copy_(variance_g.log())
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        return posterior_heads(self.encoder(self.dropout(self.standardise(batch.x_ng))))
+        return posterior_heads(self.encoder(self.standardise(batch.x_ng)))
 
     def nll(self, batch: Batch, z_nk: Tensor) -> Tensor:
         if self.config.likelihood == "bernoulli":

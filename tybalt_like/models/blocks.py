@@ -43,6 +43,17 @@ def mlp(sizes: Sequence[int], *, heads: int = 1) -> nn.Sequential:
     return nn.Sequential(*layers, glorot_linear(sizes[-2], sizes[-1], heads=heads))
 
 
+def gene_encoder(sizes: Sequence[int], *, heads: int = 1) -> nn.Sequential:
+    """`mlp` for more genes than samples, whose first weights start small.
+
+    Training hardly moves what lies outside the span of the training samples. Large random
+    weights would stay there, and add noise to the code of every new sample.
+    """
+    layers = mlp(sizes, heads=heads)
+    cast(nn.Linear, layers[0]).weight.data.mul_(0.05)
+    return layers
+
+
 def start_at(layers: nn.Sequential, bias_g: Tensor) -> None:
     """Set the bias of the last layer, and with it the output for a code of zeros."""
     with torch.no_grad():

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from annotated_types import Ge, Lt
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tybalt_like.models.base import Batch, Training
 from tybalt_like.models.blocks import (
     Standardise,
+    gene_encoder,
     mlp,
     posterior_heads,
     product_of_weights,
@@ -37,8 +36,6 @@ class CountVAEConfig:
         Number of latent features; 10 in scVI.
     hidden_dims
         Features of the hidden layers from the genes inwards; 128 in scVI.
-    dropout
-        Share of the genes that the encoder is not shown in training.
     zero_inflation
         Let every gene be zero beyond the negative binomial, with a probability that depends on
         the code. Bulk RNA-seq seldom needs it.
@@ -48,7 +45,6 @@ class CountVAEConfig:
 
     latent_dim: PositiveInt = 10
     hidden_dims: tuple[PositiveInt, ...] = (128,)
-    dropout: Annotated[float, Ge(0), Lt(1)] = 0.3
     zero_inflation: bool = False
     beta: NonNegativeFloat = 1.0
     warmup: Warmup = "linear"
@@ -83,8 +79,7 @@ class CountVAE(Variational, name="count_vae"):
         k, hidden = config.latent_dim, config.hidden_dims
         self.register_buffer("library", torch.tensor(1e4))
         self.standardise = Standardise(n_vars)
-        self.dropout = nn.Dropout(config.dropout)
-        self.encoder = mlp([n_vars, *hidden, 2 * k], heads=2)
+        self.encoder = gene_encoder([n_vars, *hidden, 2 * k], heads=2)
         self.decoder = mlp([k, *reversed(hidden), n_vars])
         self.logdispersion_g = nn.Parameter(torch.zeros(n_vars))
         if config.zero_inflation:
@@ -108,9 +103,7 @@ class CountVAE(Variational, name="count_vae"):
         return torch.log1p(x_ng / library_size(x_ng) * self.library)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        return posterior_heads(
-            self.encoder(self.dropout(self.standardise(self.logged(batch.x_ng))))
-        )
+        return posterior_heads(self.encoder(self.standardise(self.logged(batch.x_ng))))
 
     def dispersion(self) -> Tensor:
         """Dispersion of every gene, (g,); the larger, the closer to Poisson noise."""

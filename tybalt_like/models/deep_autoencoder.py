@@ -8,7 +8,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.blocks import Standardise, mlp, product_of_weights
+from tybalt_like.models.blocks import Standardise, gene_encoder, mlp, product_of_weights
 from tybalt_like.models.losses import squared_error
 
 
@@ -46,7 +46,7 @@ class DeepAutoencoder(Model, name="deep_autoencoder"):
         super().__init__(n_vars, config)
         k, hidden = config.latent_dim, config.hidden_dims
         self.standardise = Standardise(n_vars)
-        self.encoder = mlp([n_vars, *hidden, k])
+        self.encoder = gene_encoder([n_vars, *hidden, k])
         self.decoder = mlp([k, *reversed(hidden), n_vars])
 
     def solve(self, train: Batch) -> None:

@@ -32,7 +32,7 @@ class History:
 
     def frame(self) -> pd.DataFrame:
         """One row per epoch."""
-        return pd.DataFrame(self.rows)
+        return pd.DataFrame(self.rows, columns=None if self.rows else ["epoch"])
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)

@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.blocks import glorot_linear
+from tybalt_like.models.blocks import gene_encoder, glorot_linear
 from tybalt_like.models.losses import squared_error
 
 
@@ -38,13 +38,13 @@ class LinearAutoencoder(Model, name="linear_autoencoder"):
     """
 
     Config = LinearAutoencoderConfig
-    training_defaults = Training(epochs=300, batch_size=50, learning_rate=1e-3)
+    training_defaults = Training(epochs=300, batch_size=50, learning_rate=5e-4)
     mean_g: Tensor
 
     def __init__(self, n_vars: int, config: LinearAutoencoderConfig) -> None:
         super().__init__(n_vars, config)
         self.register_buffer("mean_g", torch.zeros(n_vars))
-        self.encoder = glorot_linear(n_vars, config.latent_dim)
+        self.encoder = gene_encoder([n_vars, config.latent_dim])
         self.decoder = glorot_linear(config.latent_dim, n_vars)
 
     def solve(self, train: Batch) -> None:
