@@ -49,7 +49,7 @@ class BetaVAEConfig:
     """
 
     latent_dim: PositiveInt = 100
-    hidden_dims: tuple[PositiveInt, ...] = (256,)
+    hidden_dims: tuple[PositiveInt, ...] = ()
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     beta: NonNegativeFloat = 1.0
     warmup: Warmup = "linear"
@@ -68,7 +68,7 @@ class BetaVAE(Variational, name="beta_vae"):
     """
 
     Config = BetaVAEConfig
-    training_defaults = Training(epochs=300, batch_size=50, learning_rate=1e-3)
+    training_defaults = Training(epochs=500, batch_size=50, learning_rate=1e-3)
 
     def __init__(self, n_vars: int, config: BetaVAEConfig) -> None:
         super().__init__(n_vars, config)

@@ -28,8 +28,8 @@ class DIPVAEConfig(BetaVAEConfig):
     """
 
     version: Literal["I", "II"] = "II"
-    lambda_off: NonNegativeFloat = 10.0
-    lambda_diagonal: NonNegativeFloat = 10.0
+    lambda_off: NonNegativeFloat = 1.0
+    lambda_diagonal: NonNegativeFloat = 1.0
 
 
 class DIPVAE(BetaVAE, name="dip_vae"):

@@ -27,7 +27,7 @@ class MMDVAEConfig(BetaVAEConfig):
     """
 
     alpha: float = 1.0
-    lambda_mmd: NonNegativeFloat = 1000.0
+    lambda_mmd: NonNegativeFloat = 100.0
 
 
 class MMDVAE(BetaVAE, name="mmd_vae"):
