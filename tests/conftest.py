@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 

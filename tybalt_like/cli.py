@@ -40,6 +40,9 @@ OutTable = Annotated[
 
 def main() -> None:
     """Entry point: errors that the user can mend become one sentence and exit code 2."""
+    # Before torch is loaded: threads that wait by spinning make training many times slower where
+    # other programs share the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
     try:
         app()

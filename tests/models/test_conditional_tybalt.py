@@ -84,8 +84,15 @@ def test_what_is_wrong_with_covariates_is_said() -> None:
         fitted(cohort(40))
     with pytest.raises(DataError, match="sample column 'plate', which is missing"):
         fitted(cohort(40), covariates=["plate"])
+
+
+def test_a_value_never_trained_on_is_unknown_and_said_to_be() -> None:
     model = fitted(cohort(40), covariates=["batch"], epochs=1)
-    new = cohort(5)
+    new, blank = cohort(5), cohort(5)
     new.obs["batch"] = ["a", "a", "c", "b", "b"]
-    with pytest.raises(DataError, match=r"sample 2 has batch = 'c', .*\(a, b\)"):
+    blank.obs["batch"] = ["a", "a", "", "b", "b"]
+    with pytest.warns(UserWarning, match="1 samples have a batch .* such as 'c' in 2"):
         tl.latent(new, model)
+    tl.latent(blank, model)
+    key = keys.latent("conditional_tybalt")
+    np.testing.assert_array_equal(new.obsm[key], blank.obsm[key])

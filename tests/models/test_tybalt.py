@@ -74,6 +74,11 @@ def test_kl_acts_as_described_and_never_as_run() -> None:
     )
 
 
+def test_warmup_is_a_setting() -> None:
+    assert Model.create("tybalt", 20, warmup="overshoot").beta(9) == 2
+    assert Model.create("tybalt", 20, warmup="cyclical", kappa=0.5).beta(4) == 0
+
+
 def test_saved_model_is_the_same_model(tmp_path) -> None:
     model = Model.create("tybalt", 25, latent_dim=3, mode="as_run").eval()
     model.save(tmp_path / "model.safetensors")

@@ -117,3 +117,17 @@ def test_dip_makes_features_uncorrelated() -> None:
     weak = trained("dip_vae", version="I", lambda_off=0, lambda_diagonal=0, beta=0.01)
     strong = trained("dip_vae", version="I", lambda_off=100, lambda_diagonal=100, beta=0.01)
     assert correlation(strong) < 0.5 * correlation(weak)
+
+
+@pytest.mark.parametrize("hidden_dims", [[], [16, 8]])
+def test_gene_weights_are_the_slope_of_the_decoder(hidden_dims: list[int]) -> None:
+    with seeded(0):
+        model = Model.create("beta_vae", 20, latent_dim=4, hidden_dims=hidden_dims)
+        train(model, {"x_ng": factors(64)}, training=Training(epochs=2))
+    for i, layer in enumerate(model.decoder):
+        if isinstance(layer, torch.nn.BatchNorm1d):
+            layer.bias.data.fill_(100.0**i)  # no rectifier bends
+    slope_gk = torch.autograd.functional.jacobian(
+        lambda z_k: model.decode(z_k[None])[0], torch.zeros(4)
+    )
+    torch.testing.assert_close(model.weights(), slope_gk.T, rtol=1e-3, atol=1e-4)

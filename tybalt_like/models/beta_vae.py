@@ -33,9 +33,10 @@ class BetaVAEConfig:
     Parameters
     ----------
     latent_dim
-        Number of latent features.
+        Number of latent features; 100 as in Tybalt.
     hidden_dims
-        Features of the hidden layers from the genes inwards; the decoder mirrors them.
+        Features of the hidden layers from the genes inwards; the decoder mirrors them. None by
+        default: in cohorts of 278 to 2,382 samples they did not help to reconstruct held-out ones.
     likelihood
         ``"gaussian"``: real values, with a variance learned for every gene; ``"bernoulli"``:
         values in [0, 1], as Tybalt.
@@ -45,7 +46,7 @@ class BetaVAEConfig:
         reconstructions gain.
     warmup, kappa
         How the weight rises from 0 to `beta`, and by which share of it per epoch; see
-        `schedules.warmup`.
+        `schedules.warmup`. By default it has risen before early stopping begins to judge.
     """
 
     latent_dim: PositiveInt = 100
@@ -63,8 +64,8 @@ class BetaVAE(Variational, name="beta_vae"):
 
     Source: Kingma & Welling, ICLR 2014; Higgins et al., ICLR 2017.
 
-    Use it as the modern default among the VAEs: latent features of both signs, unused ones
-    switched off, a learned noise level per gene.
+    Use it as the plain choice among the VAEs: latent features of both signs, a learned noise
+    level per gene. Without hidden layers it is factor analysis with an encoder.
     """
 
     Config = BetaVAEConfig

@@ -35,7 +35,8 @@ class CountVAEConfig:
     latent_dim
         Number of latent features; 10 in scVI.
     hidden_dims
-        Features of the hidden layers from the genes inwards; 128 in scVI.
+        Features of the hidden layers from the genes inwards; 128 in scVI. None by default: in
+        cohorts of 85 to 1,556 samples they helped little or harmed.
     zero_inflation
         Let every gene be zero beyond the negative binomial, with a probability that depends on
         the code. Bulk RNA-seq seldom needs it.
@@ -44,7 +45,7 @@ class CountVAEConfig:
     """
 
     latent_dim: PositiveInt = 10
-    hidden_dims: tuple[PositiveInt, ...] = (128,)
+    hidden_dims: tuple[PositiveInt, ...] = ()
     zero_inflation: bool = False
     beta: NonNegativeFloat = 1.0
     warmup: Warmup = "linear"
@@ -69,7 +70,7 @@ class CountVAE(Variational, name="count_vae"):
     """
 
     Config = CountVAEConfig
-    training_defaults = Training(epochs=300, batch_size=50, learning_rate=1e-3)
+    training_defaults = Training(epochs=500, batch_size=50, learning_rate=1e-3)
     domain = "counts"
     likelihood = "negative binomial"
     library: Tensor

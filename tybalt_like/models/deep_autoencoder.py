@@ -21,7 +21,8 @@ class DeepAutoencoderConfig:
     latent_dim
         Number of latent features.
     hidden_dims
-        Features of the hidden layers from the genes inwards; the decoder mirrors them.
+        Features of the hidden layers from the genes inwards; the decoder mirrors them. One layer
+        by default, of a size that suits some hundred to some thousand samples.
     """
 
     latent_dim: PositiveInt = 100

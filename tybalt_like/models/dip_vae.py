@@ -21,7 +21,9 @@ class DIPVAEConfig(BetaVAEConfig):
         ``"I"`` looks at the covariance of the posterior means, ``"II"`` at that of the codes
         themselves: the posterior variances come in.
     lambda_off
-        Weight of the squared covariances between features; 10 in the paper.
+        Weight of the squared covariances between features. The paper takes up to 100 on images
+        with 10 features; here 10 empties the codes of 100 features in batches of 50, whose
+        covariances are mostly noise.
     lambda_diagonal
         Weight of the squared distances of their variances from 1. The paper takes
         ``10 x lambda_off`` in version I and ``lambda_off`` in version II.

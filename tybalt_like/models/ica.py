@@ -21,11 +21,11 @@ class ICAConfig:
     latent_dim
         Number of components, cut to the rank of the training data.
     max_iter
-        Iterations of FastICA, at most; scikit-learn warns if they do not suffice.
+        Iterations of FastICA, at most; scikit-learn's default, which warns if that is too few.
     """
 
     latent_dim: PositiveInt = 20
-    max_iter: PositiveInt = 1000
+    max_iter: PositiveInt = 200
 
 
 class ICA(Model, name="ica"):

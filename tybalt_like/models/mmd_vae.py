@@ -22,8 +22,8 @@ class MMDVAEConfig(BetaVAEConfig):
         Weight of the mutual information between sample and code. 1 is the MMD-VAE, without a
         KL term; 0 with ``lambda_mmd=1`` is the plain VAE; between them lies InfoVAE.
     lambda_mmd
-        Weight of the distance between the codes and the prior. The paper makes it as large as
-        the reconstruction loss, which is of the order of 1,000 nats here.
+        Weight of the distance between the codes and the prior. 10 to 1,000 gave much the same
+        reconstructions of breast tumours; the paper takes 1,000 on images.
     """
 
     alpha: float = 1.0

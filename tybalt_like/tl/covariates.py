@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -32,28 +33,30 @@ def categories(
 def known(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
     """What the model wants to know of every sample beside its genes: ``c_nc``, or nothing.
 
-    Covariates are one-hot, side by side; a missing value is a row of NaN, which the model
-    replaces by the training frequencies.
+    Covariates are one-hot, side by side. A value that is missing, or that no training sample had
+    (then with a warning), is a row of NaN, which the model replaces by the training frequencies.
 
     Raises
     ------
     DataError
-        If a column is missing, or a sample has a value that no training sample had.
+        If a column is missing.
     """
     if not model.covariates:
         return {}
     blocks = []
     for column, expected in model.covariates.items():
         values = _values(adata, column)
-        new = values.notna() & ~values.isin(expected)
-        if new.any():
-            raise DataError(
-                f"sample {values.index[new.to_numpy()][0]} has {column} = "
-                f"{values[new].iloc[0]!r}, which no training sample had ({', '.join(expected)}); "
-                "leave it empty there to take the average of the training samples"
+        known_n = values.isin(expected).to_numpy()
+        new = values[values.notna() & ~known_n]
+        if len(new):
+            warnings.warn(
+                f"{len(new)} samples have a {column} that no training sample had, such as "
+                f"{new.iloc[0]!r} in {new.index[0]}; they are encoded with the training average "
+                f"of {column}",
+                stacklevel=4,
             )
         block_nc = np.equal.outer(values.to_numpy(), np.array(expected, dtype=object))
-        blocks.append(np.where(values.notna().to_numpy()[:, None], block_nc, np.nan))
+        blocks.append(np.where(known_n[:, None], block_nc, np.nan))
     return {"c_nc": np.concatenate(blocks, axis=1).astype(np.float32)}
 
 
