@@ -23,7 +23,7 @@ Domain = Literal["real", "non-negative", "unit", "counts"]
 NEEDS: dict[Domain, str] = {
     "non-negative": "values of at least 0; normalise with scale='zero_one'",
     "unit": "values between 0 and 1; normalise with scale='zero_one'",
-    "counts": "whole counts; give counts and normalise with log='no' and scale='none'",
+    "counts": "whole counts; normalise with library='none', log='no' and scale='none'",
 }
 """What a model of that domain asks for, and how to get it."""
 

@@ -65,8 +65,8 @@ class CountVAE(Variational, name="count_vae"):
 
     Source: scVI (Lopez et al., Nature Methods 2018), with the observed library size.
 
-    Use it on raw counts, above all low ones, where a logarithm distorts. Recipe:
-    ``log = "no"`` and ``scale = "none"`` in ``[normalize]``.
+    Use it on raw counts, above all low ones, where a logarithm distorts. Recipe: in
+    ``[normalize]``, ``library = "none"``, ``log = "no"`` and ``scale = "none"``.
     """
 
     Config = CountVAEConfig
