@@ -47,11 +47,19 @@ def test_estimator_is_its_definition() -> None:
 
 
 def test_with_beta_1_it_is_the_plain_vae() -> None:
-    # 150 rows are compared in three parts.
-    mean, logvar, z = posteriors(150)
+    # 600 rows are compared in three groups.
+    mean, logvar, z = posteriors(600)
     posterior = Normal(mean, (logvar / 2).exp())
     sampled_kl = (posterior.log_prob(z) - Normal(0, 1).log_prob(z)).sum(1).mean()
     torch.testing.assert_close(model(beta=1).penalty(mean, logvar, z)["penalty"], sampled_kl)
+
+
+def test_many_rows_cost_what_their_groups_cost() -> None:
+    mean, logvar, z = posteriors(512)
+    made = model()
+    halves = [made.penalty(mean[i], logvar[i], z[i]) for i in (slice(256), slice(256, None))]
+    expected = (halves[0]["total_correlation"] + halves[1]["total_correlation"]) / 2
+    torch.testing.assert_close(made.penalty(mean, logvar, z)["total_correlation"], expected)
 
 
 def test_dependent_features_cost_more_than_independent_ones() -> None:

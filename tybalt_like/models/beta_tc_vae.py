@@ -14,8 +14,9 @@ from tybalt_like.models.beta_vae import BetaVAE, BetaVAEConfig
 from tybalt_like.models.losses import kl_standard_normal
 from tybalt_like.models.schedules import warmup
 
-ROWS = 64
-"""Rows compared with all others at once, which bounds memory when many samples are validated."""
+ROWS = 256
+"""Rows compared with one another, at most: the cost grows with their square. More rows, as in a
+validation, are taken in groups of that size."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,14 @@ class BetaTCVAE(BetaVAE, name="beta_tc_vae"):
         self, mean_nk: Tensor, logvar_nk: Tensor, z_nk: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Estimates of log q(z) and of log prod_k q(z_k), (n,) each."""
+        groups = zip(mean_nk.split(ROWS), logvar_nk.split(ROWS), z_nk.split(ROWS), strict=True)
         joint, product = [], []
-        for rows_mk in z_nk.split(ROWS):
-            log_q_mnk = log_normal(rows_mk[:, None], mean_nk, logvar_nk)
-            joint.append(log_q_mnk.sum(2).logsumexp(1))
-            product.append(log_q_mnk.logsumexp(1).sum(1))
-        log_size = (self.n_train * len(z_nk)).log()
-        return torch.cat(joint) - log_size, torch.cat(product) - z_nk.shape[1] * log_size
+        for mean_mk, logvar_mk, z_mk in groups:
+            log_q_mmk = log_normal(z_mk[:, None], mean_mk, logvar_mk)
+            log_size = (self.n_train * len(z_mk)).log()
+            joint.append(log_q_mmk.sum(2).logsumexp(1) - log_size)
+            product.append((log_q_mmk.logsumexp(1) - log_size).sum(1))
+        return torch.cat(joint), torch.cat(product)
 
 
 def log_normal(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:

@@ -95,7 +95,9 @@ def _chosen(
 
     statistic_g, varies_g, gap_g = rows.per_gene(facts)
     usable_g = varies_g.astype(bool)
-    notes = [f"genes without variation in training, left out: {(~usable_g).sum():,}"]
+    notes = []
+    if not usable_g.all():
+        notes.append(f"genes without variation in training, left out: {(~usable_g).sum():,}")
     if settings.missing == "drop_genes" and gap_g.any():
         notes.append(f"genes with missing values in training, left out: {int(gap_g.sum()):,}")
         usable_g &= gap_g == 0

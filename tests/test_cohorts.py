@@ -1,0 +1,26 @@
+"""Whole cohorts from file to biology."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tybalt_like import pp, read, tl
+from tybalt_like.models import Training
+
+
+def test_sex_is_in_the_latent_of_raw_counts(shared_data) -> None:
+    folder = shared_data / "geuvadis_counts"
+    adata = read(folder / "counts.tsv.gz", obs=folder / "samples.csv")
+    assert pp.inspect(adata).scale == "counts"
+    pp.split(adata, label="sex", train=0.8, calibration=0.1)
+    train_n = np.asarray(adata.obs["split"] == "train")
+    normal = pp.Normaliser.fit(adata, pp.Normalisation(n_genes=300), train=train_n).transform(adata)
+    # Five batches an epoch: batch normalisation takes long to settle, so patience has to be long.
+    training = Training(batch_size=16, learning_rate=1e-3, patience=40)
+    tl.fit(normal, latent_dim=30, training=training, device="cpu")
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    accuracy = cross_val_score(probe, normal.obsm["X_tybalt"], adata.obs["sex"], cv=folds).mean()
+    assert accuracy > 0.9
