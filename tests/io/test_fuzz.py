@@ -8,9 +8,12 @@ import string
 import tempfile
 from pathlib import Path
 
+import anndata
+import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
+import scipy.sparse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_formats import WRITERS
@@ -205,6 +208,17 @@ def test_damage_to_any_format_never_raises_anything_else(case: str, data) -> Non
             assert "\n" not in str(refusal)  # noqa: PT017 - a right matrix is as good
         else:
             assert 0 not in adata.shape
+
+
+def test_row_pointers_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.h5ad"
+    anndata.AnnData(scipy.sparse.eye(6, format="csc", dtype=np.float32)).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        pointers = file["X/indptr"][:]
+        pointers[2], pointers[-1] = 50_000_000, 0
+        file["X/indptr"][:] = pointers
+    with pytest.raises(DataError, match=r"damaged\.h5ad: the sparse matrix is damaged"):
+        tl_.read(path)
 
 
 def test_a_header_of_a_million_columns(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.orientation import orientation
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
+from tybalt_like.io.sparse import check_indices
 from tybalt_like.io.table import read_table
 from tybalt_like.io.write import write_h5ad, write_table
 
@@ -111,8 +112,8 @@ def _as_float32(adata: AnnData, name: str) -> None:
     if adata.X is None:
         raise DataError(f"{name}: it holds no matrix X")
     if hasattr(adata.X, "check_format"):
-        try:  # scipy trusts the indices, and a wrong one would end the process
-            adata.X.check_format()
+        try:
+            check_indices(adata.X)
         except ValueError as error:
             raise DataError(f"{name}: the sparse matrix is damaged ({error})") from error
     x: Any = adata.X.tocsr() if hasattr(adata.X, "tocsr") else np.asarray(adata.X)

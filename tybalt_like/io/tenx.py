@@ -14,6 +14,7 @@ from tybalt_like.io.format import Format
 from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.layout import decoded
 from tybalt_like.io.source import Source
+from tybalt_like.io.sparse import check_indices
 
 if TYPE_CHECKING:
     import h5py
@@ -61,7 +62,7 @@ def _read_h5(source: Source) -> AnnData:
         parts = (cells[key][:] for key in ("data", "indices", "indptr"))
         # columns of the file are cells, so that its compressed columns are our rows
         x = sparse.csr_matrix(tuple(parts), shape=tuple(cells["shape"][:])[::-1])
-        x.check_format()
+        check_indices(x)
         return _anndata(x, ids, names, kinds, _strings(cells["barcodes"]))
 
 
