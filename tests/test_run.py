@@ -139,7 +139,12 @@ def test_interrupted_twice_a_run_ends_with_the_same_result(finished, cohort, tmp
     seen = None
     for kind in (signal.SIGINT, signal.SIGKILL):
         process = subprocess.Popen(
-            [*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*command, "--resume"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A background job inherits SIGINT as ignored; a user's run does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         while not (partial / checkpoint).exists() or (partial / checkpoint).stat().st_mtime == seen:
             assert process.poll() is None, process.stderr.read()
