@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tybalt_like.cli.benchmark import benchmark
+from tybalt_like.cli.data import data
+from tybalt_like.cli.options import Device, GenesIn, Matrix, OutTable, Quiet, RunDir, Threads, use
 from tybalt_like.errors import RecipeError, TybaltLikeError
 
 if TYPE_CHECKING:
@@ -21,21 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Named data sets.", no_args_is_help=True)
-benchmark = typer.Typer(help="Measure the detectors beside their baselines.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
-
-Threads = Annotated[int | None, typer.Option(help="CPU threads; all if not given.", min=1)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
-RunDir = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
-Matrix = Annotated[Path, typer.Argument(help="Expression matrix of the new samples.")]
-GenesIn = Annotated[Literal["auto", "rows", "columns"], typer.Option(help="Where the genes are.")]
-OutTable = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="TSV file to write; standard output if not given."),
-]
 
 
 def main() -> None:
@@ -118,7 +108,7 @@ def run(
     from tybalt_like.run import run as carry_out
     from tybalt_like.summary import print_summary
 
-    _use(threads)
+    use(threads)
     tables: dict[str, Any] = tables_of(_shipped(recipe)) if recipe else {"name": _stem(matrix)}
     source = tables.setdefault("data", {})
     if matrix is not None:
@@ -213,68 +203,6 @@ def normalize(
     )
 
 
-@data.command("list")
-def data_list() -> None:
-    """The data sets that can be named in a recipe."""
-    from tybalt_like import datasets
-
-    for name, entry in datasets.registry().items():
-        print(f"{name}\t{entry.title}")
-
-
-@data.command()
-def fetch(name: str) -> None:
-    """Bring a data set onto this machine and print where it is."""
-    from tybalt_like import datasets
-
-    print(datasets.fetch(name))
-
-
-@data.command()
-def inspect(
-    matrix: Annotated[Path, typer.Argument(help="File, folder, or - for stdin.")],
-    genes_in: GenesIn = "auto",
-) -> None:
-    """Say how an expression file was understood: orientation, shape, scale, what is odd."""
-    from tybalt_like import io, pp
-    from tybalt_like.provenance import recorded
-
-    adata = io.read(matrix, genes_in=genes_in)
-    reading = recorded(adata)["reading"]
-    print(f"{reading['source']}: {reading['format']}")
-    for line in [*reading["notes"], *pp.inspect(adata).lines()]:
-        print(f"  {line}")
-    if len(adata.obs.columns):
-        print(f"  sample columns: {', '.join(map(str, adata.obs.columns))}")
-
-
-@data.command()
-def path(name: str) -> None:
-    """Print where a data set is, without downloading it."""
-    from tybalt_like import datasets
-
-    print(datasets.path(name))
-
-
-@benchmark.command()
-def brca(
-    seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)] = 5,
-    json: Annotated[Path | None, typer.Option(help="Also write every row to this file.")] = None,
-    threads: Threads = None,
-    quiet: Quiet = False,
-) -> None:
-    """Luminal breast cancer learned; basal-like and HER2-enriched found."""
-    from tybalt_like.benchmark import brca as measure
-    from tybalt_like.benchmark import print_table
-    from tybalt_like.progress import Narrator
-
-    _use(threads)
-    rows = measure(seeds=seeds, narrator=Narrator(quiet=quiet))
-    if json is not None:
-        rows.to_json(json, orient="records", indent=1)
-    print_table(rows)
-
-
 def _emit(table: pd.DataFrame, out: Path | None) -> None:
     from tybalt_like import io
 
@@ -282,13 +210,6 @@ def _emit(table: pd.DataFrame, out: Path | None) -> None:
         table.to_csv(sys.stdout, sep="\t")
     else:
         io.write_table(table, out)
-
-
-def _use(threads: int | None) -> None:
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def _shipped(recipe: Path) -> Path:

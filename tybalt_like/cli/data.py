@@ -1,0 +1,55 @@
+"""``tybalt-like data``: named data sets, and how a file is understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tybalt_like.cli.options import GenesIn
+
+data = typer.Typer(help="Named data sets.", no_args_is_help=True)
+
+
+@data.command("list")
+def data_list() -> None:
+    """The data sets that can be named in a recipe."""
+    from tybalt_like import datasets
+
+    for name, entry in datasets.registry().items():
+        print(f"{name}\t{entry.title}")
+
+
+@data.command()
+def fetch(name: str) -> None:
+    """Bring a data set onto this machine and print where it is."""
+    from tybalt_like import datasets
+
+    print(datasets.fetch(name))
+
+
+@data.command()
+def inspect(
+    matrix: Annotated[Path, typer.Argument(help="File, folder, or - for stdin.")],
+    genes_in: GenesIn = "auto",
+) -> None:
+    """Say how an expression file was understood: orientation, shape, scale, what is odd."""
+    from tybalt_like import io, pp
+    from tybalt_like.provenance import recorded
+
+    adata = io.read(matrix, genes_in=genes_in)
+    reading = recorded(adata)["reading"]
+    print(f"{reading['source']}: {reading['format']}")
+    for line in [*reading["notes"], *pp.inspect(adata).lines()]:
+        print(f"  {line}")
+    if len(adata.obs.columns):
+        print(f"  sample columns: {', '.join(map(str, adata.obs.columns))}")
+
+
+@data.command()
+def path(name: str) -> None:
+    """Print where a data set is, without downloading it."""
+    from tybalt_like import datasets
+
+    print(datasets.path(name))

@@ -1,0 +1,27 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Threads = Annotated[int | None, typer.Option(help="CPU threads; all if not given.", min=1)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
+RunDir = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
+Matrix = Annotated[Path, typer.Argument(help="Expression matrix of the new samples.")]
+GenesIn = Annotated[Literal["auto", "rows", "columns"], typer.Option(help="Where the genes are.")]
+OutTable = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="TSV file to write; standard output if not given."),
+]
+
+
+def use(threads: int | None) -> None:
+    """Let torch have that many threads."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
