@@ -21,11 +21,11 @@ FLOORS = [
     {"folder", "recipe", "estimator"},
     {"progress"},
     {"tl", "pl"},
-    {"anomaly", "pp", "datasets"},
+    {"anomaly", "evaluation", "pp", "datasets"},
     {"io", "genes"},
     {"training"},
     {"models"},
-    {"settings", "provenance", "keys", "errors"},
+    {"settings", "provenance", "keys", "errors", "distributed"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 # Beside each other on one floor, where one direction is meant.

@@ -1,5 +1,7 @@
 """The few errors a user can meet. Each message says what is wrong, where, and what to do."""
 
+from collections.abc import Sequence
+
 
 class TybaltLikeError(Exception):
     """Base of every error that the user can mend; the command line prints it and exits with 2."""
@@ -27,13 +29,20 @@ class NonFiniteLossError(TybaltLikeError):
     part
         The loss part that was not finite, for example ``"kl"``.
     samples
-        Row numbers, within the training data, of the mini-batch in which it happened.
+        The samples of the mini-batch in which it happened: row numbers within the training data,
+        or names where they are known.
     """
 
-    def __init__(self, *, epoch: int, step: int, part: str, samples: list[int]) -> None:
-        self.epoch, self.step, self.part, self.samples = epoch, step, part, samples
+    def __init__(self, *, epoch: int, step: int, part: str, samples: Sequence[int | str]) -> None:
+        self.epoch, self.step, self.part, self.samples = epoch, step, part, list(samples)
         shown = ", ".join(map(str, samples[:10])) + (", ..." if len(samples) > 10 else "")
         super().__init__(
-            f"training diverged: {part} is not finite at epoch {epoch}, step {step} "
-            f"(training rows {shown}); lower the learning rate or check these samples"
+            f"training diverged: {part} is not finite at epoch {epoch}, step {step} (training "
+            f"samples {shown}); lower the learning rate, set training.max_grad_norm, or check "
+            "these samples"
         )
+
+    def named(self, names: Sequence[str]) -> "NonFiniteLossError":
+        """The same with the names of the samples, from those of all training rows."""
+        samples = [names[int(row)] for row in self.samples]
+        return NonFiniteLossError(epoch=self.epoch, step=self.step, part=self.part, samples=samples)

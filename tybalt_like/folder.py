@@ -39,7 +39,7 @@ def writing(out: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> Iter
     """
     if out.exists() and not overwrite:
         raise RunError(f"{out} exists; choose another folder with --out, or add --overwrite")
-    work = out.with_name(out.name + ".partial")
+    work = unfinished(out)
     if work.exists() and not resume:
         shutil.rmtree(work)
     settings = json.dumps(recipe.to_tables(), indent=1)
@@ -65,6 +65,11 @@ def writing(out: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> Iter
         shutil.rmtree(old)
     else:
         work.rename(out)
+
+
+def unfinished(out: Path) -> Path:
+    """Where `out` lies until it is whole."""
+    return out.with_name(out.name + ".partial")
 
 
 @dataclass(frozen=True)

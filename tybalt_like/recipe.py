@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from pydantic import PositiveInt
+
 from tybalt_like.errors import RecipeError
 from tybalt_like.models import Model, Training
 from tybalt_like.pp import Normalisation
@@ -99,6 +101,26 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """How the encoding is judged; see `tl.evaluate`.
+
+    Parameters
+    ----------
+    seeds
+        Trainings that are compared for stability; each costs as much as the first. 1 leaves
+        stability out.
+    baselines
+        What the model is compared with, beside the genes and a control of permuted genes.
+    batch
+        Column that should not be readable from the encoding.
+    """
+
+    seeds: PositiveInt = 2
+    baselines: tuple[Literal["pca", "ica", "nmf"], ...] = ("pca", "ica", "nmf")
+    batch: str | None = None
+
+
+@dataclass(frozen=True)
 class Pictures:
     """Settings of the embeddings; perplexity 20 is the Tybalt paper's."""
 
@@ -127,6 +149,7 @@ class Recipe:
     normalize: Normalisation = field(default_factory=Normalisation)
     training: Mapping[str, Any] = field(default_factory=dict)
     scores: Scores = field(default_factory=Scores)
+    evaluation: Evaluation = field(default_factory=Evaluation)
     pictures: Pictures = field(default_factory=Pictures)
 
     def __post_init__(self) -> None:
@@ -161,6 +184,7 @@ class Recipe:
             "split": Split,
             "normalize": Normalisation,
             "scores": Scores,
+            "evaluation": Evaluation,
             "pictures": Pictures,
         }
         filled = dict(tables)

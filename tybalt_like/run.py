@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like import anomaly, datasets, folder, io, keys, pp, tl
+from tybalt_like import anomaly, datasets, distributed, folder, io, keys, pp, tl
 from tybalt_like.errors import RecipeError
 from tybalt_like.models import Model
 from tybalt_like.pp.split import MIN_REFERENCE
@@ -36,6 +36,8 @@ def run(
     narrator: Narrator | None = None,
 ) -> Path:
     """Carry out a recipe and write its run folder, whole or not at all.
+
+    Processes started by ``torchrun`` train together; the first one writes.
 
     Parameters
     ----------
@@ -63,15 +65,19 @@ def run(
     from tybalt_like import report
 
     narrator = narrator or Narrator(quiet=True)
-    with folder.writing(out, recipe, resume=resume, overwrite=overwrite) as work:
-        checkpoint = work / folder.CHECKPOINT
-        results = analyse(recipe, device=device, narrator=narrator, checkpoint=checkpoint)
-        with narrator.stage("Embedding"):
-            embed(recipe, results.adata)
-        with narrator.stage("Drawing and writing"):
-            results.write(work)
-            results.write_about(work, seconds=narrator.seconds)
-            report.build(work)
+    with distributed.joined():
+        if not distributed.is_main():  # of several processes, all train and one writes
+            analyse(recipe, device=device, checkpoint=folder.unfinished(out) / folder.CHECKPOINT)
+            return out / "report.html"
+        with folder.writing(out, recipe, resume=resume, overwrite=overwrite) as work:
+            checkpoint = work / folder.CHECKPOINT
+            results = analyse(recipe, device=device, narrator=narrator, checkpoint=checkpoint)
+            with narrator.stage("Embedding"):
+                embed(recipe, results.adata)
+            with narrator.stage("Drawing and writing"):
+                results.write(work)
+                results.write_about(work, seconds=narrator.seconds)
+                report.build(work)
     return out / "report.html"
 
 

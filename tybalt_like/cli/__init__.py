@@ -11,11 +11,26 @@ import typer
 
 from tybalt_like.cli.benchmark import benchmark
 from tybalt_like.cli.data import data
-from tybalt_like.cli.options import Device, GenesIn, Matrix, OutTable, Quiet, RunDir, Threads, use
+from tybalt_like.cli.options import (
+    Change,
+    Device,
+    GenesIn,
+    Matrix,
+    OutTable,
+    Quiet,
+    RunDir,
+    Threads,
+    shipped,
+    use,
+)
+from tybalt_like.cli.sweep import sweep
 from tybalt_like.errors import RecipeError, TybaltLikeError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+IS_MAIN = os.environ.get("RANK", "0") == "0"
+"""Of the processes that torchrun starts, one talks."""
 
 app = typer.Typer(
     name="tybalt-like",
@@ -26,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
+app.command()(sweep)
 
 
 def main() -> None:
@@ -37,7 +53,8 @@ def main() -> None:
     try:
         app()
     except TybaltLikeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if IS_MAIN:
+            print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -85,9 +102,7 @@ def run(
         typer.Option("--out", "-o", help="Run folder; reports/runs/NAME if not given."),
     ] = None,
     genes_in: GenesIn = "auto",
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: model.latent_dim=50")
-    ] = None,
+    change: Change = None,
     seed: Annotated[int | None, typer.Option(help="Feeds everything random.", min=0)] = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -109,7 +124,7 @@ def run(
     from tybalt_like.summary import print_summary
 
     use(threads)
-    tables: dict[str, Any] = tables_of(_shipped(recipe)) if recipe else {"name": _stem(matrix)}
+    tables: dict[str, Any] = tables_of(shipped(recipe)) if recipe else {"name": _stem(matrix)}
     source = tables.setdefault("data", {})
     if matrix is not None:
         source.pop("dataset", None)
@@ -131,7 +146,8 @@ def run(
         overwrite=overwrite,
         narrator=Narrator(quiet=quiet),
     )
-    print_summary(out, as_json=json)
+    if IS_MAIN:
+        print_summary(out, as_json=json)
 
 
 @app.command()
@@ -210,14 +226,6 @@ def _emit(table: pd.DataFrame, out: Path | None) -> None:
         table.to_csv(sys.stdout, sep="\t")
     else:
         io.write_table(table, out)
-
-
-def _shipped(recipe: Path) -> Path:
-    """The file itself, or the shipped recipe of that name."""
-    from tybalt_like.datasets import PIPELINES
-
-    inside = PIPELINES / f"{recipe.name.removesuffix('.toml')}.toml"
-    return recipe if recipe.exists() or not inside.exists() else inside
 
 
 def _stem(matrix: Path | None) -> str:

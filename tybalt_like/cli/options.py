@@ -17,6 +17,17 @@ OutTable = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="TSV file to write; standard output if not given."),
 ]
+Change = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a setting: model.latent_dim=50")
+]
+
+
+def shipped(recipe: Path) -> Path:
+    """The file itself, or the shipped recipe of that name."""
+    from tybalt_like.datasets import PIPELINES
+
+    inside = PIPELINES / f"{recipe.name.removesuffix('.toml')}.toml"
+    return recipe if recipe.exists() or not inside.exists() else inside
 
 
 def use(threads: int | None) -> None:

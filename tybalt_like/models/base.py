@@ -64,6 +64,10 @@ class Step:
     optimizer: Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer] = adam
 
 
+LEAST = {"epochs": 1, "batch_size": 2, "patience": 1, "min_epochs": 0, "checkpoint_epochs": 1}
+"""Smallest values of the whole numbers in `Training`."""
+
+
 @dataclass(frozen=True)
 class Training:
     """How a model is trained.
@@ -76,6 +80,16 @@ class Training:
         Samples in a mini-batch.
     learning_rate
         Step size of every optimiser of the model.
+    schedule
+        ``"constant"``; ``"cosine"``: falls along half a cosine towards 0 in the last epoch
+        (Loshchilov & Hutter 2017, without restarts); ``"plateau"``: halved whenever half of
+        `patience` has passed without a better validation loss.
+    max_grad_norm
+        Gradients of larger norm are scaled down to it; None leaves them as they are.
+    precision
+        ``"bfloat16"`` computes matrix products with 8 significant bits; weights, losses and the
+        optimiser keep single precision, and scoring is not affected. Pays with batches of 256
+        and more, on processors and GPUs that have bfloat16 units.
     patience
         Stop after this many epochs without a better validation loss and restore the best
         weights; None trains all epochs and keeps the last weights.
@@ -83,24 +97,33 @@ class Training:
         Epochs at the start that are not judged: the KL weight is still rising, and batch
         normalisation's running statistics (1 % per batch) have not settled. In cohorts of some
         hundred samples, stopping earlier restores an untrained model.
-    checkpoint_seconds
-        An interrupted run repeats at most this much work, or one epoch if that is longer.
+    checkpoint_seconds, checkpoint_epochs
+        A checkpoint is saved at the end of an epoch when so many seconds or epochs have passed
+        since the last: an interrupted run repeats no more than that.
     """
 
     epochs: int = 300
     batch_size: int = 50
     learning_rate: float = 5e-4
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    max_grad_norm: float | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
     patience: int | None = 20
     min_epochs: int = 30
     checkpoint_seconds: float = 30.0
+    checkpoint_epochs: int | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch_size", 2), ("patience", 1), ("min_epochs", 0)):
+        for name, low in LEAST.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise RecipeError(f"training.{name} is {value}; it must be at least {low}")
-        if not self.learning_rate > 0:
-            raise RecipeError(f"training.learning_rate is {self.learning_rate}; it must be above 0")
+        for name in ("learning_rate", "max_grad_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise RecipeError(f"training.{name} is {value}; it must be above 0")
+        if self.schedule == "plateau" and self.patience is None:
+            raise RecipeError("training.schedule = 'plateau' needs training.patience")
 
 
 class Model(nn.Module, ABC):

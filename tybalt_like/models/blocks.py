@@ -9,24 +9,51 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from tybalt_like import distributed
 
-def glorot_linear(n_in: int, n_out: int, *, heads: int = 1) -> nn.Linear:
+
+def glorot_linear(
+    n_in: int, n_out: int, *, heads: int = 1, trained_bias: bool = True
+) -> nn.Linear:
     """Linear layer with Glorot-uniform weights and zero biases, as Keras initialises Dense.
 
     With `heads` > 1 the layer stands for that many parallel layers of ``n_out / heads`` outputs,
-    computed in one matrix product; the initial range is that of the separate layers.
+    computed in one matrix product; the initial range is that of the separate layers. Batch
+    normalisation after the layer takes any bias away again: with ``trained_bias=False`` it stays
+    0 instead of following rounding errors, which Adam would blow up.
     """
     layer = nn.Linear(n_in, n_out)
     bound = (6 / (n_in + n_out / heads)) ** 0.5
     nn.init.uniform_(layer.weight, -bound, bound)
     nn.init.zeros_(layer.bias)
+    layer.bias.requires_grad_(trained_bias)
     return layer
 
 
-def keras_batch_norm(n: int) -> nn.BatchNorm1d:
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over the whole mini-batch, also where several processes share it."""
+
+    def forward(self, x_nk: Tensor) -> Tensor:
+        if not (self.training and distributed.is_sharing()):
+            return super().forward(x_nk)
+        n = distributed.total(x_nk.new_tensor(float(len(x_nk))))
+        mean_k = distributed.total(x_nk.sum(0)) / n
+        variance_k = distributed.total((x_nk - mean_k).square().sum(0)) / n
+        self._track(mean_k.detach(), (variance_k * n / (n - 1)).detach())
+        return (x_nk - mean_k) * (variance_k + self.eps).rsqrt() * self.weight + self.bias
+
+    def _track(self, mean_k: Tensor, variance_k: Tensor) -> None:
+        buffers = (self.num_batches_tracked, self.running_mean, self.running_var)
+        n_batches, running_mean_k, running_variance_k = cast(tuple[Tensor, Tensor, Tensor], buffers)
+        n_batches += 1
+        running_mean_k.lerp_(mean_k, cast(float, self.momentum))
+        running_variance_k.lerp_(variance_k, cast(float, self.momentum))
+
+
+def keras_batch_norm(n: int) -> BatchNorm:
     """Batch normalisation with Keras' constants: epsilon 1e-3, and 1 % of each batch's statistics
     (momentum 0.99 in Keras' terms) enters the running ones."""
-    return nn.BatchNorm1d(n, eps=1e-3, momentum=0.01)
+    return BatchNorm(n, eps=1e-3, momentum=0.01)
 
 
 def mlp(sizes: Sequence[int], *, heads: int = 1) -> nn.Sequential:
@@ -39,7 +66,7 @@ def mlp(sizes: Sequence[int], *, heads: int = 1) -> nn.Sequential:
     for n_in, n_out in pairwise(sizes[:-1]):
         linear = glorot_linear(n_in, n_out)
         linear.register_parameter("bias", None)  # batch normalisation brings its own
-        layers += [linear, nn.BatchNorm1d(n_out), nn.ReLU()]
+        layers += [linear, BatchNorm(n_out), nn.ReLU()]
     return nn.Sequential(*layers, glorot_linear(sizes[-2], sizes[-1], heads=heads))
 
 
@@ -74,7 +101,7 @@ def product_of_weights(layers: Iterable[nn.Module]) -> Tensor:
 
 def sample_normal(mean_nk: Tensor, logvar_nk: Tensor) -> Tensor:
     """A reparametrised draw from N(mean, exp(logvar))."""
-    return mean_nk + torch.randn_like(mean_nk) * (0.5 * logvar_nk).exp()
+    return mean_nk + distributed.noise_like(mean_nk) * (0.5 * logvar_nk).exp()
 
 
 def posterior_heads(both_n2k: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,8 +15,10 @@ class History:
     Attributes
     ----------
     rows
-        One dict per epoch: ``epoch``, ``seconds``, ``learning_rate``, and every named loss part
-        as ``train_<part>`` and ``val_<part>``.
+        One dict per epoch: ``epoch``, ``seconds``, ``learning_rate``, every named loss part as
+        ``train_<part>`` and ``val_<part>``, and the norm of the last mini-batch's gradient
+        (before it is clipped) as ``gradient_norm``. A model with several steps names each part
+        ``<step>_<part>``.
     best_epoch
         Epoch whose weights were restored, -1 if the last ones were kept.
     best_loss

@@ -71,9 +71,10 @@ class Tybalt(Variational, name="tybalt"):
         n_in, n_code = n_vars + n_covariates, k + n_covariates
         self.before, self.after = nn.Sequential(), nn.Sequential()
         if hidden is not None:
-            self.before.extend([glorot_linear(n_in, hidden), keras_batch_norm(hidden), nn.ReLU()])
+            first = glorot_linear(n_in, hidden, trained_bias=False)
+            self.before.extend([first, keras_batch_norm(hidden), nn.ReLU()])
             self.after.extend([glorot_linear(n_code, hidden), nn.ReLU()])
-        self.encoder = glorot_linear(hidden or n_in, 2 * k, heads=2)
+        self.encoder = glorot_linear(hidden or n_in, 2 * k, heads=2, trained_bias=False)
         self.norm = keras_batch_norm(2 * k)
         self.decoder = glorot_linear(hidden or n_code, n_vars)
 

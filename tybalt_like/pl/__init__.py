@@ -1,6 +1,7 @@
 """Figures: tables or AnnData in, matplotlib Axes or Figure out; nothing is shown or trained."""
 
 from tybalt_like.pl.curves import precision_recall, roc
+from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
 from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
 from tybalt_like.pl.history import training
@@ -9,15 +10,23 @@ from tybalt_like.pl.qc import batch_purity, qc
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
 from tybalt_like.pl.scores import metrics, score_distribution
+from tybalt_like.pl.sweep import grid, marginals, parallel_coordinates
 
 __all__ = [
     "Style",
     "batch_purity",
     "embedding",
+    "encoder_styles",
+    "gene_agreement",
     "gene_residuals",
+    "grid",
     "latent_heatmap",
+    "latent_kl",
+    "marginals",
     "metrics",
+    "parallel_coordinates",
     "precision_recall",
+    "probe_scores",
     "qc",
     "roc",
     "save",

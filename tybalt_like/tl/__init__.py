@@ -1,7 +1,8 @@
 """Verbs on an AnnData; each says what it adds."""
 
 from tybalt_like.tl.embed import tsne, umap
+from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.score import explain, score
 
-__all__ = ["explain", "fit", "latent", "score", "tsne", "umap"]
+__all__ = ["evaluate", "explain", "fit", "latent", "score", "tsne", "umap"]

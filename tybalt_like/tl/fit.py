@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.errors import DataError, NonFiniteLossError
 from tybalt_like.models import Model, Training
 from tybalt_like.provenance import record
 from tybalt_like.tl.covariates import categories, known
@@ -70,6 +70,8 @@ def fit(
     ------
     DataError
         If there is no split, or the values do not suit the model.
+    NonFiniteLossError
+        If training diverged; it names the samples.
     """
     where = pick_device(device)
     train_n, validation_n = (in_split(adata, name) for name in (keys.TRAIN, keys.VALIDATION))
@@ -84,14 +86,17 @@ def fit(
         def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
             return {name: torch.from_numpy(a[mask_n]).to(where) for name, a in arrays.items()}
 
-        fitted.history = train(
-            fitted,
-            rows(train_n),
-            validation=rows(validation_n) if validation_n.any() else None,
-            training=training,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-        )
+        try:
+            fitted.history = train(
+                fitted,
+                rows(train_n),
+                validation=rows(validation_n) if validation_n.any() else None,
+                training=training,
+                checkpoint=checkpoint,
+                on_epoch=on_epoch,
+            )
+        except NonFiniteLossError as error:
+            raise error.named(adata.obs_names[train_n]) from None
     _write(adata, fitted, arrays)
     record(adata, **{model: {"config": asdict(fitted.config), "seed": seed}})
     return fitted

@@ -10,11 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tybalt_like.errors import NonFiniteLossError
+from tybalt_like import distributed
 from tybalt_like.models.base import Batch, Model, Step, Training
 from tybalt_like.models.history import History
 from tybalt_like.training import checkpoint as checkpoints
+from tybalt_like.training.learning_rate import learning_rate_factor
+from tybalt_like.training.log import Log
 from tybalt_like.training.seed import seeded
+from tybalt_like.training.update import Update
 
 EpochHook = Callable[[dict[str, float], Training], None]
 
@@ -30,7 +33,8 @@ def train(
 ) -> History:
     """Train a model in place on rows held in memory.
 
-    Runs in the caller's random state: seed it (`seeded`) for a repeatable result.
+    Runs in the caller's random state: seed it (`seeded`) for a repeatable result. Processes that
+    ``torchrun`` started share every mini-batch; all of them call this with the same arguments.
 
     Parameters
     ----------
@@ -54,21 +58,22 @@ def train(
         finite epoch stays.
     """
     training = training or model.training_defaults
-    steps = model.steps()
     history, best = History(), None
     model.solve(Batch(tensors))
-    if not steps:
+    updates = [Update(step, training) for step in model.steps()]
+    if not updates:
         history.stopped = "solved in closed form"
         model.eval()
         return history
-    optimizers = [step.optimizer(step.params, training.learning_rate) for step in steps]
-    if checkpoint is not None and checkpoint.exists():
+    optimizers = [update.optimizer for update in updates]
+    if checkpoint is not None and distributed.agreed(checkpoint.exists()):
         history, best = checkpoints.restore(checkpoint, model, optimizers)
-    saved_at = time.monotonic()
+    saved_at, saved_epochs = time.monotonic(), len(history.rows)
     while not history.stopped:
-        row = _epoch(model, steps, optimizers, tensors, training, epoch=len(history.rows))
+        row = _epoch(model, updates, tensors, training, history)
         if validation is not None:
-            row |= _validate(model, steps, validation)
+            row |= {f"val_{part}": value for part, value in losses(model, validation).items()}
+        row = distributed.agreed(row)
         history.rows.append(row)
         if _is_best(row, history, training):
             history.best_epoch, history.best_loss = int(row["epoch"]), row["val_loss"]
@@ -76,10 +81,12 @@ def train(
         history.stopped = _stop_reason(history, training)
         if on_epoch is not None:
             on_epoch(row, training)
-        overdue = time.monotonic() - saved_at > training.checkpoint_seconds
-        if checkpoint is not None and (overdue or history.stopped):
+        due = time.monotonic() - saved_at > training.checkpoint_seconds
+        if training.checkpoint_epochs is not None:
+            due |= len(history.rows) - saved_epochs >= training.checkpoint_epochs
+        if checkpoint is not None and distributed.is_main() and (due or history.stopped):
             checkpoints.save(checkpoint, model, optimizers, history, best)
-            saved_at = time.monotonic()
+            saved_at, saved_epochs = time.monotonic(), len(history.rows)
     if best is not None:
         model.load_state_dict(best)
     model.eval()
@@ -88,77 +95,65 @@ def train(
 
 def _epoch(
     model: Model,
-    steps: Sequence[Step],
-    optimizers: Sequence[torch.optim.Optimizer],
+    updates: Sequence[Update],
     tensors: Mapping[str, Tensor],
     training: Training,
-    *,
-    epoch: int,
+    history: History,
 ) -> dict[str, float]:
     """One pass over the training rows; the history row with the means of all loss parts."""
-    start = time.perf_counter()
+    start, epoch = time.perf_counter(), len(history.rows)
+    factor = learning_rate_factor(training, history)
+    for update in updates:
+        update.scale_learning_rate(factor)
     model.train()
     x_ng = tensors["x_ng"]
     order = torch.randperm(len(x_ng)).to(x_ng.device)
-    log: dict[str, list[tuple[int, int, Tensor]]] = {}
     batches = list(_batches(order, training.batch_size))
+    log = Log()
     for i, rows in enumerate(batches):
-        batch = Batch({key: t.index_select(0, rows) for key, t in tensors.items()}, epoch)
-        for step, optimizer in zip(steps, optimizers, strict=True):
-            if i % step.every:
-                continue
-            parts = step.loss(batch)
-            optimizer.zero_grad(set_to_none=True)
-            parts["loss"].backward()
-            optimizer.step()
-            for part, value in parts.items():
-                log.setdefault(_named(step, part, steps), []).append((i, len(rows), value.detach()))
-    row = {"epoch": float(epoch), "learning_rate": training.learning_rate}
-    for part, entries in log.items():
-        row[f"train_{part}"] = _mean(part, entries, batches, epoch)
+        with distributed.sharing(rows) as mine:
+            batch = Batch({key: t.index_select(0, mine) for key, t in tensors.items()}, epoch)
+            for update in updates:
+                if i % update.step.every:
+                    continue
+                is_last = i + update.step.every >= len(batches)
+                for part, value in update(batch, want_norm=is_last).items():
+                    name = _named(part, update.step, of=len(updates))
+                    log.add(name, value, step=i, n=len(mine))
+    row = {"epoch": float(epoch), "learning_rate": training.learning_rate * factor}
+    for name, mean in log.means(epoch, batches).items():
+        row[name if name.endswith("gradient_norm") else f"train_{name}"] = mean
     return row | {"seconds": time.perf_counter() - start}
 
 
-def _mean(
-    part: str, entries: list[tuple[int, int, Tensor]], batches: list[Tensor], epoch: int
-) -> float:
-    """Mean over samples of one loss part, read back from the device once per epoch."""
-    values = torch.stack([value.double().cpu() for _, _, value in entries])
-    finite = values.isfinite()
-    if not finite.all():
-        step = entries[int((~finite).nonzero()[0])][0]
-        raise NonFiniteLossError(
-            epoch=epoch, step=step, part=part, samples=sorted(batches[step].tolist())
-        )
-    sizes = torch.tensor([n for _, n, _ in entries], dtype=torch.float64)
-    return float((values * sizes).sum() / sizes.sum())
-
-
 @torch.no_grad()
-def _validate(
-    model: Model, steps: Sequence[Step], tensors: Mapping[str, Tensor]
-) -> dict[str, float]:
-    """Loss parts on held-out rows: final schedules, and the same noise in every epoch."""
+def losses(model: Model, tensors: Mapping[str, Tensor]) -> dict[str, float]:
+    """Every named loss part on held-out rows.
+
+    Schedules are at their final value and the noise is always the same, so that epochs and models
+    with other seeds compare.
+    """
     model.eval()
+    steps = model.steps()
     row = {}
     with seeded(0):
         for step in steps:
             for part, value in step.loss(Batch(tensors)).items():
-                row[f"val_{_named(step, part, steps)}"] = float(value)
+                row[_named(part, step, of=len(steps))] = float(value)
     return row
 
 
 def _batches(order: Tensor, size: int) -> Iterator[Tensor]:
-    """Mini-batches of row numbers; a single last row joins the batch before it, because batch
-    normalisation has no variance of one sample."""
+    """Mini-batches of row numbers; a last one of fewer rows than it takes (two for batch
+    normalisation, one for every process) joins the batch before it."""
     parts = list(order.split(size))
-    if len(parts) > 1 and len(parts[-1]) == 1:
+    if len(parts) > 1 and len(parts[-1]) < max(2, distributed.n_processes()):
         parts[-2:] = [torch.cat(parts[-2:])]
     yield from parts
 
 
-def _named(step: Step, part: str, steps: Sequence[Step]) -> str:
-    return part if len(steps) == 1 else f"{step.name}_{part}"
+def _named(part: str, step: Step, *, of: int) -> str:
+    return part if of == 1 else f"{step.name}_{part}"
 
 
 def _is_best(row: dict[str, float], history: History, training: Training) -> bool:

@@ -1,0 +1,189 @@
+"""The encodings that a model is compared with, each learned from the same training samples."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tybalt_like import keys
+from tybalt_like.errors import NonFiniteLossError
+from tybalt_like.evaluation.card import GENES, PERMUTED
+from tybalt_like.models import Model, Training
+from tybalt_like.tl.fit import fit, latent
+from tybalt_like.training.loop import EpochHook
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Array = NDArray[np.float64]
+
+RANDOM_STARTS = ("ica", "nmf")
+"""Baselines that depend on a seed; PCA does not."""
+SMALL = 5_000_000
+"""Training matrices with fewer values are factorised faster by one thread than by several."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What one encoder makes of the samples of a `Cohort`.
+
+    Attributes
+    ----------
+    z_nk
+        Latent coordinates.
+    reconstruction_ng
+        On the scale of the cohort; None for encodings that are not decoded.
+    again
+        Latent coordinates of the same encoder trained with other seeds.
+    """
+
+    z_nk: Array
+    reconstruction_ng: Array | None = None
+    again: tuple[Array, ...] = ()
+
+
+class Cohort:
+    """Training, validation and held-out samples, on a scale on which errors can be compared.
+
+    That is the scale of the model, except for counts: there, errors are those of
+    ``log2(1 + count)`` at the median library size, or a few genes would decide everything, and
+    the baselines would have to work on counts, for which they are not made.
+    """
+
+    def __init__(self, adata: AnnData, *, counts: bool) -> None:
+        self.adata = adata
+        self.train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
+        self.test_n = np.asarray(adata.obs[keys.SPLIT] == keys.TEST)
+        self.held_n = self.test_n | np.asarray(adata.obs[keys.SPLIT] == keys.QUERY)
+        x_ng = np.asarray(adata.X, dtype=np.float64)
+        self.library_n1 = np.maximum(x_ng.sum(1, keepdims=True), 1) if counts else None
+        self.x_ng = self.comparable(x_ng)
+
+    def comparable(self, x_ng: NDArray[np.floating]) -> Array:
+        """Profiles of the samples of this cohort on its scale, (n, g)."""
+        if self.library_n1 is None:
+            return np.asarray(x_ng, dtype=np.float64)
+        typical = np.median(self.library_n1[self.train_n])
+        return np.asarray(np.log2(1 + x_ng / self.library_n1 * typical))
+
+    def bare(self, x_ng: NDArray[np.floating] | None = None) -> AnnData:
+        """A scratch copy to fit on, so that the user's AnnData does not fill up."""
+        from anndata import AnnData
+
+        x = np.asarray(self.x_ng if x_ng is None else x_ng, dtype=np.float32)
+        return AnnData(x, obs=self.adata.obs, var=self.adata.var[[]])
+
+
+def own(
+    cohort: Cohort,
+    model: Model,
+    *,
+    training: Training | None,
+    seeds: Sequence[int],
+    device: str,
+    on_epoch: EpochHook | None,
+) -> tuple[dict[str, Encoding], list[str]]:
+    """The model itself, the same one trained anew with each seed, and notes."""
+    adata, name = cohort.bare(np.asarray(cohort.adata.X)), model.name
+    again: list[Array] = []
+    notes: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what the first training has told already
+        latent(adata, model)
+        z_nk = _latents(adata, name)
+        reconstruction_ng = cohort.comparable(adata.layers[keys.reconstruction(name)])
+        for seed in seeds:
+            try:
+                fit(
+                    adata,
+                    model=name,
+                    training=training,
+                    seed=seed,
+                    device=device,
+                    on_epoch=on_epoch,
+                    **_settings(model),
+                )
+            except NonFiniteLossError as error:
+                notes.append(f"training {name} again with seed {seed}: {error}")
+            else:
+                again.append(_latents(adata, name))
+    return {name: Encoding(z_nk, reconstruction_ng, tuple(again))}, notes
+
+
+def _settings(model: Model) -> dict[str, Any]:
+    """The model's settings as `fit` takes them: categories are found there anew."""
+    return {key: value for key, value in asdict(model.config).items() if key != "categories"}
+
+
+def baseline(
+    cohort: Cohort, name: str, *, k: int, seed: int, seeds: Sequence[int]
+) -> tuple[Encoding, list[str]]:
+    """A registered model without a training loop, with k features, and what to know about it."""
+    notes = []
+    n_train = int(cohort.train_n.sum())
+    low_g = np.zeros(cohort.x_ng.shape[1])
+    if Model.named(name).domain == "non-negative" and cohort.x_ng.min() < 0:
+        low_g = cohort.x_ng[cohort.train_n].min(0)
+        notes.append(f"{name} sees each gene as its distance from the lowest training value")
+    adata = cohort.bare(np.maximum(cohort.x_ng - low_g, 0) if low_g.any() else None)
+    if name == "nmf" and k > n_train:
+        k = n_train
+        notes.append(f"{name} has {k} features, as many as there are training samples")
+    with _watched() as warned, few_threads(n_train * adata.n_vars):
+        fit(adata, model=name, seed=seed, device="cpu", latent_dim=k)
+        z_nk = _latents(adata, name)
+        reconstruction_ng = np.asarray(adata.layers[keys.reconstruction(name)]) + low_g
+        again = []
+        for other in seeds:
+            if name in RANDOM_STARTS:
+                fit(adata, model=name, seed=other, device="cpu", latent_dim=k)
+            again.append(_latents(adata, name))
+    if warned:
+        notes.append(f"{name} had not converged when its iterations were over")
+    return Encoding(z_nk, reconstruction_ng, tuple(again)), notes
+
+
+def controls(cohort: Cohort, *, k: int, seed: int) -> dict[str, Encoding]:
+    """The genes themselves, and PCA of a cohort in which no gene knows of any other."""
+    shuffled_ng = cohort.x_ng.copy()
+    rng = np.random.default_rng(seed)
+    shuffled_ng[cohort.train_n] = rng.permuted(cohort.x_ng[cohort.train_n], axis=0)
+    adata = cohort.bare(shuffled_ng)
+    with few_threads(int(cohort.train_n.sum()) * adata.n_vars):
+        fit(adata, model="pca", device="cpu", latent_dim=k)
+    permuted = Encoding(
+        _latents(adata, "pca"), np.asarray(adata.layers[keys.reconstruction("pca")], np.float64)
+    )
+    return {GENES: Encoding(cohort.x_ng), PERMUTED: permuted}
+
+
+def _latents(adata: AnnData, name: str) -> Array:
+    return np.asarray(adata.obsm[keys.latent(name)], dtype=np.float64)
+
+
+@contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Collect warnings of solvers that stopped early instead of showing them."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        yield said
+    said += [str(w.message) for w in caught if issubclass(w.category, ConvergenceWarning)]
+
+
+@contextmanager
+def few_threads(n_values: int = 0) -> Iterator[None]:
+    """One thread for small matrices: BLAS threads that wait for each other cost many times what
+    they bring, above all where other programs use the processor too."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if n_values < SMALL else None, user_api="blas"):
+        yield

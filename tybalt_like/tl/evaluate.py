@@ -1,0 +1,124 @@
+"""The report card of a model: what its encoding is worth, beside simple ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like import keys
+from tybalt_like.errors import DataError
+from tybalt_like.evaluation import Card
+from tybalt_like.evaluation.card import COLUMNS
+from tybalt_like.models import Model, Training
+from tybalt_like.provenance import recorded
+from tybalt_like.tl.encoders import Cohort, baseline, controls, few_threads, own
+from tybalt_like.tl.fit import in_split
+from tybalt_like.tl.measures import groups, inside, reconstruction, stability
+from tybalt_like.training.loop import EpochHook
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+BASELINES = ("pca", "ica", "nmf")
+MIN_TEST = 10
+"""Correlations over fewer test samples say nothing."""
+
+
+def evaluate(
+    adata: AnnData,
+    model: Model,
+    *,
+    baselines: Sequence[str] = BASELINES,
+    batch: str | None = None,
+    seeds: int = 2,
+    training: Training | None = None,
+    device: str = "auto",
+    on_epoch: EpochHook | None = None,
+) -> Card:
+    """Judge an encoding on samples that nothing was fitted on, beside encodings of the same size.
+
+    Loss and reconstruction are measured on the split ``test``. Probes and clusters also see the
+    split ``query``, samples outside the reference that no model was fitted, stopped or
+    calibrated on either, because labels often only differ there. The model is compared with
+    `baselines` of as many features, with the genes themselves, and with PCA trained on genes
+    that were permuted one by one, which can have learned no co-expression. `adata` stays as it
+    is.
+
+    Parameters
+    ----------
+    adata
+        Normalised, with the split that `model` was trained by.
+    model
+        Trained on it (`tl.fit`).
+    baselines
+        Registered models without a training loop.
+    batch
+        obs column that should *not* be readable from the encoding.
+    seeds
+        Trainings to compare for stability, the given one included; each costs as much as the
+        first. 1 leaves stability out.
+    training
+        How the model was trained, for the further trainings; its defaults if None.
+    device, on_epoch
+        As for `tl.fit`.
+
+    Returns
+    -------
+    Card
+        Tables, alarms, and notes on what could not be measured.
+
+    Raises
+    ------
+    DataError
+        If there is no split, the genes are not the model's, or the batch column is missing.
+    """
+    if batch is not None and batch not in adata.obs:
+        raise DataError(f"no column {batch!r} in the sample table to take batches from")
+    cohort = Cohort(_judged(adata), counts=model.domain == "counts")
+    n_test = int(cohort.test_n.sum())
+    seed = int(recorded(adata).get(model.name, {}).get("seed", 0))
+    others = range(seed + 1, seed + seeds) if n_test >= MIN_TEST else range(0)
+    encodings, notes = own(
+        cohort, model, training=training, seeds=others, device=device, on_epoch=on_epoch
+    )
+    k = encodings[model.name].z_nk.shape[1]
+    for name in baselines:
+        if name != model.name:
+            encodings[name], said = baseline(cohort, name, k=k, seed=seed, seeds=others)
+            notes += said
+    encodings |= controls(cohort, k=k, seed=seed)
+    if n_test < MIN_TEST:
+        genes = samples = features = pd.DataFrame()
+        alarms: list[str] = []
+        tables = [pd.DataFrame(columns=COLUMNS)]
+        notes.append(
+            f"{n_test} test samples are too few to measure loss, reconstruction and stability; "
+            f"{MIN_TEST} would do"
+        )
+    else:
+        features, alarms, losses = inside(cohort, model, encodings[model.name])
+        genes, samples, agreement = reconstruction(cohort, encodings)
+        tables = [losses, agreement, stability(cohort, encodings)]
+    with few_threads():
+        probed, n_held_out, said = groups(cohort, encodings, batch=batch, seed=seed)
+    return Card(
+        table=pd.concat([t for t in [*tables, *probed] if len(t)] or tables, ignore_index=True),
+        genes=genes,
+        samples=samples,
+        features=features,
+        alarms=tuple(alarms),
+        notes=tuple(notes + said),
+        n_test=n_test,
+        n_held_out=n_held_out,
+    )
+
+
+def _judged(adata: AnnData) -> AnnData:
+    """All samples but those that only calibrate, without layers."""
+    used_n = ~in_split(adata, keys.CALIBRATION)
+    x = adata.X[used_n]
+    x_ng = np.asarray(x if isinstance(x, np.ndarray) else x.toarray())
+    return type(adata)(x_ng, obs=adata.obs[used_n], var=adata.var[[]])
