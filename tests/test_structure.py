@@ -15,17 +15,18 @@ PACKAGE = Path(tybalt_like.__file__).parent
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"benchmark", "summary"},
+    {"benchmark", "compression", "summary", "sweep"},
+    {"cohort"},
     {"run", "normalize"},
     {"results", "report"},
     {"folder", "recipe", "estimator"},
     {"progress"},
     {"tl", "pl"},
-    {"anomaly", "evaluation", "pp", "datasets"},
+    {"anomaly", "enrichment", "evaluation", "pp", "datasets"},
     {"io", "genes"},
     {"training"},
     {"models"},
-    {"settings", "provenance", "keys", "errors", "distributed"},
+    {"settings", "provenance", "keys", "errors", "distributed", "toml"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 # Beside each other on one floor, where one direction is meant.

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like import anomaly, folder, io, keys, pp
+from tybalt_like.evaluation import Card
 from tybalt_like.models import Model
 from tybalt_like.provenance import recorded
 from tybalt_like.recipe import Recipe
@@ -50,6 +51,8 @@ class Results:
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
     smallest_p
         No sample can have a smaller p-value; it follows from the calibration samples.
+    card
+        What the encoding is worth (`tl.evaluate`), if it was judged.
     """
 
     recipe: Recipe
@@ -59,6 +62,7 @@ class Results:
     detectors: dict[str, anomaly.Detector]
     genes: pd.DataFrame
     smallest_p: float
+    card: Card | None = None
 
     @property
     def name(self) -> str:
@@ -120,6 +124,8 @@ class Results:
         io.write_table(self._embeddings(), work / "embeddings.tsv.gz")
         io.write_table(self.metrics().set_index("detector"), work / "metrics.tsv")
         io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
+        if self.card is not None:
+            _write_card(self.card, work)
         self.models[self.name].history.frame().to_csv(work / "history.csv", index=False)
         (work / "genes.txt").write_text("".join(f"{gene}\n" for gene in self.adata.var_names))
 
@@ -170,6 +176,12 @@ class Results:
             },
             "combined": anomaly.COMBINED,
             "cross_fitted": bool(tested == self.adata.n_obs),
+            "evaluation": self.card
+            and {
+                "test": self.card.n_test,
+                "held_out": self.card.n_held_out,
+                "notes": list(self.card.notes),
+            },
             "warnings": self._warnings(),
             "seconds": seconds,
         }
@@ -205,13 +217,18 @@ class Results:
                 "may hold others as strange. Read the scores as a ranking; flags need a reference "
                 "cohort (data.normal)."
             )
-        spread = np.std(self.adata.layers[keys.reconstruction(self.name)], axis=0).mean()
-        if spread < 0.05 * np.std(np.asarray(self.adata.X), axis=0).mean():
-            said.append(
-                "The model reconstructs almost the same profile for every sample: it has learned "
-                "the average only, and its reconstruction error is the distance from that average."
-            )
-        return said
+        return [*said, *(self.card.alarms if self.card else ())]
+
+
+def _write_card(card: Card, work: Path) -> None:
+    io.write_table(card.table.set_index("encoder"), work / "evaluation.tsv")
+    for table, name in (
+        (card.genes, "evaluation_genes.tsv.gz"),
+        (card.samples, "evaluation_samples.tsv.gz"),
+        (card.features, "latent_features.tsv"),
+    ):
+        if len(table):
+            io.write_table(table, work / name)
 
 
 def split_sizes(adata: AnnData) -> dict[str, int]:

@@ -67,11 +67,14 @@ def run(
     narrator = narrator or Narrator(quiet=True)
     with distributed.joined():
         if not distributed.is_main():  # of several processes, all train and one writes
-            analyse(recipe, device=device, checkpoint=folder.unfinished(out) / folder.CHECKPOINT)
+            checkpoint = folder.unfinished(out) / folder.CHECKPOINT
+            judge(analyse(recipe, device=device, checkpoint=checkpoint), device=device)
             return out / "report.html"
         with folder.writing(out, recipe, resume=resume, overwrite=overwrite) as work:
             checkpoint = work / folder.CHECKPOINT
             results = analyse(recipe, device=device, narrator=narrator, checkpoint=checkpoint)
+            with narrator.stage("Judging the encoding"):
+                results = judge(results, device=device, narrator=narrator)
             with narrator.stage("Embedding"):
                 embed(recipe, results.adata)
             with narrator.stage("Drawing and writing"):
@@ -197,6 +200,9 @@ def split(recipe: Recipe, adata: AnnData, *, held_out: NDArray[np.bool_] | None 
         held_out=held_out,
         seed=recipe.seed,
     )
+    batch = recipe.evaluation.batch
+    if batch is not None and batch not in adata.obs:
+        raise RecipeError(f"evaluation.batch: the sample table has no column {batch!r}")
     for label in data.anomalies:
         if not (adata.obs[data.label].astype(str) == label).any():
             raise RecipeError(f"data.anomalies: no sample has {data.label} = {label!r}")
@@ -239,6 +245,23 @@ def score(recipe: Recipe, adata: AnnData, *, names: list[str]) -> dict[str, anom
         name: tl.score(adata, model=name, fdr=how.fdr, n_neighbors=how.n_neighbors)
         for name in names
     }
+
+
+def judge(results: Results, *, device: str, narrator: Narrator | None = None) -> Results:
+    """The same with the report card of the recipe's model."""
+    narrator = narrator or Narrator(quiet=True)
+    how = results.recipe.evaluation
+    card = tl.evaluate(
+        results.adata,
+        results.models[results.name],
+        baselines=how.baselines,
+        batch=how.batch,
+        seeds=how.seeds,
+        training=results.recipe.training_settings,
+        device=device,
+        on_epoch=narrator.epoch,
+    )
+    return replace(results, card=card)
 
 
 def embed(recipe: Recipe, adata: AnnData) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tybalt_like.models import losses
 from tybalt_like.models.schedules import warmup
@@ -48,6 +49,25 @@ def test_gaussian_is_torchs() -> None:
     mean, variance, x = torch.from_numpy(MEAN), torch.tensor(DISPERSION), torch.from_numpy(EXPECTED)
     theirs = -Normal(mean, variance.sqrt()).log_prob(x).sum(1)
     torch.testing.assert_close(losses.gaussian_nll(mean, variance, x), theirs)
+
+
+@pytest.mark.parametrize("n_vars", [1, 63, 64, 200])
+def test_bernoulli_is_torchs(n_vars: int) -> None:
+    rng = np.random.default_rng(n_vars)
+    logits, x = tensors(rng.normal(scale=3, size=(5, n_vars)), rng.uniform(size=(5, n_vars)))
+    logits[0] = 0
+    logits[1] = 700  # where the probability is exactly 0 or 1
+    logits[2] = -700
+    logits.requires_grad_()
+    theirs = binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+    weight = torch.arange(5.0)
+    (expected,) = torch.autograd.grad(theirs @ weight.double(), logits)
+    ours = losses.bernoulli_nll(logits, x)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    (gradient,) = torch.autograd.grad(ours @ weight.double(), logits)
+    torch.testing.assert_close(gradient, expected)
+    in_single = losses.bernoulli_nll(logits.float(), x.float())
+    torch.testing.assert_close(in_single.double(), theirs, rtol=1e-5, atol=1e-4)
 
 
 def test_kl_is_torchs() -> None:

@@ -11,6 +11,7 @@ import typer
 
 from tybalt_like.cli.benchmark import benchmark
 from tybalt_like.cli.data import data
+from tybalt_like.cli.models import models
 from tybalt_like.cli.options import (
     Change,
     Device,
@@ -39,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(models)
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
 app.command()(sweep)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import pandas as pd
 
@@ -120,7 +120,7 @@ def _caveats(table: pd.DataFrame, title: Callable[[str], str]) -> list[str]:
     return said
 
 
-def _signed(row: dict[str, float]) -> str:
+def _signed(row: Mapping[Hashable, float]) -> str:
     return f"{row['minus_pca']:+.3f} ± {row['minus_pca_error']:.3f}"
 
 

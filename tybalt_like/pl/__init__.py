@@ -10,7 +10,7 @@ from tybalt_like.pl.qc import batch_purity, qc
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
 from tybalt_like.pl.scores import metrics, score_distribution
-from tybalt_like.pl.sweep import grid, marginals, parallel_coordinates
+from tybalt_like.pl.sweep import marginals, parallel_coordinates, sweep_panels
 
 __all__ = [
     "Style",
@@ -19,7 +19,6 @@ __all__ = [
     "encoder_styles",
     "gene_agreement",
     "gene_residuals",
-    "grid",
     "latent_heatmap",
     "latent_kl",
     "marginals",
@@ -32,6 +31,7 @@ __all__ = [
     "save",
     "score_distribution",
     "styles",
+    "sweep_panels",
     "training",
     "tsne",
     "umap",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from tybalt_like.errors import DataError
 from tybalt_like.evaluation.card import CHANCE, MEAN
@@ -97,7 +98,7 @@ def probe_scores(
     axes[0].tick_params(axis="y", length=0)
     axes[1].tick_params(axis="y", length=0)
     handles, names = axes[0].get_legend_handles_labels()
-    handles.append(plt.Line2D([], [], color="#999999", lw=1.4))
+    handles.append(Line2D([], [], color="#999999", lw=1.4))
     figure.legend(handles, [*names, "guessing"], loc="outside upper center", ncols=len(names) + 1)
     return figure
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
@@ -120,7 +121,7 @@ def marginals(
 
 
 @theme
-def grid(trials: pd.DataFrame, settings: Sequence[str], *, objective: str) -> Figure:
+def sweep_panels(trials: pd.DataFrame, settings: Sequence[str], *, objective: str) -> Figure:
     """The objective of a complete grid: the first setting along each panel, the second as colour,
     the third and fourth as columns and rows of panels.
 
@@ -145,17 +146,20 @@ def grid(trials: pd.DataFrame, settings: Sequence[str], *, objective: str) -> Fi
             for key, value in ((down, row), (across, column)):
                 inside = inside if key is None else inside[inside[key] == value]
             _draw_panel(axes[i, j], inside, along, hue, done, objective=objective)
-            shown = [
-                f"{_titled(key)} {_text(value)}"
-                for key, value in ((across, column), (down, row))
-                if key is not None
-            ]
-            axes[i, j].set_title(", ".join(shown), fontsize=9, fontweight="normal")
+            pairs = (across, column), (down, row)
+            title = ", ".join(f"{_titled(key)} {_text(value)}" for key, value in pairs if key)
+            axes[i, j].set_title(title, fontsize=9, fontweight="normal")
     figure.supxlabel(_titled(along), fontsize=9.5)
     figure.supylabel(_titled(objective), fontsize=9.5)
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    if hue is not None:
-        figure.legend(handles, names, title=_titled(hue), loc="outside right upper")
+    entries: dict[str, Artist] = {}
+    for ax in axes.flat:
+        handles, names = ax.get_legend_handles_labels()
+        entries |= dict(zip(names, handles, strict=True))
+    best = {"best trial": entries.pop("best trial")}
+    shown = best if hue is None else entries | best
+    figure.legend(
+        shown.values(), shown, title=hue and _titled(hue), loc="outside right upper", alignment="left"
+    )
     return figure
 
 

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from tybalt_like.pl.palette import Style
 
-NAMES = {"tybalt": "Tybalt", "pca": "PCA", "mahalanobis": "Mahalanobis", "knn": "kNN"}
+NAMES = {
+    "tybalt": "Tybalt",
+    "pca": "PCA",
+    "ica": "ICA",
+    "nmf": "NMF",
+    "mahalanobis": "Mahalanobis",
+    "knn": "kNN",
+}
 """Models and scores whose proper names are not their registered ones."""
 FILES = {
     "scores.tsv": "scores, p- and q-values of every sample, for the model and for PCA",
@@ -27,6 +34,10 @@ FILES = {
     "latent.tsv.gz": "latent features of every sample, with the clinical columns",
     "gene_weights.tsv.gz": "weight of every gene in every latent feature",
     "metrics.tsv": "how well each score finds the named anomalies",
+    "evaluation.tsv": "the report card of the encoding: every measurement, for every encoder",
+    "evaluation_genes.tsv.gz": "how well each test gene is reconstructed, by every encoder",
+    "evaluation_samples.tsv.gz": "how well each test sample is reconstructed, by every encoder",
+    "latent_features.tsv": "variance, KL divergence and activity of every latent feature",
     "embeddings.tsv.gz": "UMAP and t-SNE coordinates",
     "history.csv": "losses of every epoch",
     "adata.h5ad": "everything as one AnnData file",
@@ -54,6 +65,9 @@ class Contents:
         One row per sample: ``<latent or genes>_<umap or tsne>_<1 or 2>``.
     metrics, genes, history
         Detection, genes of the flagged samples, and training; may be empty.
+    card, card_genes, features
+        The report card of the encoding, the agreement by gene, and the latent features; empty
+        in runs of versions that did not judge it.
     """
 
     folder: Path
@@ -65,6 +79,9 @@ class Contents:
     metrics: pd.DataFrame
     genes: pd.DataFrame
     history: pd.DataFrame
+    card: pd.DataFrame
+    card_genes: pd.DataFrame
+    features: pd.DataFrame
 
     @classmethod
     def read(cls, folder: Path) -> Contents:
@@ -79,7 +96,7 @@ class Contents:
             about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             label = about["label"]
             # Names and labels are text, even "001", "1" or "NA".
-            text = {"sample": str, "gene": str, "detector": str, "anomaly": str}
+            text = {"sample": str, "gene": str, "detector": str, "anomaly": str, "column": str}
             if label is not None:
                 text[label] = str
 
@@ -90,6 +107,9 @@ class Contents:
                     path, sep=sep, dtype=text, keep_default_na=False, na_values=[""]
                 )
                 return frame if index is None else frame.set_index(index)
+
+            def later(name: str) -> pd.DataFrame:
+                return table(name) if (folder / name).exists() else pd.DataFrame()
 
             latent, scores = table("latent.tsv.gz", "sample"), table("scores.tsv", "sample")
             model = about["model"]["name"]
@@ -105,6 +125,9 @@ class Contents:
                 metrics=table("metrics.tsv"),
                 genes=table("gene_scores.tsv.gz"),
                 history=table("history.csv"),
+                card=later("evaluation.tsv"),
+                card_genes=later("evaluation_genes.tsv.gz"),
+                features=later("latent_features.tsv"),
             )
         except FileNotFoundError as error:
             name = Path(str(error.filename)).name

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tybalt_like import keys, pl
 from tybalt_like.pl.scatter import LEGEND_ROWS
 from tybalt_like.pl.theme import theme
+from tybalt_like.report import encoding
+from tybalt_like.report.picture import Picture, figure_of
 from tybalt_like.report.prose import sentence
 
 if TYPE_CHECKING:
@@ -33,30 +33,16 @@ SPLITS = {
 """Greys, apart from the colours of the labels; the darker, the less the model knows them."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One figure of the report.
-
-    Attributes
-    ----------
-    name
-        File name without suffix.
-    alt
-        What it shows, for those who cannot see it.
-    caption
-        How to read it.
-    """
-
-    name: str
-    title: str
-    alt: str
-    caption: str
-    draw: Callable[[], Figure]
-
-
 def pictures(run: Contents) -> list[Picture]:
     """The figures that this run has the data for, in the order of the report."""
-    return [*_scores(run), *_detection(run), *_embeddings(run), *_model(run), *_genes(run)]
+    return [
+        *encoding.pictures(run),
+        *_scores(run),
+        *_detection(run),
+        *_embeddings(run),
+        *_model(run),
+        *_genes(run),
+    ]
 
 
 @theme
@@ -86,7 +72,7 @@ def _scores(run: Contents) -> Iterator[Picture]:
             palette=run.palette,
         )
         ax.set_xlabel(f"combined anomaly score ({run.title()})")
-        return _figure(ax)
+        return figure_of(ax)
 
     yield Picture(
         "score_distribution",
@@ -131,7 +117,7 @@ def _detection(run: Contents) -> Iterator[Picture]:
             f"one: 1 is perfect, 0.5 is guessing. Bold: scores of {run.title()}. The norm of the "
             "standardised row, the distance from the average profile, involves no learning at "
             "all: a model has to beat it to earn its keep.",
-            lambda: _figure(
+            lambda: figure_of(
                 pl.metrics(
                     run.metrics.assign(detector=run.metrics["detector"].map(run.title)),
                     model=run.title(),
@@ -250,14 +236,8 @@ def _genes(run: Contents) -> Iterator[Picture]:
         f"Standardised residuals of the top genes of sample {sample}.",
         "The genes whose expression is furthest from what the model expects of this sample. "
         "The genes of other strange samples are listed below.",
-        lambda: _figure(pl.gene_residuals(run.genes, sample)),
+        lambda: figure_of(pl.gene_residuals(run.genes, sample)),
     )
-
-
-def _figure(ax: Axes) -> Figure:
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # pl draws on figures
-    return figure
 
 
 def _slug(text: str) -> str:

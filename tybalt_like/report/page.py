@@ -12,9 +12,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tybalt_like.report import explorer, figures, prose, tables
+from tybalt_like.report import encoding, explorer, figures, prose, tables
 from tybalt_like.report.citations import citations
 from tybalt_like.report.contents import FILES, Contents
+from tybalt_like.report.picture import Picture
 
 _TEMPLATE = Path(__file__).parent / "template"
 
@@ -45,7 +46,7 @@ def build(run_dir: Path) -> Path:
     return report
 
 
-def _render(run: Contents, drawn: list[figures.Picture]) -> str:
+def _render(run: Contents, drawn: list[Picture]) -> str:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATE),
         autoescape=True,
@@ -61,6 +62,7 @@ def _render(run: Contents, drawn: list[figures.Picture]) -> str:
         prose=prose,
         tables=tables,
         explorer=explorer,
+        encoding=encoding,
         drawn=drawn,
         image=partial(_image, run.folder / "figures"),
         files={name: what for name, what in FILES.items() if (run.folder / name).exists()},

@@ -171,7 +171,7 @@ def _draw(plan: Plan, table: pd.DataFrame, out: Path) -> None:
     for name, draw in (("parallel", pl.parallel_coordinates), ("marginals", pl.marginals)):
         pl.save(draw(table, settings, objective=objective, log=log), work, name)
     if plan.sweep.sampler == "grid":
-        pl.save(pl.grid(table, settings, objective=objective), work, "grid")
+        pl.save(pl.sweep_panels(table, settings, objective=objective), work, "panels")
     shutil.rmtree(out / FIGURES, ignore_errors=True)
     work.rename(out / FIGURES)
 

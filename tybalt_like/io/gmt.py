@@ -1,0 +1,37 @@
+"""Gene sets in GMT files: one set a line, tab-separated: name, description, genes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tybalt_like.errors import DataError
+from tybalt_like.io.source import Source
+
+
+def read_gmt(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Gene sets by name, each with its genes in the order of the file, none twice.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, or a line is no gene set; it names the line.
+    """
+    source = Source(path)
+    sets: dict[str, tuple[str, ...]] = {}
+    lines = b"".join(source.blocks()).decode("utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, *rest = (field.strip() for field in line.split("\t"))
+        genes = tuple(dict.fromkeys(gene for gene in rest[1:] if gene))
+        if not name or not genes:
+            raise DataError(
+                f"{source.name}, line {number}: no gene set; a GMT line is a name, a description "
+                "and genes, separated by tabs"
+            )
+        if name in sets:
+            raise DataError(f"{source.name}, line {number}: gene set {name!r} occurs twice")
+        sets[name] = genes
+    if not sets:
+        raise DataError(f"{source.name}: no gene sets in it")
+    return sets
