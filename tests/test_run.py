@@ -82,6 +82,16 @@ def test_run_folder_holds_what_was_promised(finished) -> None:
     assert {"pca combined", "norm of the standardised row"} <= set(metrics.index)
     history = pd.read_csv(finished / "history.csv")
     assert {"train_reconstruction", "train_kl", "train_beta", "val_loss"} <= set(history)
+    card = pd.read_csv(finished / "evaluation.tsv", sep="\t")
+    assert {"tybalt", "pca", "ica", "nmf", "genes", "permuted genes"} <= set(card["encoder"])
+    assert {"loss", "r2", "cka", "linear_macro_f1", "knn_macro_f1", "ari"} <= set(card["metric"])
+    genes = pd.read_csv(finished / "evaluation_genes.tsv.gz", sep="\t")
+    assert set(genes["gene"]) == set(weights.columns)
+    samples = pd.read_csv(finished / "evaluation_samples.tsv.gz", sep="\t")
+    assert set(samples["sample"]) == set(scores.index[scores["split"] == "test"])
+    features = pd.read_csv(finished / "latent_features.tsv", sep="\t", index_col=0)
+    assert list(features.index) == list(latent.filter(regex="^tybalt_").columns)
+    assert about["evaluation"]["test"] == about["splits"]["test"]
     assert (finished / "report.html").stat().st_size > 100_000
     assert not finished.with_name("mine.partial").exists()
 
@@ -249,6 +259,8 @@ def test_text_in_the_matrix_names_row_and_column(cohort, tmp_path, monkeypatch, 
         ("modle.name=tybalt", "recipe.modle; did you mean 'model'"),
         ("model.name=tybald", "tybald"),
         ("normalize.scale=zero", "normalize.scale"),
+        ("evaluation.seeds=0", "evaluation.seeds"),
+        ("evaluation.batch=plate", "no column 'plate'"),
     ],
 )
 def test_unknown_settings_are_named(setting, part, cohort, tmp_path, monkeypatch, capsys) -> None:

@@ -45,6 +45,7 @@ class Dataset:
     licence: str
     citation: str
     url: str = ""
+    origin: str = ""
     obs_file: str = ""
     obs_url: str = ""
 
@@ -67,10 +68,10 @@ def path(name: str) -> Path:
     entry = _entry(name)
     found = _find(entry, entry.file)
     if found is None:
-        raise DataError(
-            f"{name} is not on this machine; fetch it with `tybalt-like data fetch {name}`, or "
-            f"put {entry.file} into the folder named by {ENVIRONMENT}"
-        )
+        where = f"put {entry.file} into the folder named by {ENVIRONMENT}"
+        fetched = f"fetch it with `tybalt-like data fetch {name}`, or {where}"
+        made = f"make it from {entry.origin} and {where}"
+        raise DataError(f"{name} is not on this machine; {fetched if entry.url else made}")
     _verify(found, entry.sha256)
     return found
 
@@ -84,7 +85,7 @@ def fetch(name: str) -> Path:
         If the name is unknown, the download fails, or the checksum is another.
     """
     entry = _entry(name)
-    if _find(entry, entry.file) is None:
+    if entry.url and _find(entry, entry.file) is None:
         _download(entry, entry.url, entry.file, entry.sha256)
     return path(name)
 
@@ -103,6 +104,8 @@ def load(name: str) -> AnnData:
     matrix, obs = fetch(name), None
     if entry.obs_file:
         obs = _find(entry, entry.obs_file)
+        if obs is None and not entry.obs_url:
+            raise DataError(f"{name}: its sample table {entry.obs_file} is not beside {matrix}")
         obs = obs or _download(entry, entry.obs_url, entry.obs_file, "")
     adata = io.read(matrix, obs=obs, genes_in=entry.genes_in)
     about = {key: getattr(entry, key) for key in ("name", "units", "licence", "citation")}

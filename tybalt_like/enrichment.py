@@ -94,8 +94,8 @@ def over_representation(genes: Collection[str], sets: GeneSets) -> pd.DataFrame:
     if unknown:
         raise DataError(f"gene {unknown[0]!r} is not in the background of {len(sets.genes)} genes")
     chosen_g = np.isin(sets.genes, list(genes))
-    table = _table(chosen_g, sets, hypergeometric(chosen_g[None], sets)[0])
-    return table.assign(q_value=_bh(table["p_value"]))
+    p_s = hypergeometric(chosen_g[None], sets)[0]
+    return _table(chosen_g, sets, p_s, _bh(p_s)).sort_values("p_value", ignore_index=True)
 
 
 def of_weights(weights_kg: ArrayLike, sets: GeneSets, *, tail: float = TAIL) -> pd.DataFrame:
@@ -121,11 +121,11 @@ def of_weights(weights_kg: ArrayLike, sets: GeneSets, *, tail: float = TAIL) -> 
     n_features = len(chosen_fg) // 2
     tables = []
     for f, chosen_g in enumerate(chosen_fg):
-        where = {"feature": f % n_features, "tail": "high" if f < n_features else "low"}
-        table = _table(chosen_g, sets, p_fs[f]).assign(q_value=_by_set(sets, q_fs[f]))
-        tables.append(table[table["n_overlap"] > 0].assign(**where))
-    found = pd.concat(tables, ignore_index=True).sort_values("p_value", ignore_index=True)
-    return found[["feature", "tail", *found.columns.drop(["feature", "tail"])]]
+        table = _table(chosen_g, sets, p_fs[f], q_fs[f])
+        table.insert(0, "feature", f % n_features)
+        table.insert(1, "tail", "high" if f < n_features else "low")
+        tables.append(table[table["n_overlap"] > 0])
+    return pd.concat(tables).sort_values("p_value", ignore_index=True)
 
 
 def covered(
@@ -161,24 +161,33 @@ def hypergeometric(chosen_fg: Mask, sets: GeneSets) -> Array:
         sets.member_sg.sum(axis=1)[None],
     )
     # Most pairs share their three numbers with many others, and one takes microseconds.
-    distinct, place = np.unique(np.stack(cases, axis=-1).reshape(-1, 3), axis=0, return_inverse=True)
+    distinct, place = np.unique(
+        np.stack(cases, axis=-1).reshape(-1, 3), axis=0, return_inverse=True
+    )
     overlap, n_chosen, n_set = distinct.T
     p = hypergeom.sf(overlap - 1, len(sets.genes), n_set, n_chosen)
     return np.asarray(p[place.ravel()].reshape(overlap_fs.shape))
 
 
-def _table(chosen_g: Mask, sets: GeneSets, p_s: Array) -> pd.DataFrame:
+def _table(chosen_g: Mask, sets: GeneSets, p_s: Array, q_s: Array) -> pd.DataFrame:
     both_sg = sets.member_sg & chosen_g
     n_set = sets.member_sg.sum(axis=1)
-    names = np.array(sets.genes, dtype=object)
-    table = pd.DataFrame(
+    genes = np.array(sets.genes, dtype=object)
+    return pd.DataFrame(
         {
             "set": sets.names,
             "n_set": n_set,
             "n_overlap": both_sg.sum(axis=1),
             "expected": n_set * chosen_g.mean(),
             "p_value": p_s,
-            "genes": [" ".join(names[both_g]) for both_g in both_sg],
+            "q_value": q_s,
+            "genes": [" ".join(genes[both_g]) for both_g in both_sg],
         }
     )
-    return table
+
+
+def _bh(p: Array) -> Array:
+    """Benjamini-Hochberg over all entries."""
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(p, axis=None)).reshape(p.shape)

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tybalt_like import folder
+from tybalt_like.evaluation.verdict import verdict
+from tybalt_like.report.contents import title
 
 
 def print_summary(run_dir: Path, *, as_json: bool = False) -> None:
@@ -19,16 +21,27 @@ def print_summary(run_dir: Path, *, as_json: bool = False) -> None:
     report = run_dir / "report.html"
     if as_json:
         rows = metrics.to_dict(orient="records")
-        print(json.dumps({"report": str(report), **about["flagged"], "metrics": rows}))
+        said = {"metrics": rows, "verdict": _verdict(run_dir, about["model"]["name"])}
+        print(json.dumps({"report": str(report), **about["flagged"], **said}))
         return
     console = Console(highlight=False)
     if len(metrics):
         console.print(_table(metrics, about["model"]["name"]))
     found = "{flagged} of {tested} tested samples flagged".format(**about["flagged"])
     console.print(f"{found} at a false-discovery rate of {about['fdr']:g}")
+    for sentence in _verdict(run_dir, about["model"]["name"])[:1]:
+        console.print(sentence, markup=False, soft_wrap=True)
     for warning in about["warnings"]:
         console.print(f"note: {warning}", markup=False, soft_wrap=True)
     console.print(f"report: {report}", markup=False, soft_wrap=True)
+
+
+def _verdict(run_dir: Path, model: str) -> list[str]:
+    """What the report card says of the encoding, if there is one."""
+    if not (run_dir / "evaluation.tsv").exists():
+        return []
+    card = pd.read_csv(run_dir / "evaluation.tsv", sep="\t", dtype={"column": str})
+    return verdict(card, model=model, title=title)
 
 
 def _table(metrics: pd.DataFrame, model: str) -> Table:

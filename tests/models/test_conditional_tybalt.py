@@ -26,7 +26,9 @@ def cohort(n: int, *, seed: int = 0) -> AnnData:
 
 
 def fitted(data: AnnData, *, model: str = "conditional_tybalt", epochs: int = 60, **config):
-    training = Training(epochs=epochs, batch_size=32, learning_rate=3e-3, patience=None)
+    training = Training(
+        epochs=epochs, batch_size=32, min_batches=1, learning_rate=3e-3, patience=None
+    )
     return tl.fit(data, model=model, training=training, latent_dim=4, **config)
 
 

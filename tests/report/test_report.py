@@ -13,6 +13,8 @@ import pytest
 
 from tybalt_like import report
 from tybalt_like.errors import RunError
+from tybalt_like.models import Model
+from tybalt_like.report.citations import citations
 
 HOSTILE = "<script>alert(1)</script>"
 HOSTILE_LABEL = '"><img src=x onerror=alert(2)>'
@@ -237,6 +239,63 @@ def test_odd_labels_and_other_models_are_fine(tmp_path) -> None:
     assert "My vae learned what is normal" in page.text
     assert "NA named as anomalous 5 3" in page.text
     assert "nan neither 5 3" in page.text
+
+
+def with_card(folder: Path, *, better: bool) -> Path:
+    """A run folder with a report card in which the model beats PCA, or does not."""
+    write_run(folder, labels=["x"] * 30 + ["001"] * 70, anomalies=["x"])
+    minus = 0.2 if better else -0.2
+    rows = [
+        ("tybalt", "loss", "", 1234.5, None, None, None),
+        ("tybalt", "loss_kl", "", 12.5, None, None, None),
+        ("tybalt", "active_units", "", 3, None, None, None),
+        ("tybalt", "r2", "", 0.5 + minus, 0.01, minus, 0.02),
+        ("pca", "r2", "", 0.5, 0.01, None, None),
+        ("pca", "linear_balanced_accuracy", HOSTILE, 0.9, 0.01, None, None),
+        ("tybalt", "linear_balanced_accuracy", HOSTILE, 0.89, 0.01, -0.01, 0.02),
+        ("chance", "linear_balanced_accuracy", HOSTILE, 0.5, None, None, None),
+    ]
+    columns = ["encoder", "metric", "column", "value", "standard_error"]
+    card = pd.DataFrame(rows, columns=[*columns, "minus_pca", "minus_pca_error"]).assign(n=20)
+    card.to_csv(folder / "evaluation.tsv", sep="\t", index=False)
+    genes = pd.DataFrame({"gene": ["A", "B"], "encoder": "tybalt", "r2": [0.1, 0.2]})
+    genes.to_csv(folder / "evaluation_genes.tsv.gz", sep="\t", index=False)
+    features = pd.DataFrame({"kl": [1.0, 2, 3, 0], "active": [True, True, True, False]})
+    features.to_csv(folder / "latent_features.tsv", sep="\t", index_label="feature")
+    about = json.loads((folder / "run.json").read_text())
+    about["evaluation"] = {"test": 20, "held_out": 50, "notes": [f"no {HOSTILE}"]}
+    (folder / "run.json").write_text(json.dumps(about))
+    return folder
+
+
+def test_encoding_is_judged_in_words_tables_and_figures(tmp_path) -> None:
+    folder = with_card(tmp_path / "judged", better=False)
+    page = Page(report.build(folder))
+    assert "Tybalt is better in 0, worse in 1 and level in 1 of 2 comparisons" in page.text
+    assert "Nothing measured here speaks for Tybalt over PCA" in page.text
+    assert "worse than PCA: R2 0.300, difference -0.200 ± 0.020" in page.text
+    assert f"level with PCA: {HOSTILE}" in page.text
+    assert "Loss of Tybalt on the test samples: 1,234.5 (kl 12.5). 3 of 4" in page.text
+    assert f"no {HOSTILE}" in page.text
+    assert len(page.all("script")) == 3
+    names = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert names >= {"probe_scores", "gene_reconstruction", "latent_kl"}
+    assert "Kornblith" in page.text
+    better = Page(report.build(with_card(tmp_path / "better", better=True)))
+    assert "Tybalt is better in 1, worse in 0" in better.text
+    assert "speaks for" not in better.text
+
+
+def test_runs_of_versions_without_a_card_have_no_such_section(page) -> None:
+    assert "How good is the encoding?" not in page.text
+    assert "Kornblith" not in page.text
+
+
+def test_every_model_is_cited() -> None:
+    missing = {
+        name for name in Model.registry if len(citations(name, "1")) == len(citations("", "1"))
+    }
+    assert not missing
 
 
 def test_incomplete_folder_is_refused_by_name(run_dir, tmp_path) -> None:

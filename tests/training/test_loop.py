@@ -138,7 +138,12 @@ def test_long_gradients_are_scaled_down_and_logged_as_they_were() -> None:
     for limit, expected in ((None, norm), (0.5, 0.5), (100.0, norm)):
         model = Slope()
         training = Training(
-            epochs=1, batch_size=50, learning_rate=1.0, patience=None, max_grad_norm=limit
+            epochs=1,
+            batch_size=50,
+            min_batches=1,
+            learning_rate=1.0,
+            patience=None,
+            max_grad_norm=limit,
         )
         history = train(model, rows(20), training=training)
         assert model.w_g.norm().item() == pytest.approx(expected, rel=1e-5)
@@ -149,7 +154,12 @@ def test_cosine_schedule_moves_the_weights_by_half_a_cosine() -> None:
     positions = []
     model = Slope()
     training = Training(
-        epochs=8, batch_size=50, learning_rate=0.1, patience=None, schedule="cosine"
+        epochs=8,
+        batch_size=50,
+        min_batches=1,
+        learning_rate=0.1,
+        patience=None,
+        schedule="cosine",
     )
     history = train(
         model,
@@ -171,7 +181,13 @@ def test_plateau_schedule_halves_after_half_the_patience() -> None:
             return {"loss": fallen + 0 * batch.x_ng.sum()}
 
     training = Training(
-        epochs=20, batch_size=50, learning_rate=0.1, patience=8, min_epochs=0, schedule="plateau"
+        epochs=20,
+        batch_size=50,
+        min_batches=1,
+        learning_rate=0.1,
+        patience=8,
+        min_epochs=0,
+        schedule="plateau",
     )
     history = train(Stuck(), rows(20), validation=rows(9, 1), training=training).frame()
     losses, rates = history["val_loss"].to_numpy(), history["learning_rate"].to_numpy()
@@ -194,6 +210,23 @@ def test_bfloat16_reaches_the_loss_of_single_precision() -> None:
         losses[precision] = model.history.best_loss
     assert losses["bfloat16"] != losses["float32"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.01)
+
+
+def test_small_cohorts_are_passed_over_until_the_epoch_has_enough_batches() -> None:
+    seen = []
+
+    class Watched(Slope):
+        def loss(self, batch):
+            seen.append(batch.x_ng[:, 0])
+            return super().loss(batch)
+
+    data = rows(10)
+    training = Training(epochs=1, batch_size=4, min_batches=7, learning_rate=0.1, patience=None)
+    train(Watched(), data, training=training)
+    assert [len(batch) for batch in seen] == [4, 4, 2] * 3
+    for i in (0, 3, 6):
+        one_pass = torch.cat(seen[i : i + 3]).sort().values
+        assert torch.equal(one_pass, data["x_ng"][:, 0].sort().values)
 
 
 def test_checkpoints_come_after_so_many_epochs(tmp_path) -> None:

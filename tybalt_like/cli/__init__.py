@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tybalt_like.cli.benchmark import benchmark
+from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
 from tybalt_like.cli.models import models
 from tybalt_like.cli.options import (
@@ -44,6 +45,7 @@ app.command()(models)
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
 app.command()(sweep)
+app.command()(compress)
 
 
 def main() -> None:

@@ -81,6 +81,7 @@ def label_columns(
     """
     found: list[Labels] = []
     notes: list[str] = []
+    rare: list[str] = []
     for name in obs.columns.difference(list(leave_out), sort=False):
         if _is_measurement(obs[name]):
             continue
@@ -94,10 +95,12 @@ def label_columns(
         found.append(labels)
         n_rare = int(obs[name].notna().sum()) - labels.n
         if n_rare:
-            notes.append(
-                f"{name}: {n_rare} samples of unknown or rare classes (fewer than "
-                f"{MIN_PER_CLASS}) are left out"
-            )
+            rare.append(f"{name} ({n_rare})")
+    if rare:
+        notes.append(
+            f"samples of unknown or rare classes (fewer than {MIN_PER_CLASS} samples) are left "
+            f"out of {', '.join(rare)}"
+        )
     return found, notes
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tybalt_like import provenance
 from tybalt_like.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
+from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Grid, repeated_genes_allowed
 from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.orientation import orientation
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["read", "write_h5ad", "write_table"]
+__all__ = ["read", "read_gmt", "write_h5ad", "write_table"]
 
 _MODULES = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
 FORMATS: list[Format] = [module.FORMAT for module in _MODULES if hasattr(module, "FORMAT")]

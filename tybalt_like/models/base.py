@@ -64,7 +64,8 @@ class Step:
     optimizer: Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer] = adam
 
 
-LEAST = {"epochs": 1, "batch_size": 2, "patience": 1, "min_epochs": 0, "checkpoint_epochs": 1}
+LEAST = {"epochs": 1, "batch_size": 2, "min_batches": 1, "patience": 1, "min_epochs": 0}
+LEAST |= {"checkpoint_epochs": 1}
 """Smallest values of the whole numbers in `Training`."""
 
 
@@ -75,9 +76,12 @@ class Training:
     Parameters
     ----------
     epochs
-        Passes over the training samples, at most.
+        Passes over the training samples (but see `min_batches`), at most.
     batch_size
         Samples in a mini-batch.
+    min_batches
+        Mini-batches in an epoch, at least. Few samples are passed over several times, so that
+        epochs, patience and warm-up mean with 60 samples what they mean with 6,000.
     learning_rate
         Step size of every optimiser of the model.
     schedule
@@ -104,6 +108,7 @@ class Training:
 
     epochs: int = 300
     batch_size: int = 50
+    min_batches: int = 20
     learning_rate: float = 5e-4
     schedule: Literal["constant", "cosine", "plateau"] = "constant"
     max_grad_norm: float | None = None

@@ -32,7 +32,7 @@ class NMFConfig:
 class NMF(Model, name="nmf"):
     """Profiles as sums, never differences, of non-negative parts.
 
-    Loss: ``|x - z H|^2`` with z, H >= 0; H by scikit-learn's coordinate descent, z of any sample,
+    Loss: ``|x - z H|^2`` with z, H >= 0 and rows of H of length 1; H by scikit-learn's coordinate descent, z of any sample,
     trained on or new, as the exact non-negative least squares solution for the final H.
 
     Source: Lee & Seung, Nature 1999; in transcriptomes Brunet et al., PNAS 2004.
@@ -56,7 +56,11 @@ class NMF(Model, name="nmf"):
             max_iter=self.config.max_iter,
             random_state=int(torch.randint(2**31, ())),
         ).fit(train.x_ng.cpu().double().numpy())
-        self.components_kg.copy_(torch.from_numpy(exact.components_))
+        # How scale is shared out between z and H is arbitrary, and the solver leaves it anyhow: in
+        # breast tumours, lengths of components differed 100,000-fold. Distances in z need one.
+        length_k1 = np.linalg.norm(exact.components_, axis=1, keepdims=True)
+        components_kg = exact.components_ / np.where(length_k1 > 0, length_k1, 1.0)
+        self.components_kg.copy_(torch.from_numpy(components_kg))
 
     def embed(self, x_ng: Tensor) -> Tensor:
         from scipy.optimize import nnls

@@ -1,5 +1,6 @@
 """Figures: tables or AnnData in, matplotlib Axes or Figure out; nothing is shown or trained."""
 
+from tybalt_like.pl.compression import compression
 from tybalt_like.pl.curves import precision_recall, roc
 from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
 from tybalt_like.pl.genes import gene_residuals
@@ -15,6 +16,7 @@ from tybalt_like.pl.sweep import marginals, parallel_coordinates, sweep_panels
 __all__ = [
     "Style",
     "batch_purity",
+    "compression",
     "embedding",
     "encoder_styles",
     "gene_agreement",

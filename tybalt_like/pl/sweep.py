@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -158,7 +159,11 @@ def sweep_panels(trials: pd.DataFrame, settings: Sequence[str], *, objective: st
     best = {"best trial": entries.pop("best trial")}
     shown = best if hue is None else entries | best
     figure.legend(
-        shown.values(), shown, title=hue and _titled(hue), loc="outside right upper", alignment="left"
+        shown.values(),
+        shown,
+        title=hue and _titled(hue),
+        loc="outside right upper",
+        alignment="left",
     )
     return figure
 
@@ -201,7 +206,7 @@ def _draw_axis(ax: Axes, x: float, ticks: Ticks) -> None:
 
 def _draw_marginal(ax: Axes, values: pd.Series, y: pd.Series, *, log: bool) -> None:
     levels = sorted(values.unique())
-    dot = {"s": 14, "color": "#56B4E9", "alpha": 0.65, "lw": 0, "rasterized": True}
+    dot: dict[str, Any] = {"s": 14, "color": "#56B4E9", "alpha": 0.65, "lw": 0, "rasterized": True}
     if len(levels) > LISTED and pd.api.types.is_numeric_dtype(values):
         ax.scatter(values, y, label="trial", **dot)
         ax.scatter(values.iloc[0], y.iloc[0], s=42, color=BEST, label="best trial", zorder=4)
@@ -213,13 +218,11 @@ def _draw_marginal(ax: Axes, values: pd.Series, y: pd.Series, *, log: bool) -> N
     shift_n = np.random.default_rng(0).uniform(-0.16, 0.16, len(x_n))
     shift_n[0] = 0
     ax.scatter(x_n + shift_n, y, label="trial", **dot)
-    quartiles = y.groupby(x_n).quantile([0.25, 0.5, 0.75]).unstack()
-    middle = quartiles[0.5]
-    reach = [middle - quartiles[0.25], quartiles[0.75] - middle]
+    low, middle, high = (y.groupby(x_n).quantile(share).to_numpy() for share in (0.25, 0.5, 0.75))
     ax.errorbar(
-        middle.index,
+        range(len(levels)),
         middle,
-        yerr=reach,
+        yerr=[middle - low, high - middle],
         color="#222222",
         lw=1.6,
         marker="o",
@@ -265,7 +268,7 @@ def _draw_panel(
 
 
 def _norm(objective: pd.Series) -> Normalize:
-    low, high = objective.min(), objective.quantile(COLOURED)
+    low, high = float(objective.min()), float(objective.quantile(COLOURED))
     return Normalize(low, high if high > low else low + 1, clip=True)
 
 

@@ -184,8 +184,7 @@ class Contents:
 
     def title(self, name: str | None = None) -> str:
         """Name of a detector, or of the model, as people write it."""
-        words = (name or self.model).split(" ")
-        return " ".join(NAMES.get(word, word.replace("_", " ")) for word in words)
+        return title(name or self.model)
 
     def adata(self) -> AnnData:
         """Samples without expression: obs, latents and embeddings, for the figures."""
@@ -198,3 +197,8 @@ class Contents:
                 if set(pair) <= set(self.pictures):
                     obsm[key + suffix] = self.pictures[pair].to_numpy()
         return AnnData(obs=pd.concat([self.samples, self.scores], axis=1), obsm=obsm)
+
+
+def title(name: str) -> str:
+    """Name of a model, an encoder or a detector as people write it."""
+    return " ".join(NAMES.get(word, word.replace("_", " ")) for word in name.split(" "))

@@ -137,6 +137,7 @@ def _table(run: Contents, rows: pd.DataFrame, metrics: dict[str, str]) -> Table:
     best = {metric: _best(rows, metric) for metric in shown}
     return {
         "columns": [metrics[metric] for metric in shown],
+        "n": int(rows["n"].max()) if len(rows) else 0,
         "rows": [
             {
                 "name": run.title(encoder),

@@ -66,7 +66,9 @@ def _render(run: Contents, drawn: list[Picture]) -> str:
         drawn=drawn,
         image=partial(_image, run.folder / "figures"),
         files={name: what for name, what in FILES.items() if (run.folder / name).exists()},
-        citations=citations(run.model, run.about["versions"]["tybalt-like"]),
+        citations=citations(
+            run.model, run.about["versions"]["tybalt-like"], judged=not run.card.empty
+        ),
         style=(_TEMPLATE / "report.css").read_text(encoding="utf-8"),
         scripts=scripts,
         script_hashes=[_hash(script) for script in scripts],

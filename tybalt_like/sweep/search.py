@@ -149,7 +149,7 @@ def _write(study: Study, out: Path) -> Path:
             f"every trial failed ({table['failed'].iloc[0]}); mend the recipe and remove {out}"
         )
     _draw(plan, table, out)
-    row = table.loc[table[objective].idxmin()]
+    row = table.iloc[int(table[objective].argmin())]
     best = plan.tables_at(study.settings(int(row["trial"])))
     best["name"] = f"{plan.name}_best"
     for key in {"path", "obs"} & set(best["data"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from tybalt_like.evaluation import Card
 from tybalt_like.evaluation.card import COLUMNS
 from tybalt_like.models import Model, Training
 from tybalt_like.provenance import recorded
-from tybalt_like.tl.encoders import Cohort, baseline, controls, few_threads, own
+from tybalt_like.tl.encoders import Cohort, Encoding, baseline, controls, few_threads, own
 from tybalt_like.tl.fit import in_split
 from tybalt_like.tl.measures import groups, inside, reconstruction, stability
 from tybalt_like.training.loop import EpochHook
@@ -90,10 +90,23 @@ def evaluate(
             encodings[name], said = baseline(cohort, name, k=k, seed=seed, seeds=others)
             notes += said
     encodings |= controls(cohort, k=k, seed=seed)
+    with few_threads():
+        return _card(cohort, model, encodings, notes, batch=batch, seed=seed)
+
+
+def _card(
+    cohort: Cohort,
+    model: Model,
+    encodings: Mapping[str, Encoding],
+    notes: list[str],
+    *,
+    batch: str | None,
+    seed: int,
+) -> Card:
+    n_test = int(cohort.test_n.sum())
+    genes = samples = features = pd.DataFrame()
+    tables, alarms = [pd.DataFrame(columns=COLUMNS)], list[str]()
     if n_test < MIN_TEST:
-        genes = samples = features = pd.DataFrame()
-        alarms: list[str] = []
-        tables = [pd.DataFrame(columns=COLUMNS)]
         notes.append(
             f"{n_test} test samples are too few to measure loss, reconstruction and stability; "
             f"{MIN_TEST} would do"
@@ -101,11 +114,11 @@ def evaluate(
     else:
         features, alarms, losses = inside(cohort, model, encodings[model.name])
         genes, samples, agreement = reconstruction(cohort, encodings)
-        tables = [losses, agreement, stability(cohort, encodings)]
-    with few_threads():
-        probed, n_held_out, said = groups(cohort, encodings, batch=batch, seed=seed)
+        tables += [losses, agreement, stability(cohort, encodings)]
+    probed, n_held_out, said = groups(cohort, encodings, batch=batch, seed=seed)
+    filled = [table for table in [*tables, *probed] if len(table)]
     return Card(
-        table=pd.concat([t for t in [*tables, *probed] if len(t)] or tables, ignore_index=True),
+        table=pd.concat(filled or tables, ignore_index=True),
         genes=genes,
         samples=samples,
         features=features,

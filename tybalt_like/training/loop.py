@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -106,9 +106,7 @@ def _epoch(
     for update in updates:
         update.scale_learning_rate(factor)
     model.train()
-    x_ng = tensors["x_ng"]
-    order = torch.randperm(len(x_ng)).to(x_ng.device)
-    batches = list(_batches(order, training.batch_size))
+    batches = _batches(tensors["x_ng"], training)
     log = Log()
     for i, rows in enumerate(batches):
         with distributed.sharing(rows) as mine:
@@ -143,13 +141,17 @@ def losses(model: Model, tensors: Mapping[str, Tensor]) -> dict[str, float]:
     return row
 
 
-def _batches(order: Tensor, size: int) -> Iterator[Tensor]:
+def _batches(x_ng: Tensor, training: Training) -> list[Tensor]:
     """Mini-batches of row numbers; a last one of fewer rows than it takes (two for batch
     normalisation, one for every process) joins the batch before it."""
-    parts = list(order.split(size))
-    if len(parts) > 1 and len(parts[-1]) < max(2, distributed.n_processes()):
-        parts[-2:] = [torch.cat(parts[-2:])]
-    yield from parts
+    batches: list[Tensor] = []
+    while len(batches) < training.min_batches:
+        order = torch.randperm(len(x_ng)).to(x_ng.device)
+        of_pass = list(order.split(training.batch_size))
+        if len(of_pass) > 1 and len(of_pass[-1]) < max(2, distributed.n_processes()):
+            of_pass[-2:] = [torch.cat(of_pass[-2:])]
+        batches += of_pass
+    return batches
 
 
 def _named(part: str, step: Step, *, of: int) -> str:
