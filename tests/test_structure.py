@@ -63,7 +63,7 @@ def test_imports_go_downward(path: Path) -> None:
         assert below or (room, other) in SAME_FLOOR, f"{room} must not import {other}"
 
 
-@pytest.mark.parametrize("room", ["tl", "pl", "pp", "io", "anomaly", "datasets"])
+@pytest.mark.parametrize("room", ["tl", "pl", "pp", "io", "anomaly", "evaluation", "datasets"])
 def test_public_functions_have_one_style(room: str) -> None:
     module = getattr(tybalt_like, room)
     for name in module.__all__:

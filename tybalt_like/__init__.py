@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tybalt_like import anomaly, datasets, io, models, pl, pp, tl
+    from tybalt_like import anomaly, datasets, evaluation, io, models, pl, pp, tl
     from tybalt_like.estimator import ExpressionEncoder
     from tybalt_like.folder import Run
     from tybalt_like.io import read
     from tybalt_like.recipe import Recipe
 
-_ROOMS = ("anomaly", "datasets", "io", "models", "pl", "pp", "tl")
+_ROOMS = ("anomaly", "datasets", "evaluation", "io", "models", "pl", "pp", "tl")
 _NAMES = {
     "ExpressionEncoder": "tybalt_like.estimator",
     "Recipe": "tybalt_like.recipe",
@@ -31,6 +31,7 @@ __all__ = [
     "Run",
     "anomaly",
     "datasets",
+    "evaluation",
     "io",
     "models",
     "pl",

@@ -156,7 +156,7 @@ def test_verdict_goes_by_the_standard_errors() -> None:
     assert any("Not counted" in said and "side" in said for said in rest)
     assert any("permuted genes" in said and "type" in said for said in rest)
     worse = table[table["metric"] == "r2"]
-    assert "Nothing measured here speaks for mine over pca" in verdict(worse, model="mine")[0]
+    assert "None of them speaks for mine over pca" in verdict(worse, model="mine")[0]
     assert verdict(table, model="pca") == []
 
 

@@ -272,7 +272,7 @@ def test_encoding_is_judged_in_words_tables_and_figures(tmp_path) -> None:
     folder = with_card(tmp_path / "judged", better=False)
     page = Page(report.build(folder))
     assert "Tybalt is better in 0, worse in 1 and level in 1 of 2 comparisons" in page.text
-    assert "Nothing measured here speaks for Tybalt over PCA" in page.text
+    assert "None of them speaks for Tybalt over PCA" in page.text
     assert "worse than PCA: R2 0.300, difference -0.200 ± 0.020" in page.text
     assert f"level with PCA: {HOSTILE}" in page.text
     assert "Loss of Tybalt on the test samples: 1,234.5 (kl 12.5). 3 of 4" in page.text

@@ -3,29 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tybalt_like.cli.options import Quiet, Threads, use
 
-benchmark = typer.Typer(help="Measure the detectors beside their baselines.", no_args_is_help=True)
+if TYPE_CHECKING:
+    import pandas as pd
+
+benchmark = typer.Typer(
+    help="Measure encoders and detectors beside their baselines.", no_args_is_help=True
+)
+
+
+Seeds = Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write every row to this file.")]
 
 
 @benchmark.command()
 def brca(
-    seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)] = 5,
-    json: Annotated[Path | None, typer.Option(help="Also write every row to this file.")] = None,
-    threads: Threads = None,
-    quiet: Quiet = False,
+    seeds: Seeds = 5, json: Json = None, threads: Threads = None, quiet: Quiet = False
 ) -> None:
     """Luminal breast cancer learned; basal-like and HER2-enriched found."""
     from tybalt_like.benchmark import brca as measure
-    from tybalt_like.benchmark import print_table
+    from tybalt_like.benchmark import print_detection
     from tybalt_like.progress import Narrator
 
     use(threads)
     rows = measure(seeds=seeds, narrator=Narrator(quiet=quiet))
+    print_detection(_written(rows, json))
+
+
+@benchmark.command()
+def latent(
+    seeds: Seeds = 5,
+    dataset: Annotated[
+        str | None, typer.Option(help="Only these cohorts, separated by commas.")
+    ] = None,
+    json: Json = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Every encoder on several cohorts: reconstruction, probes, stability, time."""
+    from tybalt_like.benchmark import latent as measure
+    from tybalt_like.benchmark import print_latent
+    from tybalt_like.progress import Narrator
+
+    use(threads)
+    datasets = dataset.split(",") if dataset else None
+    rows = measure(seeds=seeds, datasets=datasets, narrator=Narrator(quiet=quiet))
+    print_latent(_written(rows, json))
+
+
+def _written(rows: pd.DataFrame, json: Path | None) -> pd.DataFrame:
     if json is not None:
         rows.to_json(json, orient="records", indent=1)
-    print_table(rows)
+    return rows

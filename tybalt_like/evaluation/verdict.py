@@ -88,14 +88,14 @@ _ADVERBS = {"better": "better than", "worse": "worse than", "level": "as well as
 def _upshot(side: pd.Series, ours: str, reference: str) -> str:
     better, worse, level = (int((side == kind).sum()) for kind in ("better", "worse", "level"))
     said = (
-        f"Beside {reference} with as many features, {ours} is better in {better}, worse in "
-        f"{worse} and level in {level} of {len(side)} comparisons."
+        f"As an encoding, beside {reference} with as many features, {ours} is better in {better}, "
+        f"worse in {worse} and level in {level} of {len(side)} comparisons."
     )
     if better:
         return said
     return (
-        f"{said} Nothing measured here speaks for {ours} over {reference}, which is simpler, "
-        "faster, and the same every time."
+        f"{said} None of them speaks for {ours} over {reference}, which is simpler, faster, and "
+        "the same every time."
     )
 
 

@@ -31,7 +31,7 @@ class _BernoulliNLL(torch.autograd.Function):
         torch.maximum(p_ng, scratch_ng, out=scratch_ng)
         whole = scratch_ng.shape[1] // GROUP * GROUP
         grouped = scratch_ng[:, :whole].unflatten(1, (-1, GROUP)).prod(2)
-        nll_n = -grouped.log().sum(1) - scratch_ng[:, whole:].log().sum(1)
+        nll_n: Tensor = -grouped.log().sum(1) - scratch_ng[:, whole:].log().sum(1)
         torch.clamp(logits_ng, min=0, out=scratch_ng)
         nll_n += scratch_ng.addcmul_(logits_ng, x_ng, value=-1).sum(1)
         ctx.save_for_backward(p_ng.sub_(x_ng))

@@ -14,6 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from tybalt_like.errors import DataError
@@ -26,6 +27,12 @@ COLOURED = 0.75
 """Worse trials than this share have the last colour; a few diverged ones would take all others."""
 LISTED = 12
 """Settings with more different values are drawn as a continuous axis."""
+
+FAR = 4.0
+"""Trials are drawn no further above the upper quartile than so many times its distance from the
+best: one that nearly diverged would flatten all others."""
+ROOM = 22
+"""Letters that stand side by side below a panel."""
 
 Array = NDArray[np.float64]
 Ticks = list[tuple[float, str]]
@@ -58,7 +65,7 @@ def parallel_coordinates(
     DataError
         If no trial has an objective.
     """
-    done = _finished(trials, objective)
+    done, name_of_objective = _finished(trials, objective)
     figure, ax = plt.subplots(figsize=(1.6 * len(settings) + 3.4, 4.6))
     axes = [_axis(done[name], log=name in log) for name in settings]
     axes.append(_axis(done[objective], log=False, listed=False))
@@ -75,13 +82,13 @@ def parallel_coordinates(
     ax.plot(y_nc[0], color=BEST, lw=2.8, marker="o", ms=5, label="best trial", zorder=3)
     for x, (_, ticks) in enumerate(axes):
         _draw_axis(ax, x, ticks)
-    ax.set_xticks(range(len(axes)), [*map(_titled, settings), _titled(objective)])
+    ax.set_xticks(range(len(axes)), [*map(_titled, settings), name_of_objective])
     ax.set(xlim=(-0.1, len(axes) - 0.55), ylim=(-0.05, 1.05), yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labelsize=9.5, pad=6)
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    _colorbar(ax, norm, objective)
+    _colorbar(ax, norm, _titled(objective))
     return figure
 
 
@@ -99,7 +106,7 @@ def marginals(
 
     Parameters and errors as in `parallel_coordinates`.
     """
-    done = _finished(trials, objective)
+    done, name_of_objective = _finished(trials, objective)
     n_columns = min(len(settings), 4)
     n_rows = -(-len(settings) // n_columns)
     figure, axes = plt.subplots(
@@ -115,9 +122,9 @@ def marginals(
     for ax in axes.flat[len(settings) :]:
         ax.set_axis_off()
     for ax in axes[:, 0]:
-        ax.set_ylabel(_titled(objective))
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+        ax.set_ylabel(name_of_objective)
+    entries = _legend_entries(figure)
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -128,7 +135,7 @@ def sweep_panels(trials: pd.DataFrame, settings: Sequence[str], *, objective: st
 
     Of further settings the best is shown. Parameters and errors as in `parallel_coordinates`.
     """
-    done = _finished(trials, objective)
+    done, name_of_objective = _finished(trials, objective)
     along, *others = settings
     hue, across, down = [*others[:3], None, None, None][:3]
     columns = [None] if across is None else sorted(done[across].unique())
@@ -151,11 +158,8 @@ def sweep_panels(trials: pd.DataFrame, settings: Sequence[str], *, objective: st
             title = ", ".join(f"{_titled(key)} {_text(value)}" for key, value in pairs if key)
             axes[i, j].set_title(title, fontsize=9, fontweight="normal")
     figure.supxlabel(_titled(along), fontsize=9.5)
-    figure.supylabel(_titled(objective), fontsize=9.5)
-    entries: dict[str, Artist] = {}
-    for ax in axes.flat:
-        handles, names = ax.get_legend_handles_labels()
-        entries |= dict(zip(names, handles, strict=True))
+    figure.supylabel(name_of_objective, fontsize=9.5)
+    entries = _legend_entries(figure)
     best = {"best trial": entries.pop("best trial")}
     shown = best if hue is None else entries | best
     figure.legend(
@@ -168,12 +172,19 @@ def sweep_panels(trials: pd.DataFrame, settings: Sequence[str], *, objective: st
     return figure
 
 
-def _finished(trials: pd.DataFrame, objective: str) -> pd.DataFrame:
-    """Trials with an objective, best first."""
+def _finished(trials: pd.DataFrame, objective: str) -> tuple[pd.DataFrame, str]:
+    """Trials with an objective, best first and none far off, and what to call the objective."""
     done = trials[trials[objective].notna()]
     if done.empty:
         raise DataError(f"no trial has a value of {objective!r}: nothing to draw")
-    return done.sort_values(objective, ignore_index=True, kind="stable")
+    done = done.sort_values(objective, ignore_index=True, kind="stable")
+    best, upper = done[objective].iloc[0], done[objective].quantile(0.75)
+    far = upper + FAR * (upper - best)
+    n_far = int((done[objective] > far).sum())
+    if n_far == 0 or upper == best:
+        return done, _titled(objective)
+    name = f"{_titled(objective)}\n({n_far} above {far:.4g})"
+    return done.assign(**{objective: done[objective].clip(upper=far)}), name
 
 
 def _axis(values: pd.Series, *, log: bool, listed: bool | None = None) -> tuple[Array, Ticks]:
@@ -188,7 +199,7 @@ def _axis(values: pd.Series, *, log: bool, listed: bool | None = None) -> tuple[
     low, high = number_n.min(), number_n.max()
     width = max(high - low, np.finfo(float).tiny)
     at = np.linspace(low, high, 5)
-    names = [_text(10**x if log else x) for x in at]
+    names = [f"{10**x:.2g}" if log else f"{x:.4g}" for x in at]
     return (number_n - low) / width, list(zip((at - low) / width, names, strict=True))
 
 
@@ -212,6 +223,8 @@ def _draw_marginal(ax: Axes, values: pd.Series, y: pd.Series, *, log: bool) -> N
         ax.scatter(values.iloc[0], y.iloc[0], s=42, color=BEST, label="best trial", zorder=4)
         if log:
             ax.set_xscale("log")
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
         return
     place = {level: i for i, level in enumerate(levels)}
     x_n = values.map(place).to_numpy(np.float64)
@@ -231,8 +244,7 @@ def _draw_marginal(ax: Axes, values: pd.Series, y: pd.Series, *, log: bool) -> N
         zorder=3,
     )
     ax.scatter(x_n[0], y.iloc[0], s=42, color=BEST, label="best trial", zorder=4)
-    ax.set_xticks(range(len(levels)), [_text(level) for level in levels])
-    ax.set_xlim(-0.5, len(levels) - 0.5)
+    _name_levels(ax, levels)
 
 
 def _draw_panel(
@@ -263,8 +275,24 @@ def _draw_panel(
             mew=2,
             label="best trial",
         )
-    ax.set_xticks(range(len(levels)), [_text(level) for level in levels])
-    ax.set_xlim(-0.4, len(levels) - 0.6)
+    _name_levels(ax, levels)
+
+
+def _legend_entries(figure: Figure) -> dict[str, Artist]:
+    """What any panel has, once."""
+    entries: dict[str, Artist] = {}
+    for ax in figure.axes:
+        handles, names = ax.get_legend_handles_labels()
+        entries |= dict(zip(names, handles, strict=True))
+    return entries
+
+
+def _name_levels(ax: Axes, levels: Sequence[object]) -> None:
+    names = [_text(level) for level in levels]
+    ax.set_xticks(range(len(names)), names)
+    if sum(map(len, names)) > ROOM:
+        ax.tick_params(axis="x", labelrotation=90)
+    ax.set_xlim(-0.4, len(names) - 0.6)
 
 
 def _norm(objective: pd.Series) -> Normalize:
@@ -272,10 +300,10 @@ def _norm(objective: pd.Series) -> Normalize:
     return Normalize(low, high if high > low else low + 1, clip=True)
 
 
-def _colorbar(ax: Axes, norm: Normalize, objective: str) -> None:
+def _colorbar(ax: Axes, norm: Normalize, label: str) -> None:
     picture = ScalarMappable(norm, SEQUENTIAL)
     bar = ax.figure.colorbar(picture, ax=ax, pad=0.02, aspect=30, extend="max")
-    bar.set_label(_titled(objective))
+    bar.set_label(label)
     bar.outline.set_visible(False)
 
 

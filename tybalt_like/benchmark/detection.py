@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from tybalt_like import keys
+from tybalt_like.benchmark.table import mean_sd, print_table
 from tybalt_like.datasets import PIPELINES
 from tybalt_like.progress import Narrator
 from tybalt_like.recipe import Recipe
@@ -69,27 +67,13 @@ def _measure(recipe: Recipe) -> pd.DataFrame:
     return table
 
 
-def print_table(rows: pd.DataFrame) -> None:
-    """Mean and standard deviation over seeds, a line per detector."""
-    wide = rows.pivot_table(
-        index="detector", columns="metric", values="value", aggfunc=["mean", "std"], sort=False
-    )
+def print_detection(rows: pd.DataFrame) -> None:
+    """Mean and standard deviation over seeds, a line per detector; AUPRC is in the rows only."""
     metrics = [m for m in rows["metric"].unique() if not m.startswith("auprc")]
-    n_seeds = rows["seed"].nunique()
-    table = Table(title=f"{rows['dataset'].iloc[0]}, mean ± SD of {n_seeds} seeds")
-    table.add_column("detector", no_wrap=True)
-    for metric in metrics:
-        table.add_column(metric, justify="right", no_wrap=True)
-    for detector in wide.index:
-        cells = [
-            _cell(wide.loc[detector, ("mean", m)], wide.loc[detector].get(("std", m)))
-            for m in metrics
-        ]
-        table.add_row(str(detector), *cells)
-    Console(width=max(140, Console().width)).print(table)
-
-
-def _cell(mean: float, sd: float | None) -> str:
-    if np.isnan(mean):
-        return ""
-    return f"{mean:.3f}" if sd is None or np.isnan(sd) else f"{mean:.3f} ± {sd:.3f}"
+    for dataset, part in rows.groupby("dataset", sort=False):
+        cells = {
+            str(detector): [mean_sd(of["value"][of["metric"] == m]) for m in metrics]
+            for detector, of in part.groupby("detector", sort=False)
+        }
+        title = f"{dataset}, mean ± SD of {part['seed'].nunique()} seeds"
+        print_table(title, cells, metrics)

@@ -1,0 +1,265 @@
+"""Every encoder on several cohorts: reconstruction, probes, stability, time."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like import evaluation, keys, pp, tl
+from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.datasets import load
+from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.evaluation.card import PERMUTED
+from tybalt_like.evaluation.verdict import PROBES
+from tybalt_like.models import Model
+from tybalt_like.progress import Narrator
+from tybalt_like.tl.encoders import Cohort, Encoding, controls, few_threads
+from tybalt_like.tl.measures import groups
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+N_GENES = 2000
+MAX_LATENT = 100
+PER_FEATURE = 3
+"""Training samples for each latent feature, at least; more features than that are mostly noise."""
+SCALES = {"real": "zscore", "unit": "zero_one", "non-negative": "zero_one"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cohort, the labels that are read from its encodings, and a column to condition on."""
+
+    labels: tuple[str, ...]
+    covariate: str | None = None
+
+
+TASKS = {
+    "tcga_brca": Task(("pam50",)),
+    "all_leukaemia": Task(("lineage", "sex", "mol.biol"), covariate="sex"),
+    "tissue_dslabs": Task(("tissue",)),
+    "cptac_ucec": Task(("Histologic_type", "Genomics_subtype"), covariate="Proteomics_TMT_batch"),
+    "geuvadis_counts": Task(("sex",)),
+}
+ENCODERS: dict[str, dict[str, Any]] = {
+    "pca": {"name": "pca"},
+    "ica": {"name": "ica"},
+    "nmf": {"name": "nmf"},
+    "linear autoencoder": {"name": "linear_autoencoder"},
+    "deep autoencoder": {"name": "deep_autoencoder"},
+    "adage": {"name": "adage"},
+    "adage, tied": {"name": "adage_tied"},
+    "tybalt, as run": {"name": "tybalt", "mode": "as_run"},
+    "tybalt": {"name": "tybalt"},
+    "tybalt, two hidden": {"name": "tybalt", "hidden_dim": 100},
+    "conditional tybalt": {"name": "conditional_tybalt"},
+    "beta-VAE": {"name": "beta_vae"},
+    "beta-TC-VAE": {"name": "beta_tc_vae"},
+    "MMD-VAE": {"name": "mmd_vae"},
+    "DIP-VAE": {"name": "dip_vae"},
+    "count VAE": {"name": "count_vae"},
+}
+"""Settings beyond each model's defaults."""
+
+
+def latent(
+    *,
+    seeds: int = 5,
+    datasets: Sequence[str] | None = None,
+    encoders: Sequence[str] = tuple(ENCODERS),
+    narrator: Narrator | None = None,
+) -> pd.DataFrame:
+    """Measure all encoders, each with its own defaults, on the cohorts that are here.
+
+    Each seed holds out 40 % of the samples anew; all encoders have as many features, a third of
+    the training samples and at most 100. Probes and reconstruction see held-out samples only.
+    Reconstruction is the median over genes of R2, which does not depend on the genes' scales.
+    Stability compares, for the first seed, two trainings on the same samples.
+
+    Parameters
+    ----------
+    datasets
+        Some of `TASKS`; all that are on this machine if None.
+    encoders
+        Some of `ENCODERS`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per ``dataset``, ``encoder``, ``seed``, ``metric`` and label ``column``, with
+        ``value`` and ``minus_pca``.
+    """
+    narrator = narrator or Narrator(quiet=True)
+    rows = []
+    for dataset in datasets or TASKS:
+        if dataset not in TASKS:
+            raise RecipeError(f"unknown cohort {dataset!r}; known: {', '.join(TASKS)}")
+        try:
+            adata = load(dataset)
+        except DataError as error:
+            if datasets is not None:
+                raise
+            narrator.say(f"left out: {error}")
+            continue
+        for seed in range(seeds):
+            with narrator.stage(f"{dataset}, seed {seed}"):
+                table = _measure(adata, TASKS[dataset], encoders, seed=seed)
+                rows.append(table.assign(dataset=dataset, seed=seed))
+    if not rows:
+        raise DataError("none of the cohorts is on this machine; set TYBALT_LIKE_DATA")
+    columns = ["dataset", "encoder", "seed", "metric", "column", "value", "minus_pca"]
+    return pd.concat(rows, ignore_index=True)[columns]
+
+
+def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) -> pd.DataFrame:
+    """All encoders on one division of a cohort."""
+    adata = type(adata)(adata.X, obs=adata.obs, var=adata.var)
+    adata.obs = adata.obs[[*task.labels, *([task.covariate] if task.covariate else [])]]
+    _divide(adata, seed)
+    scaled = _Scaled(adata)
+    encodings: dict[str, Encoding] = {}
+    measured: dict[str, dict[str, evaluation.Estimate]] = {}
+    for name in encoders:
+        settings = dict(ENCODERS[name])
+        model, domain = settings.pop("name"), Model.named(ENCODERS[name]["name"]).domain
+        if domain == "counts" and not scaled.is_counts:
+            continue
+        if model == "conditional_tybalt":
+            if task.covariate is None:
+                continue
+            settings["covariates"] = (task.covariate,)
+        cohort = scaled.cohort(domain)
+        start = time.perf_counter()
+        encodings[name] = _encode(cohort, model, seed=seed, again=seed == 0, **settings)
+        seconds = (time.perf_counter() - start) / (2 if seed == 0 else 1)
+        measured[name] = _agreement(cohort, encodings[name]) | {
+            "seconds": evaluation.Estimate(seconds)
+        }
+    encodings |= controls(scaled.cohort("real"), k=scaled.k, seed=seed)
+    measured[PERMUTED] = _agreement(scaled.cohort("real"), encodings[PERMUTED])
+    with few_threads():
+        cohort = scaled.cohort("real")
+        cohort.adata.obs = cohort.adata.obs[[keys.SPLIT, *task.labels]]
+        probed, _, _ = groups(cohort, encodings, batch=None, seed=seed)
+    n = int(scaled.cohort("real").test_n.sum())
+    return pd.concat([evaluation.tabulate(measured, n=n), *probed], ignore_index=True)
+
+
+def _divide(adata: AnnData, seed: int) -> None:
+    """54 % to train, 6 % to stop early by, 40 % held out."""
+    order = np.random.default_rng(seed).permutation(adata.n_obs)
+    split_n = np.full(adata.n_obs, keys.TEST, dtype=object)
+    split_n[order[: round(0.6 * adata.n_obs)]] = keys.TRAIN
+    split_n[order[: max(4, round(0.06 * adata.n_obs))]] = keys.VALIDATION
+    adata.obs[keys.SPLIT] = split_n.astype(str)
+
+
+class _Scaled:
+    """A cohort on the scale of every domain, with the same genes on each."""
+
+    def __init__(self, adata: AnnData) -> None:
+        self.adata = adata
+        self.train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
+        self.k = min(MAX_LATENT, int(self.train_n.sum()) // PER_FEATURE)
+        self.is_counts = pp.inspect(adata).scale == "counts"
+        self._cohorts: dict[str, Cohort] = {}
+
+    def cohort(self, domain: str) -> Cohort:
+        if domain not in self._cohorts:
+            self._cohorts[domain] = Cohort(self._normalised(domain), counts=domain == "counts")
+        return self._cohorts[domain]
+
+    def _normalised(self, domain: str) -> AnnData:
+        how = pp.Normalisation(n_genes=N_GENES, scale=SCALES.get(domain, "zscore"))
+        if domain == "counts":
+            genes = tuple(self.cohort("real").adata.var_names)
+            how = pp.Normalisation(genes=genes, library="none", log="no", scale="none")
+        return pp.Normaliser.fit(self.adata, how, train=self.train_n).transform(self.adata)
+
+
+def _encode(cohort: Cohort, model: str, *, seed: int, again: bool, **settings: Any) -> Encoding:
+    """An encoder trained on the cohort, and once more with another seed if wanted."""
+    k = min(MAX_LATENT, int(cohort.train_n.sum()) // PER_FEATURE)
+    latents, decoded = [], []
+    for run in (seed, seed + 1) if again else (seed,):
+        adata = cohort.bare(np.asarray(cohort.adata.X))
+        with warnings.catch_warnings(), few_threads(adata.n_obs * adata.n_vars):
+            warnings.simplefilter("ignore")  # solvers that stop early; unknown covariates
+            tl.fit(adata, model=model, seed=run, device="cpu", latent_dim=k, **settings)
+        latents.append(np.asarray(adata.obsm[keys.latent(model)], dtype=np.float64))
+        decoded.append(adata.layers[keys.reconstruction(model)])
+    return Encoding(latents[0], cohort.comparable(decoded[0]), tuple(latents[1:]))
+
+
+def _agreement(cohort: Cohort, encoding: Encoding) -> dict[str, evaluation.Estimate]:
+    """Median R2 of the genes of the test samples and, of two trainings, their alignment."""
+    test_n, mean_g = cohort.test_n, cohort.x_ng[cohort.train_n].mean(0)
+    assert encoding.reconstruction_ng is not None  # every encoder here decodes
+    x_ng, y_ng = cohort.x_ng[test_n], encoding.reconstruction_ng[test_n]
+    of_gene = evaluation.per_gene(x_ng, y_ng, mean_g=mean_g)
+    measured = {"gene_r2": evaluation.summary(of_gene, of="gene")["gene_r2"]}
+    for other in encoding.again:
+        cka = evaluation.linear_cka(encoding.z_nk[test_n], other[test_n])
+        measured["cka"] = evaluation.Estimate(cka)
+    return measured
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per encoder: balanced accuracy of both probes over all labels, beside PCA's.
+
+    The standard error is over seeds, of the mean over labels of the difference to PCA.
+    """
+    probes = rows[rows["metric"].isin(PROBES)]
+    of_seed = probes.groupby(["encoder", "dataset", "column", "seed"], sort=False)[
+        ["value", "minus_pca"]
+    ].mean()
+    of_encoder = of_seed.groupby(["encoder", "seed"], sort=False).mean()
+    table = of_encoder.groupby("encoder", sort=False).mean()
+    table["standard_error"] = of_encoder["minus_pca"].groupby("encoder", sort=False).sem()
+    n_labels = probes.groupby("encoder", sort=False)[["dataset", "column"]].apply(
+        lambda part: len(part.drop_duplicates())
+    )
+    reconstruction = rows[rows["metric"] == "gene_r2"].groupby("encoder")["value"].mean()
+    return table.assign(labels=n_labels, gene_r2=reconstruction)
+
+
+def print_latent(rows: pd.DataFrame) -> None:
+    """A table per cohort, and one over all."""
+    for dataset, part in rows.groupby("dataset", sort=False):
+        measures = [("gene_r2", ""), ("cka", "")]
+        labels = [label for label in part["column"].unique() if label]
+        measures += [(metric, label) for label in labels for metric in PROBES]
+        measures += [("seconds", "")]
+        found = {
+            key: of["value"].tolist()
+            for key, of in part.groupby(["encoder", "metric", "column"], sort=False)
+        }
+        cells = {
+            str(encoder): [mean_sd(found.get((encoder, *measure), [])) for measure in measures]
+            for encoder in part["encoder"].unique()
+        }
+        title = f"{dataset}, mean ± SD of {part['seed'].nunique()} seeds"
+        print_table(title, cells, [_heading(*measure) for measure in measures])
+    over_all = summary(rows).to_dict(orient="index")
+    cells = {
+        str(encoder): [
+            f"{row['value']:.3f}",
+            f"{row['minus_pca']:+.3f} ± {row['standard_error']:.3f}" if encoder != "pca" else "",
+            f"{row['gene_r2']:.3f}",
+            f"{row['labels']:.0f}",
+        ]
+        for encoder, row in over_all.items()
+    }
+    columns = ["balanced accuracy of both probes", "minus PCA ± SE", "median gene R2", "labels"]
+    print_table("All labels of all cohorts", cells, columns)
+
+
+def _heading(metric: str, column: str) -> str:
+    heading = {"gene_r2": "median gene R2", "cka": "CKA of two seeds"}.get(metric, metric)
+    return f"{column}, {metric.split('_', maxsplit=1)[0]}" if column else heading
