@@ -30,7 +30,7 @@ genesets = "sets.gmt"
 [compression.models]
 pca = {}
 nmf = { max_iter = 30 }
-tybalt = { training = { epochs = 3 } }
+tybalt = { training = { epochs = 3, min_batches = 1 } }
 permuted = { name = "pca", permuted = true }
 """
 

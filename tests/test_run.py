@@ -29,6 +29,9 @@ def cohort(tmp_path_factory) -> Path:
     return folder
 
 
+LEAN = ["--set", "evaluation.seeds=1", "--set", "evaluation.baselines=['pca']"]
+
+
 def call(*arguments: object, monkeypatch) -> int:
     """Run the command line in this process; its exit code."""
     monkeypatch.setattr(sys, "argv", ["tybalt-like", *map(str, arguments)])
@@ -144,7 +147,7 @@ def test_same_seed_same_model_byte_for_byte(finished, tmp_path) -> None:
 def test_interrupted_twice_a_run_ends_with_the_same_result(finished, cohort, tmp_path) -> None:
     out = tmp_path / "mine"
     partial, checkpoint = out.with_name("mine.partial"), "checkpoint.safetensors"
-    options = [*files(cohort), *LUMINAL, *QUICK, "--out", out]
+    options = [*files(cohort), *LUMINAL, *QUICK, *LEAN, "--out", out]
     command = [*COMMAND, "run", *map(str, options), "--set", "training.checkpoint_seconds=0"]
     seen = None
     for kind in (signal.SIGINT, signal.SIGKILL):
@@ -177,7 +180,7 @@ def test_without_reference_labels_every_sample_is_tested(cohort, tmp_path, monke
     planted = matrix.iloc[:, :90].copy()
     planted.iloc[:, 7] = planted.iloc[::-1, 7].to_numpy()  # every gene has another gene's value
     planted.to_csv(tmp_path / "m.tsv", sep="\t")
-    options = ["--set", "model.latent_dim=10", *QUICK, "--quiet", "--out", out]
+    options = ["--set", "model.latent_dim=10", *QUICK, *LEAN, "--quiet", "--out", out]
     assert call("run", "--data", tmp_path / "m.tsv", *options, monkeypatch=monkeypatch) == 0
     scores = scores_of(out)
     assert scores["tybalt_q_value"].notna().all()

@@ -25,7 +25,7 @@ name = "tiny"
 data = { dataset = "tcga_brca" }
 normalize = { n_genes = 60 }
 model = { latent_dim = 4 }
-training = { epochs = 30, min_epochs = 1000 }
+training = { epochs = 30, min_epochs = 1000, min_batches = 1 }
 scores = { folds = 0 }
 
 [sweep.space]
@@ -86,18 +86,20 @@ def test_two_processes_try_every_point_of_a_grid_once(recipe, tmp_path) -> None:
 def test_a_killed_process_loses_its_trial_only(recipe, tmp_path) -> None:
     out = tmp_path / "killed"
     state = optuna.trial.TrialState
-    longer = ["--set", "training.epochs=200", "--set", "sweep.space.training.batch_size=[50]"]
-    worker = start(recipe, out, *longer)
+    few = ["--set", "sweep.space.training.batch_size=[50]"]
+    worker = start(recipe, out, *few)
     before: list[Any] = []
     while [trial.state for trial in before] != [state.COMPLETE, state.RUNNING]:
-        assert worker.poll() is None, worker.communicate()
+        os.kill(worker.pid, signal.SIGCONT)
         time.sleep(0.1)
+        assert worker.poll() is None, worker.communicate()
+        os.kill(worker.pid, signal.SIGSTOP)  # stand still while we look
         before = trials_in(out) if (out / "study.journal").exists() else []
-    os.kill(worker.pid, signal.SIGKILL)
+    worker.kill()
     worker.communicate()
     assert not (out / "trials.tsv").exists()
 
-    again = start(recipe, out, *longer)
+    again = start(recipe, out, *few)
     _, said = again.communicate(timeout=120)
     assert again.returncode == 0, said
     by_state = {kind: [] for kind in state}

@@ -13,7 +13,7 @@ from tybalt_like.cli.options import Change, Device, Quiet, Threads, shipped, use
 def compress(
     recipe: Annotated[
         Path,
-        typer.Argument(help="TOML recipe with a table [compression], or a shipped one's name."),
+        typer.Argument(help="TOML recipe with a table 'compression', or a shipped one's name."),
     ],
     out: Annotated[
         Path | None,

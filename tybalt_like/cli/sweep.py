@@ -12,7 +12,7 @@ from tybalt_like.cli.options import Change, Device, Quiet, Threads, shipped, use
 
 def sweep(
     recipe: Annotated[
-        Path, typer.Argument(help="TOML recipe with a table [sweep], or the name of a shipped one.")
+        Path, typer.Argument(help="TOML recipe with a table 'sweep', or the name of a shipped one.")
     ],
     out: Annotated[
         Path | None,

@@ -32,8 +32,9 @@ class NMFConfig:
 class NMF(Model, name="nmf"):
     """Profiles as sums, never differences, of non-negative parts.
 
-    Loss: ``|x - z H|^2`` with z, H >= 0 and rows of H of length 1; H by scikit-learn's coordinate descent, z of any sample,
-    trained on or new, as the exact non-negative least squares solution for the final H.
+    Loss: ``|x - z H|^2`` with z, H >= 0 and rows of H of length 1; H by scikit-learn's coordinate
+    descent, z of any sample, trained on or new, as the exact non-negative least squares solution
+    for the final H.
 
     Source: Lee & Seung, Nature 1999; in transcriptomes Brunet et al., PNAS 2004.
 

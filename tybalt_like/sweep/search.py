@@ -64,7 +64,7 @@ def sweep(
         pass
     with study.lock:
         if study.n_left:
-            narrator.say(f"{study.n_left} trials are still running in other processes")
+            narrator.say(f"{study.n_left} of {plan.n_points} trials are still in other processes")
             return None
         return _write(study, out)
 
