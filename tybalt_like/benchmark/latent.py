@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "count VAE": {"name": "count_vae"},
 }
 """Settings beyond each model's defaults."""
+COLUMNS = ["dataset", "encoder", "seed", "metric", "column", "value", "minus_pca"]
 
 
 def latent(
@@ -73,6 +75,7 @@ def latent(
     seeds: int = 5,
     datasets: Sequence[str] | None = None,
     encoders: Sequence[str] = tuple(ENCODERS),
+    file: Path | None = None,
     narrator: Narrator | None = None,
 ) -> pd.DataFrame:
     """Measure all encoders, each with its own defaults, on the cohorts that are here.
@@ -88,6 +91,9 @@ def latent(
         Some of `TASKS`; all that are on this machine if None.
     encoders
         Some of `ENCODERS`.
+    file
+        JSON file that the rows are written to after each seed; what it holds already is not
+        measured again.
 
     Returns
     -------
@@ -96,7 +102,8 @@ def latent(
         ``value`` and ``minus_pca``.
     """
     narrator = narrator or Narrator(quiet=True)
-    rows = []
+    rows = [] if file is None or not file.exists() else [pd.read_json(file, orient="records")]
+    done = {pair for table in rows for pair in zip(table["dataset"], table["seed"], strict=True)}
     for dataset in datasets or TASKS:
         if dataset not in TASKS:
             raise RecipeError(f"unknown cohort {dataset!r}; known: {', '.join(TASKS)}")
@@ -107,20 +114,23 @@ def latent(
                 raise
             narrator.say(f"left out: {error}")
             continue
-        for seed in range(seeds):
+        for seed in sorted(set(range(seeds)) - {seed for name, seed in done if name == dataset}):
             with narrator.stage(f"{dataset}, seed {seed}"):
                 table = _measure(adata, TASKS[dataset], encoders, seed=seed)
-                rows.append(table.assign(dataset=dataset, seed=seed))
+            rows.append(table.assign(dataset=dataset, seed=seed)[COLUMNS])
+            if file is not None:
+                partial = file.with_suffix(".partial")
+                pd.concat(rows).to_json(partial, orient="records", indent=1)
+                partial.replace(file)
     if not rows:
         raise DataError("none of the cohorts is on this machine; set TYBALT_LIKE_DATA")
-    columns = ["dataset", "encoder", "seed", "metric", "column", "value", "minus_pca"]
-    return pd.concat(rows, ignore_index=True)[columns]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) -> pd.DataFrame:
     """All encoders on one division of a cohort."""
     adata = type(adata)(adata.X, obs=adata.obs, var=adata.var)
-    adata.obs = adata.obs[[*task.labels, *([task.covariate] if task.covariate else [])]]
+    adata.obs = adata.obs[[c for c in adata.obs if c in {*task.labels, task.covariate}]].copy()
     _divide(adata, seed)
     scaled = _Scaled(adata)
     encodings: dict[str, Encoding] = {}

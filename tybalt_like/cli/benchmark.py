@@ -45,15 +45,17 @@ def latent(
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
-    """Every encoder on several cohorts: reconstruction, probes, stability, time."""
+    """Every encoder on several cohorts: reconstruction, probes, stability, time.
+
+    The file of --json is written after each seed; the same command goes on where it stopped.
+    """
     from tybalt_like.benchmark import latent as measure
     from tybalt_like.benchmark import print_latent
     from tybalt_like.progress import Narrator
 
     use(threads)
     datasets = dataset.split(",") if dataset else None
-    rows = measure(seeds=seeds, datasets=datasets, narrator=Narrator(quiet=quiet))
-    print_latent(_written(rows, json))
+    print_latent(measure(seeds=seeds, datasets=datasets, file=json, narrator=Narrator(quiet=quiet)))
 
 
 def _written(rows: pd.DataFrame, json: Path | None) -> pd.DataFrame:
