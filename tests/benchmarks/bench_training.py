@@ -14,9 +14,12 @@ speed drifts does not favour any of them.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from statistics import median
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch
 
 import torch
 from torch import Tensor, nn
