@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from tybalt_like import distributed
 
 
-def glorot_linear(
-    n_in: int, n_out: int, *, heads: int = 1, trained_bias: bool = True
-) -> nn.Linear:
+def glorot_linear(n_in: int, n_out: int, *, heads: int = 1, trained_bias: bool = True) -> nn.Linear:
     """Linear layer with Glorot-uniform weights and zero biases, as Keras initialises Dense.
 
     With `heads` > 1 the layer stands for that many parallel layers of ``n_out / heads`` outputs,
