@@ -261,7 +261,7 @@ def print_latent(rows: pd.DataFrame) -> None:
         str(encoder): [
             f"{row['value']:.3f}",
             f"{row['minus_pca']:+.3f} ± {row['standard_error']:.3f}" if encoder != "pca" else "",
-            f"{row['gene_r2']:.3f}",
+            mean_sd([row["gene_r2"]]),
             f"{row['labels']:.0f}",
         ]
         for encoder, row in over_all.items()
