@@ -26,6 +26,7 @@ gallery: $(INSTALLED)
 		cp reports/$$of/figures/*.png reports/gallery/$${of#*/}/; \
 	done
 	$(BIN)/tybalt-like benchmark brca --quiet --json reports/gallery/brca.json > reports/gallery/brca.txt
+	rm -f reports/gallery/latent.json
 	$(BIN)/tybalt-like benchmark latent --quiet --json reports/gallery/latent.json > reports/gallery/latent.txt
 
 $(INSTALLED): pyproject.toml constraints.txt
