@@ -54,7 +54,8 @@ def adam(params: Sequence[nn.Parameter], learning_rate: float) -> torch.optim.Op
 class Step:
     """One optimiser's share of an iteration.
 
-    `loss` returns named parts; the part called ``"loss"`` is minimised, all are logged.
+    `loss` returns named parts; the part called ``"loss"`` is minimised, all are logged. `after`
+    is called when the parameters have been updated.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Step:
     loss: Callable[[Batch], dict[str, Tensor]]
     every: int = 1
     optimizer: Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer] = adam
+    after: Callable[[], None] | None = None
 
 
 LEAST = {"epochs": 1, "batch_size": 2, "min_batches": 1, "patience": 1, "min_epochs": 0}

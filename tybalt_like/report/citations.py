@@ -34,6 +34,21 @@ MODELS = {
     "cancer transcriptomes with variational autoencoders. Pacific Symposium on Biocomputing "
     "23:80-91 (2018).",
 }
+MODELS |= {
+    "wgan_gp": "WGAN-GP: Gulrajani I, Ahmed F, Arjovsky M, Dumoulin V, Courville A. Improved "
+    "training of Wasserstein GANs. NeurIPS (2017).",
+    "dcgan": "DCGAN: Radford A, Metz L, Chintala S. Unsupervised representation learning with "
+    "deep convolutional generative adversarial networks. ICLR (2016).",
+    "anogan": "AnoGAN: Schlegl T, Seeböck P, Waldstein SM, Schmidt-Erfurth U, Langs G. "
+    "Unsupervised anomaly detection with generative adversarial networks to guide marker "
+    "discovery. IPMI (2017).",
+    "f_anogan": "f-AnoGAN: Schlegl T, Seeböck P, Waldstein SM, Langs G, Schmidt-Erfurth U. "
+    "f-AnoGAN: fast unsupervised anomaly detection with generative adversarial networks. Medical "
+    "Image Analysis 54:30-44 (2019).",
+    "nb_autoencoder": "OUTRIDER: Brechtmann F, Mertes C, Matusevičiūtė A, et al. OUTRIDER: a "
+    "statistical method for detecting aberrantly expressed genes in RNA sequencing data. "
+    "American Journal of Human Genetics 103:907-917 (2018).",
+}
 MODELS["adage_tied"] = MODELS["adage"]
 MODELS["conditional_tybalt"] += f" {MODELS['tybalt']}"
 """What each registered model is built on."""

@@ -53,6 +53,8 @@ class Update:
             total = clip_grad_norm_(self.params, self.max_norm or math.inf)
             norm = {"gradient_norm": total} if want_norm else {}
         self.optimizer.step()
+        if self.step.after is not None:
+            self.step.after()
         return parts | norm
 
 

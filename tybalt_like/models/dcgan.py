@@ -1,0 +1,73 @@
+"""DCGAN: the generative adversarial network of Radford et al. (ICLR 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from tybalt_like.models.adversarial import Adversarial, NetworksConfig, SearchConfig
+from tybalt_like.models.base import Batch, Step, Training
+from tybalt_like.models.gan_networks import AnyBatchNorm
+
+
+@dataclass(frozen=True)
+class DCGANConfig(NetworksConfig, SearchConfig):
+    """Settings of `DCGAN`."""
+
+
+def adam(params: Sequence[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+    """Adam with the betas of Radford et al."""
+    return torch.optim.Adam(params, lr=learning_rate, betas=(0.5, 0.999), fused=True)
+
+
+class DCGAN(Adversarial, name="dcgan"):
+    """A generator trained against a discriminator that says how likely a sample is real.
+
+    Loss: discriminator ``-log D(x) - log(1 - D(G(z)))``, generator ``-log D(G(z))`` (the
+    non-saturating form), means over the mini-batch; D is the sigmoid of the critic's value.
+
+    Codes of samples are searched for, as AnoGAN does (`SearchConfig`); ``critic`` in the scores
+    is minus the discriminator's log-odds.
+
+    Source: Radford, Metz & Chintala, ICLR 2016: batch normalisation but not next to the data, leaky
+    ReLU with .2, weights from N(0, 0.02), Adam with beta1 .5, learning rate and batch size;
+    losses of Goodfellow et al., NeurIPS 2014.
+
+    Use it on images: it needs fewer steps than WGAN-GP, but can lose its balance.
+    """
+
+    Config = DCGANConfig
+    training_defaults = Training(epochs=100, batch_size=128, learning_rate=2e-4, patience=None)
+    domain = "unit"
+
+    def __init__(self, n_vars: int, config: NetworksConfig) -> None:
+        super().__init__(n_vars, config, norm=AnyBatchNorm, unit=True, critic_bias=True)
+
+    def initialise(self) -> None:
+        """Weights from N(0, 0.02), scales of normalisations from N(1, 0.02)."""
+        for layer in self.modules():
+            if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.normal_(layer.weight, 0, 0.02)
+            elif isinstance(layer, AnyBatchNorm):
+                nn.init.normal_(layer.weight, 1, 0.02)
+
+    def critic_loss(self, batch: Batch) -> dict[str, Tensor]:
+        real_ng, fake_ng = self.real_and_fake(batch)
+        real_n, fake_n = self.critic(real_ng), self.critic(fake_ng)
+        loss = softplus(-real_n).mean() + softplus(fake_n).mean()
+        chances = {"real": real_n.sigmoid().mean(), "fake": fake_n.sigmoid().mean()}
+        return {"loss": loss, **chances}
+
+    def generator_loss(self, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": softplus(-self.criticised(batch)).mean()}
+
+    def steps(self) -> list[Step]:
+        generator, critic = list(self.generator.parameters()), list(self.critic.parameters())
+        return [
+            Step("critic", critic, self.critic_loss, 1, adam, self.average_critic),
+            Step("generator", generator, self.generator_loss, 1, adam, self.average_generator),
+        ]
