@@ -58,7 +58,9 @@ def test_two_processes_equal_one_with_the_same_global_batch(tmp_path, name, sett
 def test_torchrun_makes_one_run_folder(tmp_path) -> None:
     from tests.test_run import LUMINAL, latent_of
 
-    quick = ["--set", "training.epochs=3", "--set", "normalize.n_genes=100"]
+    settings = ["training.epochs=3", "normalize.n_genes=100", "evaluation.seeds=1"]
+    settings += ["evaluation.baselines=['pca']"]
+    quick = [part for setting in settings for part in ("--set", setting)]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [*launch, "-m", "tybalt_like", "run", "tybalt_brca", *LUMINAL, *quick]
     outs = []
