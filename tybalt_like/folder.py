@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from tybalt_like.recipe import Recipe
 
-SCHEMA = 1
+SCHEMA = 2
+"""Raised when the contents change: 2 has another detector. Earlier folders are still read."""
 ABOUT, RECIPE, CHECKPOINT = "run.json", "recipe.json", "checkpoint.safetensors"
 MODEL, DETECTOR, NORMALISER = "model.safetensors", "detector.safetensors", "normaliser.json"
 BASELINE_MODEL, BASELINE_DETECTOR = "baseline_model.safetensors", "baseline_detector.safetensors"
@@ -86,7 +87,7 @@ class Run:
     about: dict[str, Any]
     normaliser: pp.Normaliser
     model: Model
-    detector: anomaly.Detector
+    detector: anomaly.Detector | anomaly.Detector1
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -105,9 +106,9 @@ class Run:
                 f"{folder} is not a whole run: {', '.join(missing)} missing; run it again"
             )
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if about["schema"] != SCHEMA:
+        if about["schema"] > SCHEMA:
             raise RunError(
-                f"{folder} has run schema {about['schema']}, this version reads {SCHEMA}; "
+                f"{folder} has run schema {about['schema']}, this version reads up to {SCHEMA}; "
                 f"install tybalt_like {about['versions']['tybalt_like']}"
             )
         return cls(
@@ -132,11 +133,17 @@ class Run:
         """Anomaly scores of new samples, with p-values against the run's calibration samples.
 
         q-values are Benjamini-Hochberg over the samples given here.
+
+        Raises
+        ------
+        DataError
+            If the run was calibrated by a sample column that the samples lack.
         """
-        from tybalt_like.tl.score import evidence
+        from tybalt_like.tl.score import evidence, groups
 
         encoded = self.encode(adata)
-        table = self.detector.score(evidence(encoded, model=self.model.name))
+        group_n = groups(encoded, self.detector.conditional_on)
+        table = self.detector.score(evidence(encoded, model=self.model), groups=group_n)
         table["q_value"] = anomaly.q_values(table["p_value"])
         table["flagged"] = table["q_value"] <= self.about["fdr"]
         table.index = encoded.obs_names.rename("sample")

@@ -16,6 +16,9 @@ from tybalt_like.models import Model, Training
 from tybalt_like.pp import Normalisation
 from tybalt_like.settings import checked
 
+MAX_CONTAMINATION = 0.3
+"""Of a reference cohort with more anomalies than that nobody can say which part is normal."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -37,6 +40,10 @@ class Data:
         Labels of the reference cohort, which is learned from; empty means all samples.
     anomalies
         Labels that should be found; they only serve to measure how well they are.
+    contamination
+        Share of the reference cohort that may be anomalous without being labelled so. That many
+        of its strangest samples are left out of training and calibration and tested instead
+        (`anomaly.trimmed`).
     """
 
     dataset: str | None = None
@@ -46,6 +53,7 @@ class Data:
     label: str | None = None
     normal: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
+    contamination: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.dataset is None) == (self.path is None):
@@ -57,6 +65,11 @@ class Data:
         both = set(self.normal) & set(self.anomalies)
         if both:
             raise RecipeError(f"{min(both)!r} is both in data.normal and in data.anomalies")
+        if not 0 <= self.contamination <= MAX_CONTAMINATION:
+            raise RecipeError(
+                f"data.contamination is {self.contamination}; it must lie between 0 and "
+                f"{MAX_CONTAMINATION}"
+            )
         if self.anomalies and not self.normal:
             raise RecipeError("data.anomalies needs data.normal: the labels that are not anomalous")
 
@@ -90,14 +103,21 @@ class Scores:
         False-discovery rate of the flags.
     n_neighbors
         Training samples in the kNN distance.
+    conditional_on
+        Sample column with a label or a batch; error rates then hold within each of its groups.
     folds
         Where every sample belongs to the reference (no data.normal), each is tested by a model
         trained without its fold; with 0 only the test split is tested.
     """
 
     fdr: float = 0.05
-    n_neighbors: int = 5
+    n_neighbors: PositiveInt = 5
+    conditional_on: str | None = None
     folds: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fdr < 1:
+            raise RecipeError(f"scores.fdr is {self.fdr}; it must lie in (0, 1)")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 NORM = "norm"
 """obs column with the norm of the standardised row."""
-PARTS = ("combined", "reconstruction", "mahalanobis", "knn")
+JUDGED = ("p_value", "q_value", "flagged")
+"""Columns that say how sure a score is, and are not one."""
+TESTED = (keys.TEST, keys.QUERY)
 LIBRARIES = (
     "tybalt-like",
     "torch",
@@ -79,10 +81,20 @@ class Results:
         starts = tuple(f"{name}_" for name in self.models)
         return [NORM] + [c for c in self.adata.obs if c.startswith(starts)]
 
+    def _parts(self) -> list[tuple[str, str]]:
+        """Every model with each of its scores, the combined one first."""
+        parts = []
+        for name in self.models:
+            start = keys.score(name, "")
+            found = [c.removeprefix(start) for c in self.adata.obs if c.startswith(start)]
+            found = [part for part in found if part not in JUDGED]
+            parts += [(name, part) for part in sorted(found, key=lambda p: p != "combined")]
+        return parts
+
     def metrics(self) -> pd.DataFrame:
         """How well every score finds the named anomalies among the test samples."""
         obs, label = self.adata.obs, self.recipe.data.label
-        scores = {f"{m} {part}": obs[keys.score(m, part)] for m in self.models for part in PARTS}
+        scores = {f"{m} {part}": obs[keys.score(m, part)] for m, part in self._parts()}
         scores["norm of the standardised row"] = obs[NORM]
         return anomaly.detection_metrics(
             scores,
@@ -210,6 +222,19 @@ class Results:
             said.append(
                 f"With {round(1 / self.smallest_p) - 1} calibration samples no p-value is below "
                 f"{self.smallest_p:.2g}: at a false-discovery rate of {fdr:g}, {flags}"
+            )
+        column = self.recipe.scores.conditional_on
+        unknown_n = self.of_model("p_value").isna() & self.adata.obs[keys.SPLIT].isin(TESTED)
+        if column and unknown_n.any():
+            said.append(
+                f"{int(unknown_n.sum())} samples have no p-value: no calibration sample shares "
+                f"their value of {column!r} ({self.adata.obs[column][unknown_n].iloc[0]}, ...)."
+            )
+        if self.recipe.data.contamination:
+            said.append(
+                f"The strangest {self.recipe.data.contamination:.0%} of the reference samples were "
+                "not learned from (data.contamination). If fewer are anomalous than that, p-values "
+                "are too small by up to as much."
             )
         if not self.recipe.data.normal:
             said.append(

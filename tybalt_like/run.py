@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,6 +121,9 @@ def learn(
         train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
         normaliser = pp.Normaliser.fit(adata, recipe.normalize, train=train_n)
         n_read, adata = adata.n_vars, normaliser.transform(adata)
+        if recipe.data.contamination:
+            n = trim(adata, recipe.data.contamination)
+            narrator.say(f"{n} reference samples too strange to learn from are tested instead")
         narrator.say(f"{adata.n_vars:,} of {n_read:,} genes, {recipe.normalize.scale} scale")
         for note in normaliser.notes:
             narrator.say(note)
@@ -127,7 +131,7 @@ def learn(
         models = fit(recipe, adata, device=device, narrator=narrator, checkpoint=checkpoint)
         narrator.say(models[recipe.model_name].history.stopped)
     with narrator.stage("Scoring"):
-        detectors = score(recipe, adata, names=list(models))
+        detectors = score(recipe, adata, models)
         detector = detectors[recipe.model_name]
         genes = tl.explain(adata, detector, model=recipe.model_name)
     return Results(recipe, adata, normaliser, models, detectors, genes, detector.smallest_p_value)
@@ -200,12 +204,31 @@ def split(recipe: Recipe, adata: AnnData, *, held_out: NDArray[np.bool_] | None 
         held_out=held_out,
         seed=recipe.seed,
     )
-    batch = recipe.evaluation.batch
-    if batch is not None and batch not in adata.obs:
-        raise RecipeError(f"evaluation.batch: the sample table has no column {batch!r}")
+    named = {"evaluation.batch": recipe.evaluation.batch}
+    named["scores.conditional_on"] = recipe.scores.conditional_on
+    for key, column in named.items():
+        if column is not None and column not in adata.obs:
+            raise RecipeError(f"{key}: the sample table has no column {column!r}")
     for label in data.anomalies:
         if not (adata.obs[data.label].astype(str) == label).any():
             raise RecipeError(f"data.anomalies: no sample has {data.label} = {label!r}")
+
+
+def trim(adata: AnnData, contamination: float) -> int:
+    """Turn the strangest samples of training and calibration into query samples.
+
+    The normalisation has seen them: its medians and ranges hardly depend on a few.
+
+    Returns
+    -------
+    int
+        How many.
+    """
+    of_reference_n = np.isin(adata.obs[keys.SPLIT], (keys.TRAIN, keys.VALIDATION, keys.CALIBRATION))
+    reference = np.flatnonzero(of_reference_n)
+    left_out = reference[anomaly.trimmed(np.asarray(adata.X)[reference], share=contamination)]
+    adata.obs.iloc[left_out, adata.obs.columns.get_loc(keys.SPLIT)] = keys.QUERY
+    return len(left_out)
 
 
 def fit(
@@ -235,15 +258,23 @@ def fit(
     return {name: model, BASELINE: baseline}
 
 
-def score(recipe: Recipe, adata: AnnData, *, names: list[str]) -> dict[str, anomaly.Detector]:
+def score(
+    recipe: Recipe, adata: AnnData, models: Mapping[str, Model]
+) -> dict[str, anomaly.Detector]:
     """Anomaly scores of every model, and the norm of the standardised row."""
     x_ng = np.asarray(adata.X)
     train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
     adata.obs[NORM] = anomaly.standardised_norm(x_ng, x_ng[train_n])
     how = recipe.scores
     return {
-        name: tl.score(adata, model=name, fdr=how.fdr, n_neighbors=how.n_neighbors)
-        for name in names
+        name: tl.score(
+            adata,
+            model=model,
+            fdr=how.fdr,
+            n_neighbors=how.n_neighbors,
+            conditional_on=how.conditional_on,
+        )
+        for name, model in models.items()
     }
 
 

@@ -1,22 +1,26 @@
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like.anomaly import (
+    VIEWS,
     Detector,
     Evidence,
     detection_metrics,
     gene_scores,
     standardised_norm,
+    together,
 )
+from tybalt_like.errors import DataError
 
 
 def evidence(n: int, *, seed: int, g: int = 40, k: int = 3) -> Evidence:
     rng = np.random.default_rng(seed)
     x_ng = rng.normal(size=(n, g))
-    return Evidence(x_ng, 0.5 * x_ng, x_ng[:, :k] @ rng.normal(size=(k, k)))
+    return Evidence(x_ng, 0.5 * x_ng, x_ng[:, :k] @ rng.normal(size=(k, k)), {"own": x_ng[:, 0]})
 
 
 @pytest.fixture
@@ -27,15 +31,45 @@ def detector() -> Detector:
 def test_scores_are_their_definitions(detector) -> None:
     train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (30, 1), (12, 2)))
     table = detector.score(new)
-    shape = LedoitWolf().fit(train.z_nk)
     np.testing.assert_allclose(table["reconstruction"], (new.x_ng**2).mean(1) / 4)
+    usual_g = np.sqrt((train.residual_ng**2).mean(0))
+    expected = np.sqrt(((new.residual_ng / usual_g) ** 2).mean(1))
+    np.testing.assert_allclose(table["gene_residual"], expected)
+    shape = LedoitWolf().fit(train.z_nk)
     np.testing.assert_allclose(table["mahalanobis"] ** 2, shape.mahalanobis(new.z_nk))
     nearest = np.sort(cdist(new.z_nk, train.z_nk))[:, :5].mean(1)
     np.testing.assert_allclose(table["knn"], nearest)
-    held_out = detector.score(calibration)
-    parts = ["reconstruction", "mahalanobis"]
-    z = (table[parts] - held_out[parts].mean()) / held_out[parts].std(ddof=0)
-    np.testing.assert_allclose(table["combined"], z.mean(axis=1))
+    mean_g, sd_g = train.x_ng.mean(0), train.x_ng.std(0)
+    known, fresh = ((part.x_ng - mean_g) / sd_g for part in (train, new))
+    np.testing.assert_allclose(
+        table["nearest"], cdist(fresh, known).min(1) / np.sqrt(40), rtol=1e-6
+    )
+    inverse = np.linalg.inv(LedoitWolf(assume_centered=True).fit(known).covariance_)
+    whitened = cdist(fresh, known, "mahalanobis", VI=inverse).min(1) / np.sqrt(40)
+    np.testing.assert_allclose(table["whitened"], whitened, rtol=1e-6)
+    np.testing.assert_allclose(table["own"], new.own["own"])
+    held_out = detector.score(calibration)[list(VIEWS)]
+    z = (table[list(VIEWS)] - held_out.mean()) / held_out.std(ddof=0)
+    combined = np.log(np.average(np.exp(z), axis=1, weights=[1, 2, 1, 1]))
+    np.testing.assert_allclose(table["combined"], combined)
+
+
+def test_density_is_that_of_the_mixture_it_was_drawn_from() -> None:
+    rng = np.random.default_rng(0)
+
+    def two_clouds(n: int) -> Evidence:
+        z_nk = rng.normal(size=(n, 2)) + np.where(rng.random((n, 1)) < 0.5, -8, 8)
+        return Evidence(z_nk, z_nk, z_nk)
+
+    train, new = two_clouds(600), two_clouds(100)
+    table = Detector.fit(train, two_clouds(50)).score(new)
+    density = np.logaddexp(*(multivariate_normal([c, c]).logpdf(new.z_nk) for c in (-8.0, 8.0)))
+    assert np.corrcoef(-density, table["density"])[0, 1] > 0.99
+    between = Evidence(*[np.zeros((1, 2))] * 3)
+    found = Detector.fit(train, two_clouds(50)).score(between)
+    # The middle of two clouds is their mean: a distance from it sees nothing there.
+    assert found["density"][0] > table["density"].max()
+    assert found["mahalanobis"][0] < table["mahalanobis"].min()
 
 
 def test_a_sample_scores_the_same_alone_and_survives_saving(detector, tmp_path) -> None:
@@ -55,6 +89,31 @@ def test_constant_genes_and_latents_give_finite_scores() -> None:
     genes = gene_scores(detector, flat, names=list("a" * 20), genes=list("wxyz"))
     assert np.isfinite(genes["z"]).all()
     assert standardised_norm(flat.x_ng, flat.x_ng).tolist() == [0] * 20
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 30])
+def test_few_or_duplicated_training_samples_give_usable_scores(n) -> None:
+    one = evidence(1, seed=0)
+    train = one[np.zeros(max(n, 2), dtype=int)]
+    detector = Detector.fit(train, evidence(6, seed=1)[np.zeros(6, dtype=int)])
+    table = detector.score(evidence(n, seed=2))
+    assert np.isfinite(table.to_numpy()).all()
+    assert table[list(VIEWS)].abs().to_numpy().max() < 1e5
+
+
+def test_groups_are_calibrated_apart() -> None:
+    train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (40, 1), (10, 2)))
+    calibration.x_ng[20:] *= 3  # a batch that varies more
+    groups = ["a"] * 20 + ["b"] * 20
+    detector = Detector.fit(train, calibration, conditional_on="batch", groups=groups)
+    for name, rows in (("a", slice(20)), ("b", slice(20, None))):
+        table = detector.score(new, groups=[name] * 10)
+        at_least = (detector.calibration_c[rows] >= table["combined"].to_numpy()[:, None]).sum(1)
+        np.testing.assert_allclose(table["p_value"], (1 + at_least) / 21)
+    assert detector.score(new, groups=["c"] * 10)["p_value"].isna().all()
+    assert detector.smallest_p_value == 1 / 21
+    with pytest.raises(DataError, match="calibrated by 'batch'"):
+        detector.score(new)
 
 
 def test_planted_genes_are_found_with_their_direction(detector) -> None:
@@ -77,3 +136,15 @@ def test_metrics_equal_scikit_learn() -> None:
         assert table.loc[name, "auroc"] == roc_auc_score(strange[used], score[used])
         assert table.loc[name, "auprc"] == average_precision_score(strange[used], score[used])
         assert table.loc[name, "prevalence"] == strange.sum() / used.sum()
+
+
+def test_a_label_called_all_is_not_the_row_of_all() -> None:
+    label = np.repeat(["ok", "all", "odd"], 10)
+    table = detection_metrics(
+        {"mine": np.arange(30.0)},
+        label_n=list(label),
+        normal_n=label == "ok",
+        anomalies=["all", "odd"],
+    ).set_index("anomaly")
+    assert together(["all", "odd"]) == "all anomalies"
+    assert table["n_anomaly"].to_dict() == {"all": 10, "odd": 10, "all anomalies": 20}

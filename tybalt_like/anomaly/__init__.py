@@ -1,18 +1,29 @@
 """Anomaly scores, their calibration, and the genes behind them: arrays in, arrays out."""
 
-from tybalt_like.anomaly.attribution import gene_scores
+from tybalt_like.anomaly.attribution import Errors, gene_scores
 from tybalt_like.anomaly.calibration import conformal_p_values, q_values
-from tybalt_like.anomaly.detector import COMBINED, Detector, Evidence
-from tybalt_like.anomaly.metrics import detection_metrics
+from tybalt_like.anomaly.combination import COMBINED, VIEWS, pooled, surprise
+from tybalt_like.anomaly.detector import Detector
+from tybalt_like.anomaly.detector_1 import Detector1
+from tybalt_like.anomaly.evidence import Evidence
+from tybalt_like.anomaly.metrics import detection_metrics, together
 from tybalt_like.anomaly.norm import standardised_norm
+from tybalt_like.anomaly.trimming import trimmed
 
 __all__ = [
     "COMBINED",
+    "VIEWS",
     "Detector",
+    "Detector1",
+    "Errors",
     "Evidence",
     "conformal_p_values",
     "detection_metrics",
     "gene_scores",
+    "pooled",
     "q_values",
     "standardised_norm",
+    "surprise",
+    "together",
+    "trimmed",
 ]

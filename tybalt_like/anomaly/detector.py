@@ -2,133 +2,193 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from tybalt_like.anomaly.attribution import Errors
 from tybalt_like.anomaly.calibration import conformal_p_values
+from tybalt_like.anomaly.combination import VIEWS, Combination
+from tybalt_like.anomaly.detector_1 import Detector1
+from tybalt_like.anomaly.evidence import Array, Evidence
+from tybalt_like.anomaly.latent import N_NEIGHBORS, Density, Position
+from tybalt_like.anomaly.profile import Profile
+from tybalt_like.anomaly.residual import Residual
+from tybalt_like.errors import DataError
 
-Array = NDArray[np.float64]
-
-COMBINED = (
-    "mean of the reconstruction error and the latent Mahalanobis distance, each standardised by "
-    "its mean and standard deviation over the calibration samples"
-)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a model says about samples.
-
-    Attributes
-    ----------
-    x_ng, reconstruction_ng
-        Normalised profiles and the model's reconstruction of them.
-    z_nk
-        Latent coordinates.
-    """
-
-    x_ng: NDArray[np.floating]
-    reconstruction_ng: NDArray[np.floating]
-    z_nk: NDArray[np.floating]
-
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Evidence:
-        return Evidence(self.x_ng[rows], self.reconstruction_ng[rows], self.z_nk[rows])
+SCHEMA = 2
+"""Version of the saved detector."""
+PARTS = {
+    "residual": Residual,
+    "position": Position,
+    "density": Density,
+    "profile": Profile,
+    "combination": Combination,
+    "errors": Errors,
+}
 
 
 @dataclass(frozen=True)
 class Detector:
     """Scores of a sample, higher is stranger, and their calibration.
 
-    - ``reconstruction``: mean squared error over genes: what the model cannot express;
-    - ``mahalanobis``: distance from the mean of the training latents in units of their
-      Ledoit-Wolf covariance: where in the latent space the sample lies;
-    - ``knn``: mean Euclidean distance to the nearest training latents;
-    - ``combined``: see `COMBINED`; the p-value belongs to it.
+    - ``reconstruction``, ``gene_residual``: what the model cannot express (`Residual`);
+    - ``mahalanobis``, ``knn`` (`Position`), ``density``, ``typicality`` (`Density`): where in the
+      latent space the sample lies;
+    - ``nearest``, ``whitened``: distance to the nearest training profile (`Profile`);
+    - the scores that only this model has (`Evidence.own`);
+    - ``combined``: the strangest of four views (`Combination`); the p-value belongs to it.
 
     The score of a sample depends on nothing but that sample and what is stored here.
+
+    Attributes
+    ----------
+    errors
+        How far each gene usually is from what the model expects (`gene_scores`).
+    calibration_c
+        Combined scores of the calibration samples.
+    conditional_on, group_c
+        The sample column whose groups are calibrated apart, and the group of each calibration
+        sample; None and empty if all are calibrated together.
     """
 
-    train_mk: Array
-    mean_k: Array
-    precision_kk: Array
-    residual_mean_g: Array
-    residual_sd_g: Array
-    location_2: Array
-    scale_2: Array
+    residual: Residual
+    position: Position
+    density: Density
+    profile: Profile
+    combination: Combination
+    errors: Errors
     calibration_c: Array
-    n_neighbors: int = 5
+    conditional_on: str | None = None
+    group_c: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, train: Evidence, calibration: Evidence, *, n_neighbors: int = 5) -> Detector:
-        """Learn the latent shape on `train` and everything about errors on `calibration`."""
-        from sklearn.covariance import LedoitWolf
+    def fit(
+        cls,
+        train: Evidence,
+        calibration: Evidence,
+        *,
+        n_neighbors: int = N_NEIGHBORS,
+        conditional_on: str | None = None,
+        groups: Sequence[str] = (),
+    ) -> Detector:
+        """Learn the shape of the training samples, and on `calibration` all about new ones.
 
-        train_mk = np.asarray(train.z_nk, dtype=np.float64)
-        shape = LedoitWolf().fit(train_mk)
-        residual_cg = _residuals(calibration)
-        parts_c2 = _parts(calibration, shape.location_, shape.precision_)
-        scale_2 = parts_c2.std(0)
-        location_2, scale_2 = parts_c2.mean(0), np.where(scale_2 > 0, scale_2, 1.0)
+        Parameters
+        ----------
+        n_neighbors
+            Training samples in the latent kNN distance.
+        conditional_on, groups
+            A sample column, and its value for each calibration sample, if p-values are to hold
+            within each of its groups.
+        """
+        parts: dict[str, Any] = {
+            "residual": Residual.fit(train),
+            "position": Position.fit(train, n_neighbors=n_neighbors),
+            "density": Density.fit(train),
+            "profile": Profile.fit(train),
+        }
+        views_cv = _table(parts, calibration)[list(VIEWS)].to_numpy()
+        combination = Combination.fit(views_cv)
         return cls(
-            train_mk=train_mk,
-            mean_k=shape.location_,
-            precision_kk=shape.precision_,
-            residual_mean_g=residual_cg.mean(0),
-            residual_sd_g=residual_cg.std(0),
-            location_2=location_2,
-            scale_2=scale_2,
-            calibration_c=((parts_c2 - location_2) / scale_2).mean(1),
-            n_neighbors=min(n_neighbors, len(train_mk)),
+            **parts,
+            combination=combination,
+            errors=Errors.fit(calibration.residual_ng),
+            calibration_c=combination.score(views_cv),
+            conditional_on=conditional_on,
+            group_c=tuple(groups) if conditional_on else (),
         )
 
-    def score(self, samples: Evidence) -> pd.DataFrame:
-        """One row per sample: the four scores and ``p_value``."""
-        from sklearn.neighbors import NearestNeighbors
+    def score(self, samples: Evidence, *, groups: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row per sample: all scores, ``combined`` and ``p_value``.
 
-        parts_n2 = _parts(samples, self.mean_k, self.precision_kk)
-        nearest = NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.train_mk)
-        combined_n = ((parts_n2 - self.location_2) / self.scale_2).mean(1)
-        return pd.DataFrame(
-            {
-                "reconstruction": parts_n2[:, 0],
-                "mahalanobis": parts_n2[:, 1],
-                "knn": nearest.kneighbors(samples.z_nk)[0].mean(1),
-                "combined": combined_n,
-                "p_value": conformal_p_values(combined_n, self.calibration_c),
-            }
+        Parameters
+        ----------
+        groups
+            Value of the column `conditional_on` for each sample.
+
+        Raises
+        ------
+        DataError
+            If calibration was by group and `groups` is not given.
+        """
+        if self.conditional_on and groups is None:
+            raise DataError(
+                f"these scores are calibrated by {self.conditional_on!r}: the samples need that "
+                "column in their table"
+            )
+        parts = {name: getattr(self, name) for name in PARTS}
+        table = _table(parts, samples)
+        combined_n = self.combination.score(table[list(VIEWS)].to_numpy())
+        p_n = conformal_p_values(
+            combined_n,
+            self.calibration_c,
+            group_n=groups if self.conditional_on else None,
+            calibration_group_m=self.group_c if self.conditional_on else None,
         )
+        return table.assign(combined=combined_n, p_value=p_n)
 
     @property
     def smallest_p_value(self) -> float:
-        """No sample can get a smaller p-value than this."""
-        return 1 / (len(self.calibration_c) + 1)
+        """No sample can get a smaller p-value than this; by group, the largest of these."""
+        sizes = pd.Series(self.group_c).value_counts().to_list() or [len(self.calibration_c)]
+        return 1 / (min(sizes) + 1)
 
     def save(self, path: Path) -> None:
         """Write everything as one safetensors file."""
         from safetensors.numpy import save
 
-        path.write_bytes(save({f.name: np.array(getattr(self, f.name)) for f in fields(self)}))
+        arrays = {
+            f"{part}.{f.name}": np.array(getattr(getattr(self, part), f.name), order="C")
+            for part, kind in PARTS.items()
+            for f in fields(kind)
+        }
+        about = {"schema": SCHEMA, "conditional_on": self.conditional_on, "groups": self.group_c}
+        arrays["calibration_c"] = self.calibration_c
+        path.write_bytes(save(arrays, {"about": json.dumps(about)}))
 
-    @classmethod
-    def load(cls, path: Path) -> Detector:
-        """Read what `save` wrote."""
-        from safetensors.numpy import load_file
+    @staticmethod
+    def load(path: Path) -> Detector | Detector1:
+        """Read what `save` wrote, in this or an earlier version.
 
-        arrays = load_file(path)
-        return cls(n_neighbors=int(arrays.pop("n_neighbors")), **arrays)
+        Raises
+        ------
+        DataError
+            If a newer version wrote it.
+        """
+        from safetensors import safe_open
+
+        with safe_open(path, framework="np") as file:
+            about = json.loads((file.metadata() or {}).get("about", '{"schema": 1}'))
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if about["schema"] == 1:
+            return Detector1(**arrays)
+        if about["schema"] != SCHEMA:
+            raise DataError(
+                f"{path}: saved with detector schema {about['schema']}, this version reads up to "
+                f"{SCHEMA}; install the tybalt_like version that wrote it"
+            )
+        parts = {
+            part: kind(**{f.name: arrays[f"{part}.{f.name}"] for f in fields(kind)})
+            for part, kind in PARTS.items()
+        }
+        return Detector(
+            **parts,
+            calibration_c=arrays["calibration_c"],
+            conditional_on=about["conditional_on"],
+            group_c=tuple(about["groups"]),
+        )
 
 
-def _residuals(samples: Evidence) -> Array:
-    return samples.x_ng.astype(np.float64) - samples.reconstruction_ng
-
-
-def _parts(samples: Evidence, mean_k: Array, precision_kk: Array) -> Array:
-    """Reconstruction error and Mahalanobis distance side by side, (n, 2)."""
-    centred_nk = samples.z_nk - mean_k
-    squared_n = np.einsum("nk,kl,nl->n", centred_nk, precision_kk, centred_nk, optimize=True)
-    error_n = np.square(_residuals(samples)).mean(1)
-    return np.column_stack([error_n, np.sqrt(np.maximum(squared_n, 0))])
+def _table(parts: dict[str, Any], samples: Evidence) -> pd.DataFrame:
+    """All scores but the combined one."""
+    columns: dict[str, Array] = {}
+    for name in ("residual", "position", "density", "profile"):
+        columns |= parts[name].score(samples)
+    own = {name: score_n for name, score_n in samples.own.items() if name not in columns}
+    return pd.DataFrame(columns | own)

@@ -11,6 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 COLUMNS = ["detector", "anomaly", "n_normal", "n_anomaly", "prevalence", "auroc", "auprc"]
 
 
+def together(anomalies: Sequence[str]) -> str:
+    """What the row of all anomalies is called: "all", or more if a label has that name."""
+    name = "all"
+    while name in anomalies:
+        name += " anomalies"
+    return name
+
+
 def detection_metrics(
     scores: Mapping[str, ArrayLike],
     *,
@@ -29,7 +37,8 @@ def detection_metrics(
     normal_n
         True for the held-out reference samples that anomalies are compared with.
     anomalies
-        Labels to be found, each against the normals; with more than one, all together too.
+        Labels to be found, each against the normals; with more than one, all of them too
+        (`together`).
 
     Returns
     -------
@@ -42,7 +51,7 @@ def detection_metrics(
     labels = np.asarray(label_n, dtype=object)
     sets = {name: (labels == name) & ~normal_n for name in anomalies}
     if len(sets) > 1:
-        sets["all"] = np.logical_or.reduce(list(sets.values()))
+        sets[together(anomalies)] = np.logical_or.reduce(list(sets.values()))
     rows = []
     for anomaly, strange_n in sets.items():
         used_n = normal_n | strange_n

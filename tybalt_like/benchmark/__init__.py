@@ -1,6 +1,20 @@
 """Measurements over seeds, always beside the simple baselines: one long table each."""
 
+from tybalt_like.benchmark.anomaly import detect, print_anomaly
+from tybalt_like.benchmark.cases import Case, of_file
+from tybalt_like.benchmark.contaminated import adbench, contaminated
 from tybalt_like.benchmark.detection import brca, print_detection
 from tybalt_like.benchmark.latent import latent, print_latent
 
-__all__ = ["brca", "latent", "print_detection", "print_latent"]
+__all__ = [
+    "Case",
+    "adbench",
+    "brca",
+    "contaminated",
+    "detect",
+    "latent",
+    "of_file",
+    "print_anomaly",
+    "print_detection",
+    "print_latent",
+]

@@ -58,6 +58,68 @@ def latent(
     print_latent(measure(seeds=seeds, datasets=datasets, file=json, narrator=Narrator(quiet=quiet)))
 
 
+@benchmark.command()
+def anomaly(
+    seeds: Seeds = 5,
+    case: Annotated[
+        str | None, typer.Option(help="Only these cohorts, separated by commas.")
+    ] = None,
+    detectors: Annotated[
+        str | None,
+        typer.Option(help="Only these of our detectors, separated by semicolons."),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="A matrix of your own, instead.")] = None,
+    obs: Annotated[str | None, typer.Option(help="Its sample table.")] = None,
+    label: Annotated[str | None, typer.Option(help="Its column with the labels below.")] = None,
+    normal: Annotated[str | None, typer.Option(help="Labels to learn, with commas.")] = None,
+    anomaly: Annotated[str | None, typer.Option(help="Labels to find, with commas.")] = None,
+    contaminated: Annotated[
+        bool, typer.Option("--contaminated", help="Hide anomalies among the reference samples.")
+    ] = False,
+    adbench: Annotated[bool, typer.Option("--adbench", help="ADBench's tables instead.")] = False,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Also show what combined scores consist of.")
+    ] = False,
+    json: Json = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Every detector on cohorts with known anomalies: AUROC, AUPRC, false alarms, seconds.
+
+    The file of --json is written after each seed; the same command goes on where it stopped.
+    """
+    from tybalt_like import benchmark as measure
+    from tybalt_like.errors import RecipeError
+    from tybalt_like.progress import Narrator
+
+    use(threads)
+    narrator = Narrator(quiet=quiet)
+    cases = case.split(",") if case else None
+    if adbench or contaminated:
+        rows = (
+            measure.adbench(seeds=seeds, narrator=narrator)
+            if adbench
+            else measure.contaminated(cases, seeds=seeds, narrator=narrator)
+        )
+        measure.print_anomaly(_written(rows, json), parts=parts)
+        return
+    own = None
+    if data is not None:
+        if not (label and normal and anomaly):
+            raise RecipeError("--data needs --label, --normal and --anomaly")
+        groups = {"normal": normal.split(","), "anomalies": anomaly.split(",")}
+        own = measure.of_file(data, obs=obs, label=label, **groups)
+    rows = measure.detect(
+        cases,
+        own=own,
+        encoders=detectors.split(";") if detectors else None,
+        seeds=seeds,
+        file=json,
+        narrator=narrator,
+    )
+    measure.print_anomaly(rows, parts=parts)
+
+
 def _written(rows: pd.DataFrame, json: Path | None) -> pd.DataFrame:
     if json is not None:
         rows.to_json(json, orient="records", indent=1)

@@ -115,8 +115,26 @@ def posterior_mean(
     Every row gets the same draws in every call, so that a sample's value does not depend on
     chance or on the rows beside it.
     """
-    generator = torch.Generator().manual_seed(0)
-    half_sk = torch.randn(draws // 2, mean_nk.shape[1], generator=generator, dtype=torch.float64)
-    noise_sk = torch.cat([half_sk, -half_sk]).to(mean_nk)
     sd_nk = (0.5 * logvar_nk).exp()
-    return torch.stack([value(mean_nk + sd_nk * noise_k) for noise_k in noise_sk]).mean(0)
+    values = [value(mean_nk + sd_nk * noise_k) for noise_k in fixed_noise(mean_nk, draws)]
+    return torch.stack(values).mean(0)
+
+
+def importance_weighted_nll(
+    nll: Callable[[Tensor], Tensor], mean_nk: Tensor, logvar_nk: Tensor, *, draws: int = 16
+) -> Tensor:
+    """-log of the mean over draws of p(x|z) p(z) / q(z|x), (n,); nearer to -log p(x) than the
+    evidence bound (Burda et al. 2016). The prior is N(0, 1); draws as in `posterior_mean`."""
+    weights = []
+    for noise_k in fixed_noise(mean_nk, draws):
+        z_nk = mean_nk + (0.5 * logvar_nk).exp() * noise_k
+        log_ratio_n = 0.5 * (noise_k.square() + logvar_nk - z_nk.square()).sum(1)
+        weights.append(log_ratio_n - nll(z_nk))
+    return math.log(draws) - torch.stack(weights).logsumexp(0)
+
+
+def fixed_noise(like_nk: Tensor, draws: int) -> Tensor:
+    """Standard normal and antithetic, (draws, k), the same in every call."""
+    generator = torch.Generator().manual_seed(0)
+    half_sk = torch.randn(draws // 2, like_nk.shape[1], generator=generator, dtype=torch.float64)
+    return torch.cat([half_sk, -half_sk]).to(like_nk)

@@ -9,7 +9,11 @@ from torch import Tensor
 
 from tybalt_like.models.base import Batch, Model, Step
 from tybalt_like.models.blocks import sample_normal
-from tybalt_like.models.losses import kl_standard_normal, posterior_mean
+from tybalt_like.models.losses import (
+    importance_weighted_nll,
+    kl_standard_normal,
+    posterior_mean,
+)
 
 
 class Variational(Model):
@@ -55,8 +59,19 @@ class Variational(Model):
         return self.encode(Batch({"x_ng": x_ng}))[0]
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
-        """Reconstruction error, and the negative evidence lower bound with beta = 1."""
+        """Reconstruction error; ``likelihood``: minus the expected log p(x|z); ``kl``: how far the
+        posterior is from the prior; their sum, the ``negative_elbo`` with beta = 1; and a tighter
+        bound, ``importance_weighted``."""
         mean_nk, logvar_nk = self.encode(batch)
-        nll_n = posterior_mean(lambda z_nk: self.nll(batch, z_nk), mean_nk, logvar_nk)
-        bound_n = nll_n + kl_standard_normal(mean_nk, logvar_nk)
-        return super().score(batch) | {"negative_elbo": bound_n}
+
+        def nll(z_nk: Tensor) -> Tensor:
+            return self.nll(batch, z_nk)
+
+        likelihood_n = posterior_mean(nll, mean_nk, logvar_nk)
+        kl_n = kl_standard_normal(mean_nk, logvar_nk)
+        return super().score(batch) | {
+            "likelihood": likelihood_n,
+            "kl": kl_n,
+            "negative_elbo": likelihood_n + kl_n,
+            "importance_weighted": importance_weighted_nll(nll, mean_nk, logvar_nk),
+        }

@@ -119,13 +119,13 @@ def metrics(
         raise DataError("the table of metrics is empty: no label was named as an anomaly")
     wide = table.pivot_table(index="detector", columns="anomaly", values=measure)
     wide = wide.loc[wide.mean(axis=1).sort_values(ascending=False, kind="stable").index]
-    palette = palette or styles(wide.columns)
+    palette = palette or styles([name for name in wide.columns if name != "all"])
     if ax is None:
         ax = plt.subplots(figsize=(7.2, 1.2 + 0.31 * len(wide)))[1]
-    for name in dict.fromkeys([*palette, "all"]):
+    for name in dict.fromkeys([*palette, *wide.columns]):
         if name in wide:
             color, marker = palette.get(name, Style("#444444", "D"))
-            label = "all together" if name == "all" else legible(name)
+            label = legible(name) if name in palette else "all together"
             places = range(len(wide))
             ax.plot(wide[name], places, ls="", marker=marker, color=color, ms=7, label=label)
     ax.set_yticks(range(len(wide)), [legible(str(name), width=40) for name in wide.index])

@@ -26,6 +26,8 @@ NAMES = {
     "nmf": "NMF",
     "mahalanobis": "Mahalanobis",
     "knn": "kNN",
+    "kl": "KL",
+    "negative_elbo": "negative ELBO",
 }
 """Models and scores whose proper names are not their registered ones."""
 FILES = {

@@ -104,10 +104,11 @@ def _detection(run: Contents) -> Iterator[Picture]:
     scores = run.scores[list(columns.values())].set_axis(list(columns), axis=1)
     for i, anomaly in enumerate(dict.fromkeys(run.metrics["anomaly"])):
         strange = run.labels == anomaly
-        if anomaly == "all":
+        if anomaly not in run.about["anomalies"]:  # all of them together
             strange |= run.labels.isin(run.about["anomalies"])
         rows = (strange | run.held_out) & scores.notna().all(axis=1)
-        yield _curves(f"detection_{i + 1}_{_slug(anomaly)}", anomaly, scores[rows], strange[rows])
+        what = anomaly if anomaly in run.about["anomalies"] else "all named anomalies"
+        yield _curves(f"detection_{i + 1}_{_slug(anomaly)}", what, scores[rows], strange[rows])
     if len(run.metrics):
         yield Picture(
             "metrics",
@@ -127,8 +128,7 @@ def _detection(run: Contents) -> Iterator[Picture]:
         )
 
 
-def _curves(name: str, anomaly: str, scores: pd.DataFrame, strange: pd.Series) -> Picture:
-    what = "all named anomalies" if anomaly == "all" else anomaly
+def _curves(name: str, what: str, scores: pd.DataFrame, strange: pd.Series) -> Picture:
     n_strange, n_normal = int(strange.sum()), int((~strange).sum())
 
     def draw() -> Figure:

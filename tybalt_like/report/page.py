@@ -46,32 +46,51 @@ def build(run_dir: Path) -> Path:
     return report
 
 
-def _render(run: Contents, drawn: list[Picture]) -> str:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates in which everything that users named is escaped."""
+    templates = Environment(
         loader=FileSystemLoader(_TEMPLATE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "count": "{:,}".format, "percent": prose.percent}
-    scripts = [_bokeh(), (_TEMPLATE / "report.js").read_text(encoding="utf-8")]
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        about=run.about,
-        prose=prose,
-        tables=tables,
-        explorer=explorer,
-        encoding=encoding,
-        drawn=drawn,
-        image=partial(_image, run.folder / "figures"),
-        files={name: what for name, what in FILES.items() if (run.folder / name).exists()},
-        citations=citations(
-            run.model, run.about["versions"]["tybalt-like"], judged=not run.card.empty
-        ),
-        style=(_TEMPLATE / "report.css").read_text(encoding="utf-8"),
-        scripts=scripts,
-        script_hashes=[_hash(script) for script in scripts],
+    templates.filters |= {"number": _number, "count": "{:,}".format, "percent": prose.percent}
+    return templates
+
+
+def template_text(name: str) -> str:
+    """A style sheet or script that lies beside the templates."""
+    return (_TEMPLATE / name).read_text(encoding="utf-8")
+
+
+def script_hash(text: str) -> str:
+    """As a content security policy names the scripts that may run."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _render(run: Contents, drawn: list[Picture]) -> str:
+    scripts = [_bokeh(), template_text("report.js")]
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            about=run.about,
+            prose=prose,
+            tables=tables,
+            explorer=explorer,
+            encoding=encoding,
+            drawn=drawn,
+            image=partial(image, run.folder / "figures"),
+            files={name: what for name, what in FILES.items() if (run.folder / name).exists()},
+            citations=citations(
+                run.model, run.about["versions"]["tybalt-like"], judged=not run.card.empty
+            ),
+            style=template_text("report.css"),
+            scripts=scripts,
+            script_hashes=[script_hash(text) for text in scripts],
+        )
     )
 
 
@@ -81,12 +100,7 @@ def _bokeh() -> str:
     return str(Resources(mode="inline", components=["bokeh"]).js_raw[0])
 
 
-def _hash(script: str) -> str:
-    """As a content security policy names the scripts that may run."""
-    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"
-
-
-def _image(folder: Path, name: str) -> dict[str, Any]:
+def image(folder: Path, name: str) -> dict[str, Any]:
     """A figure as a data URL, with its size in pixels; lossless WebP is half of PNG."""
     from PIL import Image
 

@@ -104,7 +104,7 @@ def comparison(run: Contents) -> list[dict[str, object]]:
         verdicts = [f"{_verdict(ours - auroc)} {name}" for name, auroc in others.items()]
         rows.append(
             {
-                "anomaly": "all together" if anomaly == "all" else anomaly,
+                "anomaly": anomaly if anomaly in run.about["anomalies"] else "all together",
                 "ours": ours,
                 "error": error,
                 "others": others,

@@ -81,7 +81,7 @@ def fit(
         config["categories"] = categories(adata, config["covariates"], train=train_n)
     with seeded(seed):
         fitted = Model.create(model, adata.n_vars, **config).to(where)
-        arrays = _arrays(adata, fitted)
+        arrays = inputs(adata, fitted)
 
         def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
             return {name: torch.from_numpy(a[mask_n]).to(where) for name, a in arrays.items()}
@@ -114,7 +114,7 @@ def latent(adata: AnnData, model: Model) -> None:
     """
     if adata.n_vars != model.n_vars:
         raise DataError(f"the model was trained on {model.n_vars} genes, not {adata.n_vars}")
-    _write(adata, model, _arrays(adata, model))
+    _write(adata, model, inputs(adata, model))
 
 
 def in_split(adata: AnnData, name: str) -> np.ndarray:
@@ -124,7 +124,7 @@ def in_split(adata: AnnData, name: str) -> np.ndarray:
     return np.asarray(adata.obs[keys.SPLIT].astype(str) == name)
 
 
-def _arrays(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
+def inputs(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
     """All that the model takes of every sample, checked."""
     x = adata.X if isinstance(adata.X, np.ndarray) else adata.X.toarray()
     x_ng = np.ascontiguousarray(x, dtype=np.float32)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tybalt_like import anomaly, keys
 from tybalt_like.errors import DataError
+from tybalt_like.models import Model
 from tybalt_like.provenance import record
-from tybalt_like.tl.fit import in_split
+from tybalt_like.tl.fit import in_split, inputs
+from tybalt_like.training.inference import own_scores
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -21,23 +24,36 @@ MIN_CALIBRATION = 4
 
 
 def score(
-    adata: AnnData, *, model: str = "tybalt", fdr: float = 0.05, n_neighbors: int = 5
+    adata: AnnData,
+    *,
+    model: str | Model = "tybalt",
+    fdr: float = 0.05,
+    n_neighbors: int = 5,
+    conditional_on: str | None = None,
 ) -> anomaly.Detector:
     """Score every sample against the training and calibration splits.
 
-    Adds the obs columns ``<model>_reconstruction``, ``_mahalanobis``, ``_knn``, ``_combined``,
-    ``_p_value``, ``_q_value`` and ``_flagged``. A calibration sample is compared with the other
-    ones; p-values of training samples are conservative, because the model has seen them. Only
-    test and query samples are tested: elsewhere q is missing and nothing is flagged.
+    Adds an obs column ``<model>_<score>`` for every score of `anomaly.Detector`, among them
+    ``_combined``, and ``_p_value``, ``_q_value`` and ``_flagged``. A calibration sample is
+    compared with the other ones; p-values of training samples are conservative, because the model
+    has seen them. Only test and query samples are tested: elsewhere q is missing and nothing is
+    flagged.
 
     Parameters
     ----------
     adata
         With the latents and reconstructions of `model` (`tl.fit` or `tl.latent`).
+    model
+        The model, or its name; only the model itself adds the scores that it alone has
+        (`Model.score`).
     fdr
         Samples with q <= fdr are flagged.
     n_neighbors
-        Training samples in the kNN distance.
+        Training samples in the latent kNN distance.
+    conditional_on
+        obs column with a label or a batch: samples are compared with the calibration samples of
+        their own group, so that error rates hold within each. Samples of groups that were not
+        calibrated get no p-value.
 
     Returns
     -------
@@ -47,7 +63,8 @@ def score(
     Raises
     ------
     DataError
-        If the model has not been applied or there are fewer than 4 calibration samples.
+        If the model has not been applied, the column does not exist, or there are fewer than 4
+        calibration samples.
     """
     seen = evidence(adata, model=model)
     calibration_n = in_split(adata, keys.CALIBRATION)
@@ -55,24 +72,55 @@ def score(
         raise DataError(
             f"{calibration_n.sum()} calibration samples; at least {MIN_CALIBRATION} are needed"
         )
-    train_n = in_split(adata, keys.TRAIN)
-    detector = anomaly.Detector.fit(seen[train_n], seen[calibration_n], n_neighbors=n_neighbors)
-    table = detector.score(seen).set_index(adata.obs_names)
-    m = calibration_n.sum()
-    # A calibration sample counts itself once, as "itself", not again among the others.
-    table.loc[calibration_n, "p_value"] = (table.loc[calibration_n, "p_value"] * (m + 1) - 1) / m
+    group_n = groups(adata, conditional_on)
+    detector = anomaly.Detector.fit(
+        seen[in_split(adata, keys.TRAIN)],
+        seen[calibration_n],
+        n_neighbors=n_neighbors,
+        conditional_on=conditional_on,
+        groups=list(np.asarray(group_n)[calibration_n]) if group_n else [],
+    )
+    table = detector.score(seen, groups=group_n).set_index(adata.obs_names)
+    table["p_value"] = _among_others(table["p_value"], calibration_n, group_n)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
     table["q_value"] = anomaly.q_values(table["p_value"].where(tested_n))
     table["flagged"] = table["q_value"] <= fdr
-    for name, column in table.items():
-        adata.obs[keys.score(model, str(name))] = column
-    record(adata, **{keys.score(model, "scores"): {"combined": anomaly.COMBINED, "fdr": fdr}})
+    name = name_of(model)
+    columns = table.add_prefix(keys.score(name, ""))
+    adata.obs = adata.obs.drop(columns=columns.columns, errors="ignore").join(columns)
+    record(adata, **{keys.score(name, "scores"): {"combined": anomaly.COMBINED, "fdr": fdr}})
     return detector
+
+
+def _among_others(
+    p_n: pd.Series, calibration_n: NDArray[np.bool_], group_n: list[str] | None
+) -> pd.Series:
+    """p-values in which a calibration sample counts once, as itself, not again among the others."""
+    own_n = np.zeros(len(p_n), int) if group_n is None else pd.factorize(np.asarray(group_n))[0]
+    m_n = np.bincount(own_n[calibration_n], minlength=own_n.max() + 1)[own_n]
+    return p_n.where(~calibration_n, (p_n * (m_n + 1) - 1) / np.maximum(m_n, 1))
+
+
+def groups(adata: AnnData, column: str | None) -> list[str] | None:
+    """The values of an obs column as text; None without a column.
+
+    Raises
+    ------
+    DataError
+        If there is no such column.
+    """
+    if column is None:
+        return None
+    if column not in adata.obs:
+        raise DataError(
+            f"scores are calibrated by {column!r}, but the sample table has no such column"
+        )
+    return [str(value) for value in adata.obs[column]]
 
 
 def explain(
     adata: AnnData,
-    detector: anomaly.Detector,
+    detector: anomaly.Detector | anomaly.Detector1,
     *,
     model: str = "tybalt",
     samples: Sequence[str] | None = None,
@@ -107,12 +155,30 @@ def to_explain(obs: pd.DataFrame, *, model: str) -> list[str]:
     return [str(name) for name in (flagged if len(flagged) else strangest.head(10)).index]
 
 
-def evidence(adata: AnnData, *, model: str) -> anomaly.Evidence:
-    """What the model wrote into `adata`, as arrays."""
-    if keys.latent(model) not in adata.obsm or keys.reconstruction(model) not in adata.layers:
-        raise DataError(f"model {model!r} has not been applied; run tl.fit or tl.latent first")
+def evidence(adata: AnnData, *, model: str | Model) -> anomaly.Evidence:
+    """What the model wrote into `adata`, as arrays, and the scores of its own.
+
+    Raises
+    ------
+    DataError
+        If the model has not been applied.
+    """
+    name = name_of(model)
+    if keys.latent(name) not in adata.obsm or keys.reconstruction(name) not in adata.layers:
+        raise DataError(f"model {name!r} has not been applied; run tl.fit or tl.latent first")
+    own = {}
+    if not isinstance(model, str):
+        arrays = inputs(adata, model)
+        own = own_scores(model, arrays.pop("x_ng"), given=arrays)
+        own.pop("reconstruction", None)  # the detector measures it alike for all models
     return anomaly.Evidence(
         np.asarray(adata.X),
-        np.asarray(adata.layers[keys.reconstruction(model)]),
-        np.asarray(adata.obsm[keys.latent(model)]),
+        np.asarray(adata.layers[keys.reconstruction(name)]),
+        np.asarray(adata.obsm[keys.latent(name)]),
+        own,
     )
+
+
+def name_of(model: str | Model) -> str:
+    """The name under which a model writes."""
+    return model if isinstance(model, str) else model.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -39,15 +39,37 @@ def infer(
     depend on the rows it is batched with: in single precision, matrix products of different
     heights differ in the last bits.
     """
-    device = next(iter(model.state_dict().values())).device
-    exact = torch.float32 if device.type == "mps" else torch.float64
-    model = copy.deepcopy(model).to(exact).eval()
-    arrays = {"x_ng": x_ng, **(given or {})}
     latents, reconstructions = [], []
-    for start in range(0, len(x_ng), ROWS):
-        rows = {name: a[start : start + ROWS] for name, a in arrays.items()}
-        batch = Batch({name: torch.as_tensor(a).to(device, exact) for name, a in rows.items()})
-        z_nk, decoded_ng = model.infer(batch)
+    for exact, batch in _batches(model, {"x_ng": x_ng, **(given or {})}):
+        z_nk, decoded_ng = exact.infer(batch)
         latents.append(z_nk.cpu().numpy().astype(dtype))
         reconstructions.append(decoded_ng.cpu().numpy().astype(dtype))
     return Inference(np.concatenate(latents), np.concatenate(reconstructions))
+
+
+@torch.no_grad()
+def own_scores(
+    model: Model,
+    x_ng: NDArray[np.floating],
+    *,
+    given: Mapping[str, NDArray[np.floating]] | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """The anomaly scores that the model itself has (`Model.score`), (n,) each; see `infer`."""
+    parts: dict[str, list[NDArray[np.float64]]] = {}
+    for exact, batch in _batches(model, {"x_ng": x_ng, **(given or {})}):
+        for name, score_n in exact.score(batch).items():
+            parts.setdefault(name, []).append(score_n.detach().cpu().double().numpy())
+    return {name: np.concatenate(scores) for name, scores in parts.items()}
+
+
+def _batches(
+    model: Model, arrays: Mapping[str, NDArray[np.floating]]
+) -> Iterator[tuple[Model, Batch]]:
+    """A copy of the model in double precision, with some rows at a time."""
+    device = next(iter(model.state_dict().values())).device
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    exact = copy.deepcopy(model).to(dtype).eval()
+    for start in range(0, len(arrays["x_ng"]), ROWS):
+        rows = {name: a[start : start + ROWS] for name, a in arrays.items()}
+        tensors = {name: torch.as_tensor(a).to(device, dtype) for name, a in rows.items()}
+        yield exact, Batch(tensors)

@@ -1,0 +1,86 @@
+"""What a recipe says about the reference cohort: contamination, and groups of their own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tybalt_like import Recipe, Run, anomaly, datasets
+from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.results import Results
+from tybalt_like.run import analyse
+
+
+def analysed(tmp_path, obs: pd.DataFrame, **tables) -> Results:
+    adata = datasets.load("tcga_brca")[:, :200]
+    adata.to_df().loc[obs.index].T.to_csv(tmp_path / "expression.tsv", sep="\t")
+    obs.to_csv(tmp_path / "clinical.tsv", sep="\t")
+    files = {"path": str(tmp_path / "expression.tsv"), "obs": str(tmp_path / "clinical.tsv")}
+    tables["data"] = files | tables.get("data", {})
+    recipe = {"model": {"name": "pca", "latent_dim": 10}, **tables}
+    return analyse(Recipe.from_tables(recipe), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def clinical() -> pd.DataFrame:
+    return datasets.load("tcga_brca").obs[["pam50", "race"]].astype(str)
+
+
+def test_hidden_anomalies_are_left_out_and_tested(clinical, tmp_path) -> None:
+    luminal = clinical[clinical["pam50"] == "Luminal A"]
+    hidden = clinical[clinical["pam50"] == "Basal-like"].iloc[:40]
+    obs = pd.concat([luminal, hidden]).assign(cohort="reference")
+    obs.loc[hidden.index[20:], "cohort"] = "new"
+    data = {"label": "cohort", "normal": ["reference"], "anomalies": ["new"]}
+
+    def found(contamination: float) -> Results:
+        return analysed(tmp_path, obs, data=data | {"contamination": contamination})
+
+    plain, robust = found(0), found(0.05)
+    hidden_split = robust.adata.obs.loc[hidden.index[:20], "split"]
+    assert (hidden_split == "query").sum() > (hidden_split.isin(["train", "calibration"])).sum()
+    assert robust.of_model("flagged")[hidden.index[20:]].sum() > (
+        plain.of_model("flagged")[hidden.index[20:]].sum()
+    )
+    assert robust.smallest_p < 0.02
+    with pytest.raises(RecipeError, match="contamination"):
+        found(0.6)
+
+
+def test_p_values_hold_within_each_group(clinical, tmp_path) -> None:
+    luminal = clinical[clinical["pam50"].isin(["Luminal A", "Luminal B"])]
+    other = clinical[clinical["pam50"] == "Normal-like"].iloc[:3]
+    obs = pd.concat([luminal, other])
+    tables = {
+        "data": {"label": "pam50", "normal": ["Luminal A", "Luminal B"]},
+        "scores": {"conditional_on": "pam50"},
+    }
+    results = analysed(tmp_path, obs, **tables)
+    table = results.adata.obs
+    for group in ("Luminal A", "Luminal B"):
+        mine = table[table["pam50"] == group]
+        held = mine.loc[mine["split"] == "calibration", "pca_combined"].to_numpy()
+        test = mine[mine["split"] == "test"]
+        expected = anomaly.conformal_p_values(test["pca_combined"], held)
+        np.testing.assert_allclose(test["pca_p_value"], expected)
+    assert table.loc[other.index, "pca_p_value"].isna().all()
+    _write(results, tmp_path)
+    results.write_about(tmp_path, seconds={})
+    run = Run.load(tmp_path)
+    assert any("3 samples have no p-value" in line for line in run.about["warnings"])
+    adata = datasets.load("tcga_brca")[:, :200].to_memory()
+    adata = adata[test.index].copy()
+    again = run.score(adata)
+    np.testing.assert_allclose(again["p_value"], test["pca_p_value"])
+    # A sample's score does not depend on which others are scored with it, or before it.
+    alone = run.score(adata[:1].copy()).drop(columns=["q_value", "flagged"])
+    pd.testing.assert_frame_equal(alone, again.iloc[:1][alone.columns], rtol=1e-9)
+    del adata.obs["pam50"]
+    with pytest.raises(DataError, match="no such column"):
+        run.score(adata)
+
+
+def _write(results: Results, folder) -> None:
+    """What scoring new samples needs of a run folder."""
+    results.normaliser.save(folder / "normaliser.json")
+    results.models["pca"].save(folder / "model.safetensors")
+    results.detectors["pca"].save(folder / "detector.safetensors")

@@ -1,0 +1,115 @@
+"""Several scores become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tybalt_like.anomaly.evidence import Array
+
+VIEWS = ("gene_residual", "nearest", "whitened", "density")
+"""The scores that the combined one is made of."""
+WEIGHTS = (1.0, 2.0, 1.0, 1.0)
+"""Of the views. The plain distance counts twice, which costs 0.001 AUROC on expression cohorts and
+is what makes the combination at least as good as kNN on tables of few, uncorrelated columns."""
+COMBINED = (
+    "how much stranger than usual the strangest of four views finds the sample: its residual (each "
+    "gene in units of its usual error), its distance to the nearest training profile, the same "
+    "distance in units of the shrunk covariance of the genes, and the density of the training "
+    "samples at its place in the latent space; each standardised by its mean and standard "
+    "deviation over the calibration samples, and joined by the logarithm of the mean exponential, "
+    "in which the plain distance counts twice"
+)
+TAIL = 0.25
+"""Share of the calibration scores that `surprise` takes for the tail."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """The strangest of four views (`VIEWS`), softly.
+
+    Samples are strange in different ways. A new cell type lies off the model's subspace but near
+    its origin, where Mahalanobis distances and densities call it typical; an exaggerated form of
+    the known lies inside the subspace, where residuals do; one that mixes known programmes in an
+    unknown way is near nothing. A mean lets three contented views outvote the alarmed one; the
+    soft maximum ``log mean exp`` of standardised scores does not.
+
+    Chosen by measurement (``tybalt-like benchmark anomaly``): among the subsets of eleven scores
+    and eight ways of joining them, on breast, blood, lung, liver, endometrial and mixed tissues,
+    cell lines, childhood tumours, single cells and rat liver, and on 22 tables of ADBench. No
+    single view is within 0.03 AUROC of the best simple detector everywhere; the Mahalanobis
+    distance, for one, is first for basal-like tumours among luminal ones and worse than chance
+    for T- among B-cell leukaemias.
+    """
+
+    location_v: Array
+    scale_v: Array
+
+    @classmethod
+    def fit(cls, calibration_cv: Array) -> Self:
+        scale_v = calibration_cv.std(0)
+        return cls(calibration_cv.mean(0), np.where(scale_v > 1e-12, scale_v, 1.0))
+
+    def score(self, views_nv: Array) -> Array:
+        """The combined score, (n,)."""
+        from scipy.special import logsumexp
+
+        z_nv = (views_nv - self.location_v) / self.scale_v
+        return np.asarray(logsumexp(z_nv, axis=1, b=np.array(WEIGHTS) / sum(WEIGHTS)))
+
+
+def surprise(score_n: ArrayLike, calibration_m: ArrayLike) -> Array:
+    """-log p of scores among calibration scores, which goes on beyond the largest of these.
+
+    Conformal p-values are all alike beyond it. Here the upper quarter of the calibration scores
+    is taken as the start of an exponential tail, as extreme-value theory suggests (Pickands 1975,
+    with shape 0).
+
+    Returns
+    -------
+    numpy.ndarray
+        Of at least 0, (n,); strictly increasing in the tail.
+    """
+    score_n = np.asarray(score_n, dtype=np.float64)
+    ordered_m = np.sort(np.asarray(calibration_m, dtype=np.float64))
+    start = float(np.quantile(ordered_m, 1 - TAIL))
+    excess = float((ordered_m[ordered_m >= start] - start).mean())
+    rank_n = np.searchsorted(ordered_m, score_n, side="left")
+    body_n = np.log1p(len(ordered_m)) - np.log1p(len(ordered_m) - rank_n)
+    tail_n = -np.log(TAIL) + (score_n - start) / (excess if excess > 0 else 1.0)
+    return np.asarray(np.where(score_n > start, tail_n, np.minimum(body_n, -np.log(TAIL))))
+
+
+def pooled(
+    scores: Sequence[tuple[ArrayLike, ArrayLike]],
+    *,
+    how: Literal["p_values", "ranks"] = "p_values",
+) -> Array:
+    """One score from several detectors of the same samples, such as trainings with other seeds.
+
+    ``"p_values"`` adds up -log p (Fisher's combination) with the tail of `surprise`; ``"ranks"``
+    averages the ranks among the calibration samples, which no single detector can dominate, but
+    which tells none of the samples beyond all of them apart. Detectors of the same samples depend
+    on each other: the result is a score to calibrate anew (`conformal_p_values`), not a p-value.
+
+    Parameters
+    ----------
+    scores
+        For every detector, the scores of the samples and of the calibration samples.
+
+    Returns
+    -------
+    numpy.ndarray
+        Higher is stranger, (n,).
+    """
+    if how == "p_values":
+        return np.asarray(np.mean([surprise(*pair) for pair in scores], axis=0))
+    ranks = [
+        np.searchsorted(np.sort(np.asarray(calibration_m)), np.asarray(score_n), side="left")
+        for score_n, calibration_m in scores
+    ]
+    return np.asarray(np.mean(ranks, axis=0, dtype=np.float64))

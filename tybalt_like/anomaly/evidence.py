@@ -1,0 +1,50 @@
+"""What a model says about samples: the material of every score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.bool_] | NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a model says about samples.
+
+    Attributes
+    ----------
+    x_ng, reconstruction_ng
+        Normalised profiles and the model's reconstruction of them.
+    z_nk
+        Latent coordinates.
+    own
+        Anomaly scores that only this model has, such as a negative evidence bound, (n,) each.
+    """
+
+    x_ng: NDArray[np.floating]
+    reconstruction_ng: NDArray[np.floating]
+    z_nk: NDArray[np.floating]
+    own: Mapping[str, Array] = field(default_factory=dict)
+
+    def __getitem__(self, rows: Rows) -> Evidence:
+        own = {name: score_n[rows] for name, score_n in self.own.items()}
+        return Evidence(self.x_ng[rows], self.reconstruction_ng[rows], self.z_nk[rows], own)
+
+    @property
+    def residual_ng(self) -> Array:
+        """Observed minus expected."""
+        return np.asarray(self.x_ng.astype(np.float64) - self.reconstruction_ng)
+
+
+def floored(sd_g: Array, *, share: float) -> Array:
+    """Standard deviations, at least `share` of the median one; 1 where all are 0.
+
+    A gene whose training values hardly differ would otherwise decide every score.
+    """
+    typical = float(np.median(sd_g[sd_g > 0])) if (sd_g > 0).any() else 0.0
+    return np.maximum(sd_g, share * typical) if typical else np.ones_like(sd_g)

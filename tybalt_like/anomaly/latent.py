@@ -1,0 +1,123 @@
+"""Where a sample lies among the training samples' latent coordinates."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.special import logsumexp
+
+from tybalt_like.anomaly.evidence import Array, Evidence
+
+N_NEIGHBORS = 5
+MAX_AXES = 10
+"""Principal axes of the latent space on which densities are estimated."""
+PER_AXIS = 5
+"""Training samples for each of those axes, at least."""
+COMPONENTS = (1, 2, 3, 5, 8)
+"""Numbers of Gaussians tried; the Bayesian information criterion chooses."""
+RIDGE = 1e-2
+"""Added to the variances of every Gaussian, as a share of the mean variance of the axes."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Distance from the mean, and from the nearest samples."""
+
+    train_mk: Array
+    mean_k: Array
+    precision_kk: Array
+    n_neighbors: Array
+
+    @classmethod
+    def fit(cls, train: Evidence, *, n_neighbors: int) -> Self:
+        from sklearn.covariance import LedoitWolf
+
+        train_mk = np.asarray(train.z_nk, dtype=np.float64)
+        shape = LedoitWolf().fit(train_mk)
+        neighbors = np.array(min(n_neighbors, len(train_mk)))
+        return cls(train_mk, shape.location_, shape.precision_, neighbors)
+
+    def score(self, samples: Evidence) -> dict[str, Array]:
+        """``mahalanobis``: distance from the mean in units of the Ledoit-Wolf covariance;
+        ``knn``: mean Euclidean distance to the nearest training samples."""
+        from sklearn.neighbors import NearestNeighbors
+
+        z_nk = np.asarray(samples.z_nk, dtype=np.float64)
+        nearest = NearestNeighbors(n_neighbors=int(self.n_neighbors)).fit(self.train_mk)
+        centred_nk = z_nk - self.mean_k
+        squared_n = np.einsum("nk,kl,nl->n", centred_nk, self.precision_kk, centred_nk)
+        return {
+            "mahalanobis": np.sqrt(np.maximum(squared_n, 0)),
+            "knn": nearest.kneighbors(z_nk)[0].mean(1),
+        }
+
+
+@dataclass(frozen=True)
+class Density:
+    """A mixture of Gaussians on the main axes of the latent space."""
+
+    center_k: Array
+    axes_ka: Array
+    log_weight_c: Array
+    mean_ca: Array
+    root_caa: Array
+    typical: Array
+
+    @classmethod
+    def fit(cls, train: Evidence) -> Self:
+        """Fit mixtures of several sizes to the training latents and keep the one of lowest BIC.
+
+        The axes are principal components, scaled by one common factor.
+        """
+        z_mk = np.asarray(train.z_nk, dtype=np.float64)
+        m, center_k = len(z_mk), z_mk.mean(0)
+        _, spread_a, axes_ak = np.linalg.svd(z_mk - center_k, full_matrices=False)
+        n_axes = max(1, min(MAX_AXES, m // PER_AXIS, int((spread_a > 1e-9 * spread_a[0]).sum())))
+        scale = np.sqrt(np.square(spread_a[:n_axes]).mean() / m)
+        flat = scale <= 1e-9 * np.abs(z_mk).max()  # all alike but for rounding
+        axes_ka = axes_ak[:n_axes].T / (1.0 if flat else scale)
+        mixture = _mixture((z_mk - center_k) @ axes_ka)
+        fitted = cls(
+            center_k=center_k,
+            axes_ka=axes_ka,
+            log_weight_c=np.log(mixture.weights_),
+            mean_ca=mixture.means_,
+            root_caa=mixture.precisions_cholesky_,
+            typical=np.array(0.0),
+        )
+        density_m = fitted.score(train)["density"]
+        return cls(**{**vars(fitted), "typical": np.median(density_m)})
+
+    def score(self, samples: Evidence) -> dict[str, Array]:
+        """``density``: minus the log density of the mixture; ``typicality``: how far that is from
+        a training sample's, either way (Nalisnick et al. 2019, for one sample)."""
+        at_na = (samples.z_nk - self.center_k) @ self.axes_ka
+        scaled_nca = np.einsum("nca,cab->ncb", at_na[:, None] - self.mean_ca, self.root_caa)
+        log_det_c = np.log(np.diagonal(self.root_caa, axis1=1, axis2=2)).sum(1)
+        log_2pi = np.log(2 * np.pi) * at_na.shape[1]
+        log_nc = log_det_c - 0.5 * (np.square(scaled_nca).sum(2) + log_2pi)
+        density_n = -np.asarray(logsumexp(log_nc + self.log_weight_c, axis=1))
+        return {"density": density_n, "typicality": np.abs(density_n - self.typical)}
+
+
+def _mixture(at_ma: Array):  # type: ignore[no-untyped-def]
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    m, n_axes = at_ma.shape
+    best, lowest = None, np.inf
+    ridge = RIDGE if at_ma.var() > 0 else 1.0
+    for n in COMPONENTS:
+        if best is not None and m < 2 * n * (n_axes + 1):
+            break
+        with warnings.catch_warnings():
+            # Duplicated samples leave fewer distinct points than Gaussians.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = GaussianMixture(n, reg_covar=ridge, random_state=0).fit(at_ma)
+        bic = fitted.bic(at_ma)
+        if best is None or bic < lowest:
+            best, lowest = fitted, bic
+    return best

@@ -1,0 +1,93 @@
+"""How near a profile comes to a training profile: no model involved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tybalt_like.anomaly.evidence import Array, Evidence
+
+MAX_VALUES = 10_000_000
+"""Values of the training profiles that are kept; with more, profiles are drawn at random."""
+MAX_AXES = 300
+ROWS = 512
+"""Profiles in flight at once, which bounds memory."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Training profiles, standardised by gene, and the shape of their cloud.
+
+    The covariance is shrunk towards a multiple of the identity (Ledoit & Wolf 2004): dividing by
+    it makes a step against the correlations of the genes longer than one along them, which is
+    what distances from the mean or to a neighbour miss.
+    """
+
+    mean_g: Array
+    weight_g: Array
+    train_mg: NDArray[np.float32]
+    axes_ga: Array
+    precision_a: Array
+    precision: Array
+
+    @classmethod
+    def fit(cls, train: Evidence) -> Self:
+        from sklearn.covariance import ledoit_wolf_shrinkage
+
+        x_mg = np.asarray(train.x_ng, dtype=np.float64)
+        mean_g, sd_g = x_mg.mean(0), x_mg.std(0)
+        varies_g = sd_g > 1e-8 * max(1.0, float(np.abs(x_mg).max(initial=0)))
+        weight_g = np.divide(1.0, sd_g, out=np.zeros_like(sd_g), where=varies_g)
+        keep = max(2, MAX_VALUES // x_mg.shape[1])
+        if len(x_mg) > keep:
+            x_mg = x_mg[np.random.default_rng(0).permutation(len(x_mg))[:keep]]
+        z_mg = (x_mg - mean_g) * weight_g
+        _, spread_a, axes_ag = np.linalg.svd(z_mg, full_matrices=False)
+        variance_a = np.square(spread_a) / len(z_mg)
+        n_axes = min(MAX_AXES, int((variance_a > 1e-12).sum()))
+        varying_mg = z_mg[:, varies_g]
+        share = float(ledoit_wolf_shrinkage(varying_mg)) if varying_mg.size else 1.0
+        share = min(max(share, 1e-3), 1.0)
+        typical = variance_a.sum() / max(1, varies_g.sum()) or 1.0
+        rest = variance_a[n_axes:].sum() / max(1, varies_g.sum() - n_axes)
+        return cls(
+            mean_g=mean_g,
+            weight_g=weight_g,
+            train_mg=z_mg.astype(np.float32),
+            axes_ga=axes_ag[:n_axes].T,
+            precision_a=1 / ((1 - share) * variance_a[:n_axes] + share * typical),
+            precision=np.array(1 / ((1 - share) * rest + share * typical)),
+        )
+
+    def score(self, samples: Evidence) -> dict[str, Array]:
+        """``nearest``: distance to the nearest training profile per square root of genes;
+        ``whitened``: the same in units of the shrunk covariance."""
+        z_ng = (np.asarray(samples.x_ng, dtype=np.float64) - self.mean_g) * self.weight_g
+        n_genes = max(1, int((self.weight_g > 0).sum()))
+        parts = [self._nearest(z_ng[i : i + ROWS]) for i in range(0, len(z_ng), ROWS)]
+        nearest_n, whitened_n = np.concatenate(parts, axis=1)
+        return {
+            "nearest": np.sqrt(nearest_n / n_genes),
+            "whitened": np.sqrt(whitened_n / n_genes),
+        }
+
+    def _nearest(self, z_ng: Array) -> Array:
+        """Squared distances to the nearest profile, plain and whitened, (2, n)."""
+        train_mg = self.train_mg.astype(np.float64)
+        at_na, at_ma = z_ng @ self.axes_ga, train_mg @ self.axes_ga
+        # Off the axes all directions count alike: what is special about them is a correction.
+        extra_a = self.precision_a - self.precision
+        plain_nm = _squared_distances(z_ng, train_mg, np.ones(1))
+        whitened_nm = plain_nm * self.precision + _squared_distances(at_na, at_ma, extra_a)
+        return np.maximum([plain_nm.min(1), whitened_nm.min(1)], 0)
+
+
+def _squared_distances(a_nk: Array, b_mk: Array, weight_k: Array) -> Array:
+    """Weighted, between all rows, (n, m)."""
+    norm_n1 = (np.square(a_nk) * weight_k).sum(1, keepdims=True)
+    return np.asarray(
+        norm_n1 + (np.square(b_mk) * weight_k).sum(1) - 2 * (a_nk * weight_k) @ b_mk.T
+    )
