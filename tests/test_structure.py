@@ -17,7 +17,7 @@ FLOORS = [
     {"cli"},
     {"benchmark", "compression", "summary", "sweep"},
     {"cohort"},
-    {"run", "normalize"},
+    {"run", "normalize", "aberrant"},
     {"results", "report"},
     {"folder", "recipe", "estimator"},
     {"progress"},

@@ -1,5 +1,6 @@
 """Measurements over seeds, always beside the simple baselines: one long table each."""
 
+from tybalt_like.benchmark.aberrant import aberrant, print_aberrant
 from tybalt_like.benchmark.anomaly import detect, print_anomaly
 from tybalt_like.benchmark.cases import Case, of_file
 from tybalt_like.benchmark.contaminated import adbench, contaminated
@@ -8,12 +9,14 @@ from tybalt_like.benchmark.latent import latent, print_latent
 
 __all__ = [
     "Case",
+    "aberrant",
     "adbench",
     "brca",
     "contaminated",
     "detect",
     "latent",
     "of_file",
+    "print_aberrant",
     "print_anomaly",
     "print_detection",
     "print_latent",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tybalt_like.cli.aberrant import aberrant
 from tybalt_like.cli.benchmark import benchmark
 from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
@@ -46,6 +47,7 @@ app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
 app.command()(sweep)
 app.command()(compress)
+app.command()(aberrant)
 
 
 def main() -> None:

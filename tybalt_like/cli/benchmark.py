@@ -120,6 +120,24 @@ def anomaly(
     measure.print_anomaly(rows, parts=parts)
 
 
+@benchmark.command()
+def aberrant(
+    seeds: Seeds = 5,
+    dataset: Annotated[str | None, typer.Option(help="Only this cohort of counts.")] = None,
+    json: Json = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Outliers injected into counts: who finds them, and are p-values of clean ones uniform?"""
+    from tybalt_like.benchmark import aberrant as measure
+    from tybalt_like.benchmark import print_aberrant
+    from tybalt_like.progress import Narrator
+
+    use(threads)
+    narrator = Narrator(quiet=quiet)
+    print_aberrant(_written(measure(seeds=seeds, dataset=dataset, narrator=narrator), json))
+
+
 def _written(rows: pd.DataFrame, json: Path | None) -> pd.DataFrame:
     if json is not None:
         rows.to_json(json, orient="records", indent=1)

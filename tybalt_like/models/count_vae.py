@@ -18,12 +18,10 @@ from tybalt_like.models.blocks import (
     product_of_weights,
     start_at,
 )
+from tybalt_like.models.dispersion import DISPERSION
 from tybalt_like.models.losses import negative_binomial_nll, zero_inflated_nll
 from tybalt_like.models.schedules import Warmup, warmup
 from tybalt_like.models.variational import Variational
-
-DISPERSION = (0.01, 1000.0)
-"""Range of the dispersions (OUTRIDER's): outside, the likelihood is flat or its terms overflow."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,11 @@
 """Figures: tables or AnnData in, matplotlib Axes or Figure out; nothing is shown or trained."""
 
+from tybalt_like.pl.aberrant import (
+    aberrant_per_sample,
+    expected_observed,
+    p_value_qq,
+    volcano,
+)
 from tybalt_like.pl.compression import compression
 from tybalt_like.pl.curves import precision_recall, roc
 from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
@@ -15,16 +21,19 @@ from tybalt_like.pl.sweep import marginals, parallel_coordinates, sweep_panels
 
 __all__ = [
     "Style",
+    "aberrant_per_sample",
     "batch_purity",
     "compression",
     "embedding",
     "encoder_styles",
+    "expected_observed",
     "gene_agreement",
     "gene_residuals",
     "latent_heatmap",
     "latent_kl",
     "marginals",
     "metrics",
+    "p_value_qq",
     "parallel_coordinates",
     "precision_recall",
     "probe_scores",
@@ -37,4 +46,5 @@ __all__ = [
     "training",
     "tsne",
     "umap",
+    "volcano",
 ]

@@ -1,0 +1,103 @@
+"""``tybalt-like aberrant``: genes with aberrant counts in single samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from tybalt_like.cli.options import GenesIn, Quiet, Threads, use
+from tybalt_like.errors import RecipeError
+
+if TYPE_CHECKING:
+    from tybalt_like.aberrant.reference import LatentSize
+
+
+def aberrant(
+    matrix: Annotated[
+        Path, typer.Argument(metavar="COUNTS", help="Raw counts of any known format.")
+    ],
+    obs: Annotated[Path | None, typer.Option(help="Sample table to join to them.")] = None,
+    covariates: Annotated[
+        str | None, typer.Option(help="Sample columns to control for, separated by commas.")
+    ] = None,
+    using: Annotated[
+        Path | None, typer.Option(help="Folder of an earlier cohort to compare new samples with.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to write; reports/aberrant/NAME if not given."),
+    ] = None,
+    genes_in: GenesIn = "auto",
+    min_count: Annotated[
+        int, typer.Option(help="Genes need so many counts in half of the samples.", min=1)
+    ] = 10,
+    latent_dim: Annotated[
+        str,
+        typer.Option(
+            help="threshold (optimal hard threshold), injection (of outliers), or a number."
+        ),
+    ] = "threshold",
+    alpha: Annotated[
+        float, typer.Option(help="Largest adjusted p-value of an aberrant count.")
+    ] = 0.05,
+    seed: Annotated[int, typer.Option(help="Feeds everything random.", min=0)] = 0,
+    threads: Threads = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT if it exists.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Find genes whose counts are aberrant in single samples, in the manner of OUTRIDER.
+
+    The samples are their own reference. With --using, new samples are compared with a cohort that
+    was fitted before: each by itself, and nothing of the cohort changes.
+    """
+    latent_size = _latent_size(latent_dim)
+    if using is not None and covariates:
+        raise RecipeError("--covariates are those of the cohort named by --using; leave them out")
+    from tybalt_like import io
+    from tybalt_like.aberrant import aberrant as carry_out
+    from tybalt_like.progress import Narrator
+
+    use(threads)
+    name = matrix.name.split(".")[0] or "counts"
+    out = out or Path("reports/aberrant") / name
+    about = carry_out(
+        io.read(matrix, obs=obs, genes_in=genes_in),
+        out,
+        name=name,
+        using=using,
+        covariates=[part.strip() for part in covariates.split(",")] if covariates else [],
+        latent_size=latent_size,
+        min_count=min_count,
+        alpha=alpha,
+        seed=seed,
+        overwrite=overwrite,
+        narrator=Narrator(quiet=quiet),
+    )
+    _print(about, out, as_json=json)
+
+
+def _latent_size(text: str) -> LatentSize:
+    if text in ("threshold", "injection"):
+        return cast("LatentSize", text)
+    if not text.isdecimal():
+        raise RecipeError(f"--latent-dim {text!r}: write threshold, injection or a number")
+    return int(text)
+
+
+def _print(about: dict[str, Any], out: Path, *, as_json: bool) -> None:
+    from json import dumps
+
+    page = str(out / "aberrant.html")
+    if as_json:
+        print(dumps({"page": page, **about}))
+        return
+    print(
+        f"{about['aberrant']:,} aberrant counts (adjusted p <= {about['alpha']:g}) among "
+        f"{about['n_genes']:,} genes x {about['n_samples']:,} samples"
+    )
+    print(f"page: {page}")
