@@ -220,9 +220,11 @@ class Model(nn.Module, ABC):
         """Latent coordinates (n, k) and reconstruction (n, g) of rows.
 
         Models that know more of a row than ``x_ng`` (covariates, library size) use it here;
-        `embed` and `decode` alone take what is typical instead.
+        `embed` and `decode` alone take what is typical instead. Coordinates that are known
+        already, as ``z_nk``, are not looked for again.
         """
-        z_nk = self.embed(batch.x_ng)
+        known_nk = batch.tensors.get("z_nk")
+        z_nk = self.embed(batch.x_ng) if known_nk is None else known_nk
         return z_nk, self.decode(z_nk)
 
     def score(self, batch: Batch) -> dict[str, Tensor]:

@@ -168,7 +168,7 @@ def evidence(adata: AnnData, *, model: str | Model) -> anomaly.Evidence:
         raise DataError(f"model {name!r} has not been applied; run tl.fit or tl.latent first")
     own = {}
     if not isinstance(model, str):
-        arrays = inputs(adata, model)
+        arrays = inputs(adata, model) | {"z_nk": np.asarray(adata.obsm[keys.latent(name)])}
         own = own_scores(model, arrays.pop("x_ng"), given=arrays)
         own.pop("reconstruction", None)  # the detector measures it alike for all models
     return anomaly.Evidence(
