@@ -108,12 +108,15 @@ class Scores:
     folds
         Where every sample belongs to the reference (no data.normal), each is tested by a model
         trained without its fold; with 0 only the test split is tested.
+    gene_sets
+        GMT file; the sets whose genes make the strange samples strange are then reported too.
     """
 
     fdr: float = 0.05
     n_neighbors: PositiveInt = 5
     conditional_on: str | None = None
     folds: int = 5
+    gene_sets: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.fdr < 1:
@@ -231,7 +234,7 @@ class Recipe:
 
 
 def tables_of(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; paths to data in it are relative to it.
+    """The tables of a TOML file; paths in it are relative to it.
 
     Raises
     ------
@@ -244,10 +247,10 @@ def tables_of(path: Path) -> dict[str, Any]:
         raise RecipeError(f"no recipe {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid TOML: {error}") from None
-    data = tables.get("data", {})
-    for key in ("path", "obs"):
-        if isinstance(data, dict) and isinstance(data.get(key), str):
-            data[key] = str(path.parent / data[key])
+    for name, key in (("data", "path"), ("data", "obs"), ("scores", "gene_sets")):
+        table = tables.get(name)
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = str(path.parent / table[key])
     return {"name": path.stem} | tables
 
 

@@ -51,6 +51,8 @@ class Results:
         By name: the recipe's model, and the baseline beside it.
     genes
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
+    gene_sets
+        The same by gene set (`tl.explain_pathways`); empty if the recipe names none.
     smallest_p
         No sample can have a smaller p-value; it follows from the calibration samples.
     card
@@ -63,6 +65,7 @@ class Results:
     models: dict[str, Model]
     detectors: dict[str, anomaly.Detector]
     genes: pd.DataFrame
+    gene_sets: pd.DataFrame
     smallest_p: float
     card: Card | None = None
 
@@ -136,6 +139,8 @@ class Results:
         io.write_table(self._embeddings(), work / "embeddings.tsv.gz")
         io.write_table(self.metrics().set_index("detector"), work / "metrics.tsv")
         io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
+        if len(self.gene_sets):
+            io.write_table(self.gene_sets.set_index("sample"), work / "gene_set_scores.tsv.gz")
         if self.card is not None:
             _write_card(self.card, work)
         self.models[self.name].history.frame().to_csv(work / "history.csv", index=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,8 +133,16 @@ def learn(
     with narrator.stage("Scoring"):
         detectors = score(recipe, adata, models)
         detector = detectors[recipe.model_name]
-        genes = tl.explain(adata, detector, model=recipe.model_name)
-    return Results(recipe, adata, normaliser, models, detectors, genes, detector.smallest_p_value)
+        return Results(
+            recipe,
+            adata,
+            normaliser,
+            models,
+            detectors,
+            genes=tl.explain(adata, detector, model=recipe.model_name),
+            gene_sets=explain_sets(recipe, adata),
+            smallest_p=detector.smallest_p_value,
+        )
 
 
 def cross_fit(
@@ -154,7 +162,7 @@ def cross_fit(
     """
     k = recipe.scores.folds
     fold_n = np.random.default_rng(recipe.seed).permutation(adata.n_obs) % k
-    scores, genes, smallest_p = [], [], 0.0
+    scores, genes, sets, smallest_p = [], [], [], 0.0
     for fold in range(k):
         with narrator.stage(f"Testing fold {fold + 1} of {k} by a model trained on the others"):
             part = adata.copy()
@@ -166,6 +174,7 @@ def cross_fit(
             scores.append(seen.adata.obs.loc[held, seen.score_columns()])
             detector = seen.detectors[seen.name]
             genes.append(tl.explain(seen.adata, detector, model=seen.name, samples=list(held)))
+            sets.append(explain_sets(recipe, seen.adata, samples=list(held)))
             smallest_p = max(smallest_p, detector.smallest_p_value)
     table = pd.concat(scores).loc[adata.obs_names]
     for name in results.models:
@@ -174,8 +183,24 @@ def cross_fit(
         table[keys.score(name, "flagged")] = q_n <= recipe.scores.fdr
     results.adata.obs[table.columns] = table
     explained = to_explain(results.adata.obs, model=results.name)
-    every = pd.concat(genes).set_index("sample").loc[explained].reset_index()
-    return replace(results, genes=every, smallest_p=smallest_p)
+
+    def of_explained(tables: list[pd.DataFrame]) -> pd.DataFrame:
+        whole = pd.concat(tables)
+        return whole.set_index("sample").loc[explained].reset_index() if len(whole) else whole
+
+    return replace(
+        results, genes=of_explained(genes), gene_sets=of_explained(sets), smallest_p=smallest_p
+    )
+
+
+def explain_sets(
+    recipe: Recipe, adata: AnnData, *, samples: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """`tl.explain_pathways` with the recipe's gene sets; empty without."""
+    if recipe.scores.gene_sets is None:
+        return pd.DataFrame()
+    sets = io.read_gmt(recipe.scores.gene_sets)
+    return tl.explain_pathways(adata, sets, model=recipe.model_name, samples=samples)
 
 
 def read(recipe: Recipe) -> AnnData:
@@ -188,6 +213,8 @@ def read(recipe: Recipe) -> AnnData:
     findings = pp.inspect(adata)
     pp.check(findings, at_least=MIN_REFERENCE)
     record(adata, findings=findings.lines())
+    if recipe.scores.gene_sets is not None:
+        io.read_gmt(recipe.scores.gene_sets)  # a mistake in it is better known before training
     return adata
 
 

@@ -84,3 +84,21 @@ def _write(results: Results, folder) -> None:
     results.normaliser.save(folder / "normaliser.json")
     results.models["pca"].save(folder / "model.safetensors")
     results.detectors["pca"].save(folder / "detector.safetensors")
+
+
+def test_gene_sets_of_the_recipe_are_reported(clinical, tmp_path) -> None:
+    genes = list(datasets.load("tcga_brca").var_names[:200])
+    sets = {f"set{i}": genes[i::10] for i in range(10)}
+    gmt = tmp_path / "sets.gmt"
+    gmt.write_text("".join(f"{s}\tmade up\t" + "\t".join(of) + "\n" for s, of in sets.items()))
+    obs, scores = clinical.iloc[:120], {"gene_sets": str(gmt)}
+    named = analysed(
+        tmp_path, obs, data={"label": "pam50", "normal": ["Luminal A"]}, scores=scores
+    ).gene_sets
+    assert set(named["set"]) <= set(sets)
+    assert (named.groupby("sample").size() == 10).all()
+    everybody = analysed(tmp_path, obs, scores=scores)  # tested fold by fold
+    assert set(everybody.gene_sets["sample"]) == set(everybody.genes["sample"])
+    gmt.write_text("set1\n")
+    with pytest.raises(DataError, match=r"sets\.gmt, line 1"):
+        analysed(tmp_path, obs, scores=scores)

@@ -33,6 +33,7 @@ NAMES = {
 FILES = {
     "scores.tsv": "scores, p- and q-values of every sample, for the model and for PCA",
     "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
+    "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
     "latent.tsv.gz": "latent features of every sample, with the clinical columns",
     "gene_weights.tsv.gz": "weight of every gene in every latent feature",
     "metrics.tsv": "how well each score finds the named anomalies",
@@ -65,8 +66,8 @@ class Contents:
         One row per sample: scores, p- and q-values of the model and of PCA, and ``norm``.
     pictures
         One row per sample: ``<latent or genes>_<umap or tsne>_<1 or 2>``.
-    metrics, genes, history
-        Detection, genes of the flagged samples, and training; may be empty.
+    metrics, genes, gene_sets, history
+        Detection, genes and gene sets of the flagged samples, and training; may be empty.
     card, card_genes, features
         The report card of the encoding, the agreement by gene, and the latent features; empty
         in runs of versions that did not judge it.
@@ -80,6 +81,7 @@ class Contents:
     pictures: pd.DataFrame
     metrics: pd.DataFrame
     genes: pd.DataFrame
+    gene_sets: pd.DataFrame
     history: pd.DataFrame
     card: pd.DataFrame
     card_genes: pd.DataFrame
@@ -99,6 +101,7 @@ class Contents:
             label = about["label"]
             # Names and labels are text, even "001", "1" or "NA".
             text = {"sample": str, "gene": str, "detector": str, "anomaly": str, "column": str}
+            text |= {"set": str}
             if label is not None:
                 text[label] = str
 
@@ -126,6 +129,7 @@ class Contents:
                 pictures=table("embeddings.tsv.gz", "sample"),
                 metrics=table("metrics.tsv"),
                 genes=table("gene_scores.tsv.gz"),
+                gene_sets=later("gene_set_scores.tsv.gz"),
                 history=table("history.csv"),
                 card=later("evaluation.tsv"),
                 card_genes=later("evaluation_genes.tsv.gz"),

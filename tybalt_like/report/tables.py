@@ -68,6 +68,7 @@ def explained(run: Contents) -> list[Row]:
     """The flagged or, without any, the strangest samples with the genes behind their scores."""
     names = run.score("combined")[run.genes["sample"].unique()].nlargest(MAX_EXPLAINED).index
     by_sample = dict(list(run.genes.groupby("sample", sort=False)))
+    sets = dict(list(run.gene_sets.groupby("sample", sort=False))) if len(run.gene_sets) else {}
     q = run.score("q_value")
     return [
         {
@@ -77,6 +78,7 @@ def explained(run: Contents) -> list[Row]:
             "q": q[name],
             "genes": by_sample[name].sort_values("rank").to_dict(orient="records"),
             "limit": by_sample[name]["z"].abs().max() or 1.0,
+            "sets": sets[name].to_dict(orient="records") if name in sets else [],
         }
         for name in names
     ]

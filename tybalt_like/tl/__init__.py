@@ -1,9 +1,20 @@
 """Verbs on an AnnData; each says what it adds."""
 
 from tybalt_like.tl.embed import tsne, umap
+from tybalt_like.tl.ensemble import ensemble
 from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.pathways import explain_pathways
 from tybalt_like.tl.score import explain, score
 
-__all__ = ["evaluate", "explain", "explain_pathways", "fit", "latent", "score", "tsne", "umap"]
+__all__ = [
+    "ensemble",
+    "evaluate",
+    "explain",
+    "explain_pathways",
+    "fit",
+    "latent",
+    "score",
+    "tsne",
+    "umap",
+]

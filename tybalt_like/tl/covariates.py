@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tybalt_like import keys
 from tybalt_like.errors import DataError
 from tybalt_like.models import Model
 
@@ -31,18 +32,21 @@ def categories(
 
 
 def known(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
-    """What the model wants to know of every sample beside its genes: ``c_nc``, or nothing.
+    """What the model wants to know of every sample beside its genes, as far as it is there.
 
-    Covariates are one-hot, side by side. A value that is missing, or that no training sample had
-    (then with a warning), is a row of NaN, which the model replaces by the training frequencies.
+    That is ``x2_ng`` (`keys.AFTER`), ``y_n`` (`keys.RESPONSE`) and ``weight_n`` (`keys.WEIGHT`)
+    of pairs, and the covariates ``c_nc``: one-hot, side by side. A value that is missing, or that
+    no training sample had (then with a warning), is a row of NaN, which the model replaces by the
+    training frequencies.
 
     Raises
     ------
     DataError
         If a column is missing.
     """
+    found = _of_pairs(adata, model)
     if not model.covariates:
-        return {}
+        return found
     blocks = []
     for column, expected in model.covariates.items():
         values = _values(adata, column)
@@ -57,7 +61,17 @@ def known(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
             )
         block_nc = np.equal.outer(values.to_numpy(), np.array(expected, dtype=object))
         blocks.append(np.where(known_n[:, None], block_nc, np.nan))
-    return {"c_nc": np.concatenate(blocks, axis=1).astype(np.float32)}
+    return found | {"c_nc": np.concatenate(blocks, axis=1).astype(np.float32)}
+
+
+def _of_pairs(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
+    found = {}
+    if "x2_ng" in model.takes and keys.AFTER in adata.layers:
+        found["x2_ng"] = np.asarray(adata.layers[keys.AFTER], dtype=np.float32)
+    for name, column in (("y_n", keys.RESPONSE), ("weight_n", keys.WEIGHT)):
+        if name in model.takes and column in adata.obs:
+            found[name] = adata.obs[column].to_numpy(np.float32)
+    return found
 
 
 def _values(adata: AnnData, column: str) -> pd.Series:
