@@ -15,7 +15,7 @@ VIEWS = ("gene_residual", "nearest", "whitened", "density")
 """The scores that the combined one is made of."""
 WEIGHTS = (1.0, 2.0, 1.0, 1.0)
 """Of the views. The plain distance counts twice, which costs 0.001 AUROC on expression cohorts and
-is what makes the combination at least as good as kNN on tables of few, uncorrelated columns."""
+keeps the combination level with kNN on tables of few, uncorrelated columns."""
 COMBINED = (
     "how much stranger than usual the strangest of four views finds the sample: its residual (each "
     "gene in units of its usual error), its distance to the nearest training profile, the same "
