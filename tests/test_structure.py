@@ -17,7 +17,7 @@ FLOORS = [
     {"cli"},
     {"benchmark", "compression", "summary", "sweep"},
     {"cohort"},
-    {"run", "normalize", "aberrant"},
+    {"run", "normalize", "aberrant", "perturbation"},
     {"results", "report"},
     {"folder", "recipe", "estimator"},
     {"progress"},

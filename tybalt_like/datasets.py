@@ -6,7 +6,8 @@ import hashlib
 import os
 import sys
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -48,6 +49,14 @@ class Dataset:
     origin: str = ""
     obs_file: str = ""
     obs_url: str = ""
+    sha256_of: Literal["file", "content"] = "file"
+    beside: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """sha256 of every file that makes the matrix, by its name."""
+        return {self.file: self.sha256, **self.beside}
 
 
 @cache
@@ -66,13 +75,14 @@ def path(name: str) -> Path:
         If the name is unknown, or the file is not here or not the one that the registry means.
     """
     entry = _entry(name)
-    found = _find(entry, entry.file)
+    found = _find(entry, *entry.checksums)
     if found is None:
-        where = f"put {entry.file} into the folder named by {ENVIRONMENT}"
+        where = f"put {' and '.join(entry.checksums)} into the folder named by {ENVIRONMENT}"
         fetched = f"fetch it with `tybalt-like data fetch {name}`, or {where}"
         made = f"make it from {entry.origin} and {where}"
         raise DataError(f"{name} is not on this machine; {fetched if entry.url else made}")
-    _verify(found, entry.sha256)
+    for file, sha256 in entry.checksums.items():
+        _verify(found.with_name(Path(file).name), sha256, of=entry.sha256_of)
     return found
 
 
@@ -85,8 +95,10 @@ def fetch(name: str) -> Path:
         If the name is unknown, the download fails, or the checksum is another.
     """
     entry = _entry(name)
-    if entry.url and _find(entry, entry.file) is None:
-        _download(entry, entry.url, entry.file, entry.sha256)
+    if entry.url and _find(entry, *entry.checksums) is None:
+        for file, sha256 in entry.checksums.items():
+            url = entry.url.removesuffix(entry.file) + file
+            _download(entry, url, file, sha256 if entry.sha256_of == "file" else "")
     return path(name)
 
 
@@ -98,7 +110,7 @@ def load(name: str) -> AnnData:
     DataError
         As `fetch` and `tybalt_like.read` do.
     """
-    from tybalt_like import io, provenance
+    from tybalt_like import io, keys, provenance
 
     entry = _entry(name)
     matrix, obs = fetch(name), None
@@ -107,7 +119,10 @@ def load(name: str) -> AnnData:
         if obs is None and not entry.obs_url:
             raise DataError(f"{name}: its sample table {entry.obs_file} is not beside {matrix}")
         obs = obs or _download(entry, entry.obs_url, entry.obs_file, "")
-    adata = io.read(matrix, obs=obs, genes_in=entry.genes_in)
+    source = matrix.parent if entry.beside else matrix
+    adata = io.read(source, obs=obs, genes_in=entry.genes_in)
+    if entry.labels:
+        adata.obs[keys.LABEL] = [entry.labels[int(label)] for label in adata.obs[keys.LABEL]]
     about = {key: getattr(entry, key) for key in ("name", "units", "licence", "citation")}
     provenance.record(adata, dataset=about)
     return adata
@@ -120,13 +135,17 @@ def _entry(name: str) -> Dataset:
         raise DataError(f"unknown data set {name!r}; known: {', '.join(registry())}") from None
 
 
-def _find(entry: Dataset, file: str) -> Path | None:
-    """Shipped; in the user's folder or its subfolder named like the data set; or in the cache."""
+def _find(entry: Dataset, file: str, *beside: str) -> Path | None:
+    """Shipped; in the user's folder or its subfolder named like the data set; or in the cache.
+
+    The first of several files, where all of them are in one place.
+    """
     places = [DATA]
     if folder := os.environ.get(ENVIRONMENT):
         places += [Path(folder), Path(folder) / entry.name]
     places.append(_cache(entry))
-    return next((place / file for place in places if (place / file).is_file()), None)
+    whole = (p for p in places if all((p / name).is_file() for name in (file, *beside)))
+    return next((place / file for place in whole), None)
 
 
 def _cache(entry: Dataset) -> Path:
@@ -148,7 +167,7 @@ def _download(entry: Dataset, url: str, file: str, sha256: str) -> Path:
             f"{entry.name}: {url} could not be downloaded ({reason}); download it elsewhere and "
             f"put {file} into {folder} or into the folder named by {ENVIRONMENT}"
         ) from error
-    if not sha256:
+    if not sha256 and entry.sha256_of == "file":
         print(
             f"{entry.name}: the registry knows no checksum of {file}; sha256 {_sha256(got)}",
             file=sys.stderr,
@@ -156,14 +175,22 @@ def _download(entry: Dataset, url: str, file: str, sha256: str) -> Path:
     return got
 
 
-def _verify(file: Path, sha256: str) -> None:
-    if sha256 and (found := _sha256(file)) != sha256:
+def _verify(file: Path, sha256: str, *, of: str) -> None:
+    if sha256 and (found := _sha256(file, of=of)) != sha256:
         raise DataError(
-            f"{file}: sha256 is {found} where the registry has {sha256}; remove this file and "
-            "fetch it again"
+            f"{file}: its {of}'s sha256 is {found} where the registry has {sha256}; remove this "
+            "file and fetch it again"
         )
 
 
-def _sha256(file: Path) -> str:
+def _sha256(file: Path, *, of: str = "file") -> str:
+    """Of the file, or of what it holds decompressed."""
+    if of == "content":
+        from tybalt_like.io.source import Source
+
+        digest = hashlib.sha256()
+        for chunk in Source(file).chunks():
+            digest.update(chunk)
+        return digest.hexdigest()
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tybalt_like import anomaly, pp, tl
 from tybalt_like.errors import NonFiniteLossError, RunError
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from tybalt_like.recipe import Recipe
-
 SCHEMA = 2
 """Raised when the contents change: 2 has another detector. Earlier folders are still read."""
 ABOUT, RECIPE, CHECKPOINT = "run.json", "recipe.json", "checkpoint.safetensors"
@@ -27,8 +25,14 @@ MODEL, DETECTOR, NORMALISER = "model.safetensors", "detector.safetensors", "norm
 BASELINE_MODEL, BASELINE_DETECTOR = "baseline_model.safetensors", "baseline_detector.safetensors"
 
 
+class Settings(Protocol):
+    """What a run depends on, such as a `tybalt_like.recipe.Recipe`."""
+
+    def to_tables(self) -> dict[str, Any]: ...
+
+
 @contextmanager
-def writing(out: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Path]:
+def writing(out: Path, recipe: Settings, *, resume: bool, overwrite: bool) -> Iterator[Path]:
     """A folder ``<out>.partial`` to write into, renamed to `out` when the block ends well.
 
     Interrupted or diverged work stays there with its checkpoint; any other error removes it.
@@ -73,6 +77,14 @@ def unfinished(out: Path) -> Path:
     return out.with_name(out.name + ".partial")
 
 
+def kind_of(run_dir: Path) -> str:
+    """What a folder's ``run.json`` says that it is: empty for runs of a `Recipe`."""
+    about = run_dir / ABOUT
+    if not about.is_file():
+        return ""
+    return str(json.loads(about.read_text(encoding="utf-8")).get("kind", ""))
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run.
@@ -100,6 +112,11 @@ class Run:
         """
         if not folder.is_dir():
             raise RunError(f"no run folder {folder}")
+        if kind_of(folder):
+            raise RunError(
+                f"{folder} is a run over treated samples, which has no detector; its predictions "
+                "are in its tables"
+            )
         missing = [n for n in (ABOUT, MODEL, DETECTOR, NORMALISER) if not (folder / n).is_file()]
         if missing:
             raise RunError(

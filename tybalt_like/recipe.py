@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveInt
 
+from tybalt_like.anomaly import VIEWS
 from tybalt_like.errors import RecipeError
 from tybalt_like.models import Model, Training
 from tybalt_like.pp import Normalisation
@@ -34,6 +35,8 @@ class Data:
         a sample table to join to it.
     genes_in
         Orientation of a text matrix.
+    image_size
+        Rows and columns to resize the images of a folder to.
     label
         Column that colours the figures and names the groups below.
     normal
@@ -50,6 +53,7 @@ class Data:
     path: str | None = None
     obs: str | None = None
     genes_in: Literal["auto", "rows", "columns"] = "auto"
+    image_size: PositiveInt | None = None
     label: str | None = None
     normal: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
@@ -78,12 +82,21 @@ class Data:
 class Split:
     """Shares of the reference cohort; what train and calibration leave is the test split.
 
-    `validation` is a share of the training part.
+    Parameters
+    ----------
+    train, calibration
+        Shares of the reference cohort.
+    validation
+        A share of the training part.
+    by
+        Sample column with an official division. Reference samples called "test" there are the test
+        split, whatever the shares; the others are divided into the rest, in proportion.
     """
 
     train: float = 0.6
     calibration: float = 0.2
     validation: float = 0.1
+    by: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "calibration", "validation"):
@@ -103,6 +116,9 @@ class Scores:
         False-discovery rate of the flags.
     n_neighbors
         Training samples in the kNN distance.
+    views
+        Scores that the combined one, to which p-values belong, is made of. The baseline beside
+        the model uses those of them that every model has, or else its usual ones.
     conditional_on
         Sample column with a label or a batch; error rates then hold within each of its groups.
     folds
@@ -114,6 +130,7 @@ class Scores:
 
     fdr: float = 0.05
     n_neighbors: PositiveInt = 5
+    views: tuple[str, ...] = VIEWS
     conditional_on: str | None = None
     folds: int = 5
     gene_sets: str | None = None
@@ -121,6 +138,8 @@ class Scores:
     def __post_init__(self) -> None:
         if not 0 < self.fdr < 1:
             raise RecipeError(f"scores.fdr is {self.fdr}; it must lie in (0, 1)")
+        if not self.views:
+            raise RecipeError("scores.views is empty; name at least one score")
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ class Results:
                 "tested": tested,
                 "flagged": int(self.of_model("flagged").sum()),
             },
-            "combined": anomaly.COMBINED,
+            "combined": str(self.detectors[self.name].combination),
             "cross_fitted": bool(tested == self.adata.n_obs),
             "evaluation": self.card
             and {

@@ -209,7 +209,9 @@ def read(recipe: Recipe) -> AnnData:
     if data.dataset is not None:
         adata = datasets.load(data.dataset)
     else:
-        adata = io.read(str(data.path), obs=data.obs, genes_in=data.genes_in)
+        adata = io.read(
+            str(data.path), obs=data.obs, genes_in=data.genes_in, image_size=data.image_size
+        )
     findings = pp.inspect(adata)
     pp.check(findings, at_least=MIN_REFERENCE)
     record(adata, findings=findings.lines())
@@ -229,6 +231,7 @@ def split(recipe: Recipe, adata: AnnData, *, held_out: NDArray[np.bool_] | None 
         calibration=recipe.split.calibration,
         validation=recipe.split.validation,
         held_out=held_out,
+        by=recipe.split.by,
         seed=recipe.seed,
     )
     named = {"evaluation.batch": recipe.evaluation.batch}
@@ -293,12 +296,15 @@ def score(
     train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
     adata.obs[NORM] = anomaly.standardised_norm(x_ng, x_ng[train_n])
     how = recipe.scores
+    common = tuple(view for view in how.views if view in anomaly.COMMON)
+    views = {BASELINE: common or anomaly.VIEWS, recipe.model_name: how.views}
     return {
         name: tl.score(
             adata,
             model=model,
             fdr=how.fdr,
             n_neighbors=how.n_neighbors,
+            views=views[name],
             conditional_on=how.conditional_on,
         )
         for name, model in models.items()

@@ -47,11 +47,26 @@ def test_scores_are_their_definitions(detector) -> None:
     inverse = np.linalg.inv(LedoitWolf(assume_centered=True).fit(known).covariance_)
     whitened = cdist(fresh, known, "mahalanobis", VI=inverse).min(1) / np.sqrt(40)
     np.testing.assert_allclose(table["whitened"], whitened, rtol=1e-6)
+    apart = cdist(known, known) + np.diag(np.full(60, np.inf))
+    spacing = np.sort(apart)[:, :5].mean(1)
+    around = cdist(fresh, known)
+    usual = spacing[np.argsort(around)[:, :20]].mean(1)
+    np.testing.assert_allclose(table["relative"], np.sort(around)[:, :5].mean(1) / usual, rtol=1e-6)
     np.testing.assert_allclose(table["own"], new.own["own"])
     held_out = detector.score(calibration)[list(VIEWS)]
     z = (table[list(VIEWS)] - held_out.mean()) / held_out.std(ddof=0)
     combined = np.log(np.average(np.exp(z), axis=1, weights=[1, 2, 1, 1]))
     np.testing.assert_allclose(table["combined"], combined)
+
+
+def test_p_values_belong_to_the_views_that_are_chosen(tmp_path) -> None:
+    train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (30, 1), (12, 2)))
+    Detector.fit(train, calibration, views=["own"]).save(tmp_path / "d.safetensors")
+    table = Detector.load(tmp_path / "d.safetensors").score(new)
+    at_least = (calibration.own["own"] >= new.own["own"][:, None]).sum(1)
+    np.testing.assert_allclose(table["p_value"], (1 + at_least) / 31)
+    with pytest.raises(DataError, match="no score 'foreign' to combine; scores: reconstruction,"):
+        Detector.fit(train, calibration, views=["foreign"])
 
 
 def test_density_is_that_of_the_mixture_it_was_drawn_from() -> None:

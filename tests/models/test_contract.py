@@ -34,6 +34,14 @@ def rows(model: Model, n: int, *, seed: int = 0) -> dict[str, torch.Tensor]:
         n_categories = sum(map(len, model.covariates.values()))
         drawn = torch.randint(n_categories, (n,), generator=generator)
         tensors["c_nc"] = torch.nn.functional.one_hot(drawn, n_categories).float()
+    if "x2_ng" in model.takes:  # half of the rows are pairs
+        tensors["x2_ng"] = torch.rand(n, N_VARS, generator=generator)
+        tensors["x2_ng"][::2] = torch.nan
+    if "y_n" in model.takes:  # and two in three have a response
+        tensors["y_n"] = torch.randint(2, (n,), generator=generator).float()
+        tensors["y_n"][::3] = torch.nan
+    if "weight_n" in model.takes:
+        tensors["weight_n"] = 1 + torch.rand(n, generator=generator)
     return tensors
 
 

@@ -3,7 +3,7 @@
 from tybalt_like.anomaly.attribution import Errors, gene_scores
 from tybalt_like.anomaly.calibration import conformal_p_values, q_values
 from tybalt_like.anomaly.combination import COMBINED, VIEWS, pooled, surprise
-from tybalt_like.anomaly.detector import Detector
+from tybalt_like.anomaly.detector import COMMON, Detector
 from tybalt_like.anomaly.detector_1 import Detector1
 from tybalt_like.anomaly.evidence import Evidence
 from tybalt_like.anomaly.metrics import detection_metrics, together
@@ -12,6 +12,7 @@ from tybalt_like.anomaly.trimming import trimmed
 
 __all__ = [
     "COMBINED",
+    "COMMON",
     "VIEWS",
     "Detector",
     "Detector1",

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from tybalt_like.anomaly.evidence import Array
+from tybalt_like.errors import DataError
 
 VIEWS = ("gene_residual", "nearest", "whitened", "density")
 """The scores that the combined one is made of."""
-WEIGHTS = (1.0, 2.0, 1.0, 1.0)
-"""Of the views. The plain distance counts twice, which costs 0.001 AUROC on expression cohorts and
-keeps the combination level with kNN on tables of few, uncorrelated columns."""
+WEIGHTS = {"nearest": 2.0}
+"""Of views in the soft maximum, 1 if not named. The plain distance counts twice, which costs 0.001
+AUROC on expression cohorts and keeps the combination level with kNN on tables of few,
+uncorrelated columns."""
 COMBINED = (
     "how much stranger than usual the strangest of four views finds the sample: its residual (each "
     "gene in units of its usual error), its distance to the nearest training profile, the same "
@@ -30,7 +33,7 @@ TAIL = 0.25
 
 @dataclass(frozen=True)
 class Combination:
-    """The strangest of four views (`VIEWS`), softly.
+    """The strangest of several views, softly; of `VIEWS`, if nobody chooses.
 
     Samples are strange in different ways. A new cell type lies off the model's subspace but near
     its origin, where Mahalanobis distances and densities call it typical; an exaggerated form of
@@ -44,22 +47,53 @@ class Combination:
     single view is within 0.03 AUROC of the best simple detector everywhere; the Mahalanobis
     distance, for one, is first for basal-like tumours among luminal ones and worse than chance
     for T- among B-cell leukaemias.
+
+    Attributes
+    ----------
+    views
+        Names of scores.
+    location_v, scale_v
+        Their mean and standard deviation over the calibration samples.
     """
 
+    views: tuple[str, ...]
     location_v: Array
     scale_v: Array
 
     @classmethod
-    def fit(cls, calibration_cv: Array) -> Self:
-        scale_v = calibration_cv.std(0)
-        return cls(calibration_cv.mean(0), np.where(scale_v > 1e-12, scale_v, 1.0))
+    def fit(cls, calibration: pd.DataFrame, views: Sequence[str] = VIEWS) -> Self:
+        """Learn how the views, columns of `calibration`, vary.
 
-    def score(self, views_nv: Array) -> Array:
-        """The combined score, (n,)."""
+        Raises
+        ------
+        DataError
+            If there is no such score.
+        """
+        if unknown := [view for view in views if view not in calibration]:
+            known = ", ".join(calibration)
+            raise DataError(f"there is no score {unknown[0]!r} to combine; scores: {known}")
+        values_cv = calibration[list(views)].to_numpy()
+        scale_v = values_cv.std(0)
+        return cls(tuple(views), values_cv.mean(0), np.where(scale_v > 1e-12, scale_v, 1.0))
+
+    def score(self, table: pd.DataFrame) -> Array:
+        """The combined score of samples whose scores are the columns, (n,)."""
         from scipy.special import logsumexp
 
-        z_nv = (views_nv - self.location_v) / self.scale_v
-        return np.asarray(logsumexp(z_nv, axis=1, b=np.array(WEIGHTS) / sum(WEIGHTS)))
+        z_nv = (table[list(self.views)].to_numpy() - self.location_v) / self.scale_v
+        weight_v = np.array([WEIGHTS.get(view, 1.0) for view in self.views])
+        return np.asarray(logsumexp(z_nv, axis=1, b=weight_v / weight_v.sum()))
+
+    def __str__(self) -> str:
+        """Definition in words."""
+        if self.views == VIEWS:
+            return COMBINED
+        if len(self.views) == 1:
+            return f"{self.views[0]}, standardised over the calibration samples"
+        return (
+            f"how much stranger than usual the strangest of {', '.join(self.views)} finds the "
+            "sample, each standardised over the calibration samples (log mean exp)"
+        )
 
 
 def surprise(score_n: ArrayLike, calibration_m: ArrayLike) -> Array:

@@ -23,6 +23,9 @@ from tybalt_like.errors import DataError
 
 SCHEMA = 2
 """Version of the saved detector."""
+COMMON = ("reconstruction", "gene_residual", "mahalanobis", "knn", "density", "typicality")
+COMMON += ("nearest", "whitened", "relative")
+"""Scores that every model has."""
 PARTS = {
     "residual": Residual,
     "position": Position,
@@ -40,9 +43,9 @@ class Detector:
     - ``reconstruction``, ``gene_residual``: what the model cannot express (`Residual`);
     - ``mahalanobis``, ``knn`` (`Position`), ``density``, ``typicality`` (`Density`): where in the
       latent space the sample lies;
-    - ``nearest``, ``whitened``: distance to the nearest training profile (`Profile`);
+    - ``nearest``, ``whitened``, ``relative``: distance to training profiles (`Profile`);
     - the scores that only this model has (`Evidence.own`);
-    - ``combined``: the strangest of four views (`Combination`); the p-value belongs to it.
+    - ``combined``: the strangest of several of these (`Combination`); the p-value belongs to it.
 
     The score of a sample depends on nothing but that sample and what is stored here.
 
@@ -74,6 +77,7 @@ class Detector:
         calibration: Evidence,
         *,
         n_neighbors: int = N_NEIGHBORS,
+        views: Sequence[str] = VIEWS,
         conditional_on: str | None = None,
         groups: Sequence[str] = (),
     ) -> Detector:
@@ -83,9 +87,16 @@ class Detector:
         ----------
         n_neighbors
             Training samples in the latent kNN distance.
+        views
+            Scores that the combined one is made of.
         conditional_on, groups
             A sample column, and its value for each calibration sample, if p-values are to hold
             within each of its groups.
+
+        Raises
+        ------
+        DataError
+            If there is no score of the name of a view.
         """
         parts: dict[str, Any] = {
             "residual": Residual.fit(train),
@@ -93,13 +104,13 @@ class Detector:
             "density": Density.fit(train),
             "profile": Profile.fit(train),
         }
-        views_cv = _table(parts, calibration)[list(VIEWS)].to_numpy()
-        combination = Combination.fit(views_cv)
+        table = _table(parts, calibration)
+        combination = Combination.fit(table, views)
         return cls(
             **parts,
             combination=combination,
             errors=Errors.fit(calibration.residual_ng),
-            calibration_c=combination.score(views_cv),
+            calibration_c=combination.score(table),
             conditional_on=conditional_on,
             group_c=tuple(groups) if conditional_on else (),
         )
@@ -124,7 +135,7 @@ class Detector:
             )
         parts = {name: getattr(self, name) for name in PARTS}
         table = _table(parts, samples)
-        combined_n = self.combination.score(table[list(VIEWS)].to_numpy())
+        combined_n = self.combination.score(table)
         p_n = conformal_p_values(
             combined_n,
             self.calibration_c,
@@ -147,8 +158,10 @@ class Detector:
             f"{part}.{f.name}": np.array(getattr(getattr(self, part), f.name), order="C")
             for part, kind in PARTS.items()
             for f in fields(kind)
+            if f.name != "views"  # words go into the header
         }
         about = {"schema": SCHEMA, "conditional_on": self.conditional_on, "groups": self.group_c}
+        about["views"] = self.combination.views
         arrays["calibration_c"] = self.calibration_c
         path.write_bytes(save(arrays, {"about": json.dumps(about)}))
 
@@ -173,8 +186,9 @@ class Detector:
                 f"{path}: saved with detector schema {about['schema']}, this version reads up to "
                 f"{SCHEMA}; install the tybalt_like version that wrote it"
             )
+        words = {"combination.views": tuple(about["views"])}
         parts = {
-            part: kind(**{f.name: arrays[f"{part}.{f.name}"] for f in fields(kind)})
+            part: kind(**{f.name: (arrays | words)[f"{part}.{f.name}"] for f in fields(kind)})
             for part, kind in PARTS.items()
         }
         return Detector(

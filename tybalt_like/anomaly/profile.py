@@ -13,6 +13,8 @@ from tybalt_like.anomaly.evidence import Array, Evidence
 MAX_VALUES = 10_000_000
 """Values of the training profiles that are kept; with more, profiles are drawn at random."""
 MAX_AXES = 300
+NEAREST, AROUND = 5, 20
+"""Training profiles whose distance counts in ``relative``, and those that say what is usual."""
 ROWS = 512
 """Profiles in flight at once, which bounds memory."""
 
@@ -24,11 +26,17 @@ class Profile:
     The covariance is shrunk towards a multiple of the identity (Ledoit & Wolf 2004): dividing by
     it makes a step against the correlations of the genes longer than one along them, which is
     what distances from the mean or to a neighbour miss.
+
+    Attributes
+    ----------
+    spacing_m
+        Mean distance of each training profile to its nearest other ones.
     """
 
     mean_g: Array
     weight_g: Array
     train_mg: NDArray[np.float32]
+    spacing_m: Array
     axes_ga: Array
     precision_a: Array
     precision: Array
@@ -57,6 +65,7 @@ class Profile:
             mean_g=mean_g,
             weight_g=weight_g,
             train_mg=z_mg.astype(np.float32),
+            spacing_m=_spacing(z_mg),
             axes_ga=axes_ag[:n_axes].T,
             precision_a=1 / ((1 - share) * variance_a[:n_axes] + share * typical),
             precision=np.array(1 / ((1 - share) * rest + share * typical)),
@@ -64,25 +73,49 @@ class Profile:
 
     def score(self, samples: Evidence) -> dict[str, Array]:
         """``nearest``: distance to the nearest training profile per square root of genes;
-        ``whitened``: the same in units of the shrunk covariance."""
+        ``whitened``: the same in units of the shrunk covariance; ``relative``: mean distance to
+        the nearest profiles in units of the distances that are usual among profiles there (as in
+        the local outlier factor of Breunig et al. 2000)."""
         z_ng = (np.asarray(samples.x_ng, dtype=np.float64) - self.mean_g) * self.weight_g
         n_genes = max(1, int((self.weight_g > 0).sum()))
-        parts = [self._nearest(z_ng[i : i + ROWS]) for i in range(0, len(z_ng), ROWS)]
-        nearest_n, whitened_n = np.concatenate(parts, axis=1)
+        parts = [self._distances(z_ng[i : i + ROWS]) for i in range(0, len(z_ng), ROWS)]
+        nearest_n, whitened_n, relative_n = np.concatenate(parts, axis=1)
         return {
-            "nearest": np.sqrt(nearest_n / n_genes),
-            "whitened": np.sqrt(whitened_n / n_genes),
+            "nearest": nearest_n / np.sqrt(n_genes),
+            "whitened": whitened_n / np.sqrt(n_genes),
+            "relative": relative_n,
         }
 
-    def _nearest(self, z_ng: Array) -> Array:
-        """Squared distances to the nearest profile, plain and whitened, (2, n)."""
+    def _distances(self, z_ng: Array) -> Array:
+        """To the nearest profile, plain and whitened, and relative to what is usual, (3, n)."""
         train_mg = self.train_mg.astype(np.float64)
         at_na, at_ma = z_ng @ self.axes_ga, train_mg @ self.axes_ga
         # Off the axes all directions count alike: what is special about them is a correction.
         extra_a = self.precision_a - self.precision
         plain_nm = _squared_distances(z_ng, train_mg, np.ones(1))
         whitened_nm = plain_nm * self.precision + _squared_distances(at_na, at_ma, extra_a)
-        return np.maximum([plain_nm.min(1), whitened_nm.min(1)], 0)
+        last = min(AROUND, len(train_mg)) - 1
+        near_nm = np.argpartition(plain_nm, last, axis=1)[:, : last + 1]
+        distance_nm = np.take_along_axis(plain_nm, near_nm, axis=1)
+        distance_nm = np.sqrt(np.maximum(np.sort(distance_nm, axis=1), 0))
+        usual_n = self.spacing_m[near_nm].mean(1)
+        relative_n = distance_nm[:, :NEAREST].mean(1) / np.where(usual_n > 0, usual_n, 1.0)
+        whitened_n = np.sqrt(np.maximum(whitened_nm.min(1), 0))
+        return np.stack([distance_nm[:, 0], whitened_n, relative_n])
+
+
+def _spacing(z_mg: Array) -> Array:
+    """Mean distance of each profile to its nearest other ones, (m,)."""
+    n = min(NEAREST, len(z_mg) - 1)
+    if n < 1:
+        return np.zeros(len(z_mg))
+    squared_m = np.empty((len(z_mg), n))
+    for start in range(0, len(z_mg), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(z_mg)))
+        squared_nm = _squared_distances(z_mg[rows], z_mg, np.ones(1))
+        squared_nm[rows - start, rows] = np.inf
+        squared_m[rows] = np.partition(squared_nm, n - 1, axis=1)[:, :n]
+    return np.asarray(np.sqrt(np.maximum(squared_m, 0)).mean(1))
 
 
 def _squared_distances(a_nk: Array, b_mk: Array, weight_k: Array) -> Array:

@@ -26,6 +26,7 @@ from tybalt_like.cli.options import (
     shipped,
     use,
 )
+from tybalt_like.cli.perturbation import perturbation, run_perturbation
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.errors import RecipeError, TybaltLikeError
 
@@ -48,6 +49,7 @@ app.add_typer(benchmark, name="benchmark")
 app.command()(sweep)
 app.command()(compress)
 app.command()(aberrant)
+app.command()(perturbation)
 
 
 def main() -> None:
@@ -131,6 +133,13 @@ def run(
 
     use(threads)
     tables: dict[str, Any] = tables_of(shipped(recipe)) if recipe else {"name": _stem(matrix)}
+    if recipe is not None and "perturbation" in tables:
+        if any((matrix, obs, label, normal, anomaly)) or genes_in != "auto":
+            raise RecipeError("a recipe with [perturbation] takes its data from the recipe alone")
+        how: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
+        how |= {"seed": seed, "quiet": quiet, "json": json}
+        run_perturbation(shipped(recipe), tables, change or [], out, **how)
+        return
     source = tables.setdefault("data", {})
     if matrix is not None:
         source.pop("dataset", None)
@@ -181,9 +190,12 @@ def score(
 @app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Build the report of a finished run again."""
-    from tybalt_like.folder import Run
-    from tybalt_like.report import build
+    from tybalt_like.folder import Run, kind_of
+    from tybalt_like.report import build, perturbation
 
+    if kind_of(run_dir) == "perturbation":
+        print(perturbation.build(run_dir))
+        return
     Run.load(run_dir)
     print(build(run_dir))
 

@@ -15,6 +15,7 @@ from tybalt_like.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
 from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Grid, repeated_genes_allowed
+from tybalt_like.io.images import folder_of_images
 from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.orientation import orientation
 from tybalt_like.io.samples import SampleTable, join
@@ -39,8 +40,9 @@ def read(
     *,
     obs: str | Path | pd.DataFrame | None = None,
     genes_in: Literal["auto", "rows", "columns"] = "auto",
+    image_size: int | None = None,
 ) -> AnnData:
-    """Read an expression matrix of any known format as samples x genes.
+    """Read an expression matrix of any known format as samples x genes, images as samples x pixels.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ def read(
         Sample table, joined by sample id: a file, or a table with the ids as index or column.
     genes_in
         Where the file has its genes; found out if ``"auto"``.
+    image_size
+        Rows and columns to resize the images of a folder to.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def read(
     opened = Source(source)
     table = None if obs is None else SampleTable.of(obs)
     name = opened.name
-    found, kind = _read(opened)
+    found, kind = _read(opened, image_size)
     notes: list[str] = []
     if isinstance(found, Grid):
         notes += found.notes
@@ -95,8 +99,10 @@ def read(
     return adata
 
 
-def _read(source: Source) -> tuple[Grid | AnnData, str]:
+def _read(source: Source, image_size: int | None) -> tuple[Grid | AnnData, str]:
     """What the first format that recognises the source makes of it, and the format's name."""
+    if image_size is not None:
+        return folder_of_images(source, size=image_size), f"images, {image_size} pixels wide"
     try:
         for format in (*FORMATS, TEXT):
             if format.recognises(source):

@@ -85,7 +85,7 @@ class Source:
         """The first 64 KiB of the decompressed content; nothing for a folder."""
         if self.is_folder:
             return b""
-        return next(self._chunks(HEAD_BYTES), b"")
+        return next(self.chunks(HEAD_BYTES), b"")
 
     @cached_property
     def hdf5_keys(self) -> frozenset[str]:
@@ -122,7 +122,7 @@ class Source:
     def blocks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         r"""Text in blocks of whole lines, each line ended by ``\n``, without byte-order mark."""
         rest, newline = b"", b"\n"
-        for chunk in self._chunks(size):
+        for chunk in self.chunks(size):
             if b"\0" in chunk:
                 raise DataError(f"{self.name}: this is not text, and no known binary format")
             if not rest and b"\n" not in chunk and b"\r" in chunk:
@@ -136,7 +136,7 @@ class Source:
         if rest:
             yield _unix_lines(rest + b"\n")
 
-    def _chunks(self, size: int) -> Iterator[bytes]:
+    def chunks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         """Decompressed pieces; damage becomes a sentence."""
         try:
             with self.open() as file:

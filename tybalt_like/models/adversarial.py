@@ -18,6 +18,7 @@ from tybalt_like.errors import RecipeError
 from tybalt_like.models import gan_networks as networks
 from tybalt_like.models.base import Batch, Model, Step
 from tybalt_like.models.blocks import Standardise
+from tybalt_like.models.image_networks import check_shape, unit_response
 from tybalt_like.models.latent_search import (
     POOL,
     in_blocks,
@@ -151,11 +152,8 @@ class Adversarial(Model):
     ) -> None:
         super().__init__(n_vars, config)
         k, hidden, shape = config.latent_dim, config.hidden_dims, config.image_shape
-        if shape is not None and shape[0] * shape[1] * shape[2] != n_vars:
-            raise RecipeError(
-                f"model.image_shape: {shape[0]} x {shape[1]} x {shape[2]} are not the {n_vars} "
-                "values of a row"
-            )
+        if shape is not None:
+            check_shape(shape, n_vars)
         self.domain = "unit" if unit or shape is not None else "real"
         self.frame = Standardise(n_vars)
         if shape is not None:
@@ -278,9 +276,8 @@ class Adversarial(Model):
         return made_ng * self.frame.sd_g + self.frame.mean_g
 
     def weights(self) -> Tensor:
-        """Half the change of the profile when a feature goes from -1 to 1 and all others are 0."""
         one_kk = torch.eye(self.config.latent_dim).to(self.frame.mean_g)
-        return (self.decode(one_kk) - self.decode(-one_kk)) / 2
+        return unit_response(self.decode, one_kk)
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Reconstruction error, and what the critic holds against the sample."""

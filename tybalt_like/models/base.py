@@ -152,6 +152,9 @@ class Model(nn.Module, ABC):
         Name of p(x|z), empty where there is none.
     covariates
         Sample columns that the model is conditioned on, each with its categories.
+    takes
+        What else a batch may hold that the model makes use of: ``x2_ng``, profiles after
+        treatment; ``y_n``, responses; ``weight_n``, how often training draws each row.
     """
 
     registry: ClassVar[dict[str, type[Model]]] = {}
@@ -160,6 +163,7 @@ class Model(nn.Module, ABC):
     training_defaults: ClassVar[Training] = Training()
     domain: Domain = "real"
     likelihood: str = ""
+    takes: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -203,6 +207,11 @@ class Model(nn.Module, ABC):
     def solve(self, train: Batch) -> None:
         """Set from all training rows at once what can be: the whole model if it has no steps,
         starting values and statistics otherwise."""
+
+    def criterion(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
+        """What early stopping goes by, where it is not the loss: named parts, and ``"criterion"``
+        itself, of which lower is better."""
+        return {}
 
     @abstractmethod
     def embed(self, x_ng: Tensor) -> Tensor:

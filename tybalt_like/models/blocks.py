@@ -123,9 +123,12 @@ class Standardise(nn.Module):
         self.register_buffer("mean_g", torch.zeros(n))
         self.register_buffer("sd_g", torch.ones(n))
 
-    def fit(self, x_ng: Tensor) -> None:
+    def fit(self, x_ng: Tensor, *, alike: bool = False) -> None:
+        """Learn the scale; of features that are `alike`, such as pixels, one for all of them."""
         sd_g = x_ng.std(0, correction=0)
         self.mean_g.copy_(x_ng.mean(0))
+        if alike:
+            sd_g = sd_g.square().mean().sqrt().expand_as(sd_g)
         self.sd_g.copy_(sd_g.clamp(min=max(1e-3 * float(sd_g.max()), 1e-6)))
 
     def forward(self, x_ng: Tensor) -> Tensor:

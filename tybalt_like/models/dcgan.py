@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from tybalt_like.models.adversarial import Adversarial, NetworksConfig, SearchConfig
 from tybalt_like.models.base import Batch, Step, Training
-from tybalt_like.models.gan_networks import AnyBatchNorm
+from tybalt_like.models.image_networks import AnyBatchNorm
 
 
 @dataclass(frozen=True)

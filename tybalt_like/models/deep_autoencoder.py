@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+import torch
+from annotated_types import Ge, Lt
 from pydantic import PositiveInt
 from torch import Tensor
+from torch.special import ndtr
 
+from tybalt_like.distributed import noise_like
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.blocks import Standardise, gene_encoder, mlp, product_of_weights
+from tybalt_like.models.blocks import Standardise, product_of_weights
+from tybalt_like.models.image_networks import encoder_decoder, unit_response
 from tybalt_like.models.losses import squared_error
 
 
@@ -23,18 +29,25 @@ class DeepAutoencoderConfig:
     hidden_dims
         Features of the hidden layers from the genes inwards; the decoder mirrors them. One layer
         by default, of a size that suits some hundred to some thousand samples.
+    noise
+        Share of values set to zero in what training encodes: the denoising autoencoder.
+    image_shape, channels
+        As in `BetaVAEConfig`: convolutional networks for images.
     """
 
     latent_dim: PositiveInt = 100
     hidden_dims: tuple[PositiveInt, ...] = (256,)
+    noise: Annotated[float, Ge(0), Lt(1)] = 0.0
+    image_shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None
+    channels: PositiveInt = 32
 
 
 class DeepAutoencoder(Model, name="deep_autoencoder"):
     """Hidden layers with ReLU each way; a curved surface through the data where PCA has a plane.
 
-    Loss: ``|x - decode(encode(x))|^2``.
+    Loss: ``|x - decode(encode(x))|^2``; with `noise`, what is encoded has lost some of its values.
 
-    Source: Hinton & Salakhutdinov, Science 2006.
+    Source: Hinton & Salakhutdinov, Science 2006; the noise, Vincent et al., ICML 2008.
 
     Use it when there are thousands of samples and only reconstruction matters; on some hundred
     it overfits, and nothing orders its latent space.
@@ -45,17 +58,24 @@ class DeepAutoencoder(Model, name="deep_autoencoder"):
 
     def __init__(self, n_vars: int, config: DeepAutoencoderConfig) -> None:
         super().__init__(n_vars, config)
-        k, hidden = config.latent_dim, config.hidden_dims
         self.standardise = Standardise(n_vars)
-        self.encoder = gene_encoder([n_vars, *hidden, k])
-        self.decoder = mlp([k, *reversed(hidden), n_vars])
+        self.encoder, self.decoder = encoder_decoder(
+            n_vars,
+            config.latent_dim,
+            hidden=config.hidden_dims,
+            shape=config.image_shape,
+            channels=config.channels,
+        )
 
     def solve(self, train: Batch) -> None:
         """Start at the mean profile."""
-        self.standardise.fit(train.x_ng)
+        self.standardise.fit(train.x_ng, alike=self.config.image_shape is not None)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        reconstruction = squared_error(self.decode(self.embed(batch.x_ng)), batch.x_ng).mean()
+        seen_ng = batch.x_ng
+        if self.training and self.config.noise:
+            seen_ng = seen_ng * (ndtr(noise_like(seen_ng)) >= self.config.noise)
+        reconstruction = squared_error(self.decode(self.embed(seen_ng)), batch.x_ng).mean()
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
     def steps(self) -> list[Step]:
@@ -70,5 +90,9 @@ class DeepAutoencoder(Model, name="deep_autoencoder"):
         return centred_ng + self.standardise.mean_g
 
     def weights(self) -> Tensor:
-        """Product of the decoder's layers, which ignores the ReLU between them."""
+        """Product of the decoder's layers, which ignores the ReLU between them; of images,
+        `unit_response`."""
+        if self.config.image_shape is not None:
+            one_kk = torch.eye(self.config.latent_dim).to(self.standardise.mean_g)
+            return unit_response(self.decode, one_kk)
         return product_of_weights(self.decoder)

@@ -8,33 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
-from tybalt_like import distributed
-from tybalt_like.errors import RecipeError
-from tybalt_like.models.blocks import BatchNorm, gene_encoder, glorot_linear, mlp
+from tybalt_like.models.blocks import gene_encoder, glorot_linear, mlp
+from tybalt_like.models.image_networks import AnyBatchNorm, ChannelsLast, Shape, pyramid
 
-Shape = tuple[int, int, int]
 Norm = Callable[[int], nn.Module]
 """A normalisation layer for that many features or channels."""
-
-SMALLEST, WIDEST = 4, 8
-"""Rows and columns to which an image is halved, at least; channels there, at most, as a multiple
-of those at full size (Radford et al. 2016: 4 x 4 and 512 channels beside 64)."""
-
-
-class AnyBatchNorm(BatchNorm):
-    """Batch normalisation of features (n, k) or of channels (n, c, h, w)."""
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        pass
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.ndim == 2 or not distributed.is_sharing():
-            return super().forward(x)
-        last = x.movedim(1, -1)  # what processes share is summed over rows
-        return super().forward(last.flatten(0, -2)).view(last.shape).movedim(-1, 1)
 
 
 def layer_norm(n: int) -> nn.Module:
@@ -57,13 +37,6 @@ class Critic(nn.Module):
     def forward(self, x_ng: Tensor) -> Tensor:
         value_n1: Tensor = self.last(self.features(x_ng))
         return value_n1.squeeze(1)
-
-
-class ChannelsLast(nn.Module):
-    """Stores images pixel by pixel, which convolutions on processors and GPUs are faster with."""
-
-    def forward(self, x_nchw: Tensor) -> Tensor:
-        return x_nchw.contiguous(memory_format=torch.channels_last)
 
 
 def generator(latent_dim: int, hidden: tuple[int, ...], n_vars: int) -> nn.Sequential:
@@ -93,7 +66,7 @@ def encoder(n_vars: int, hidden: tuple[int, ...], latent_dim: int) -> nn.Sequent
 def image_generator(latent_dim: int, channels: int, shape: Shape) -> nn.Sequential:
     """From codes to images in [-1, 1]: strided transposed convolutions, batch normalisation and
     ReLU (Radford et al. 2016)."""
-    widths, (height, width) = _pyramid(channels, shape)
+    widths, (height, width) = pyramid(channels, shape)
     n = widths[-1]
     layers: list[nn.Module] = [nn.Linear(latent_dim, n * height * width, bias=False)]
     layers += [nn.Unflatten(1, (n, height, width)), ChannelsLast(), AnyBatchNorm(n), nn.ReLU()]
@@ -106,7 +79,7 @@ def image_generator(latent_dim: int, channels: int, shape: Shape) -> nn.Sequenti
 
 def image_features(channels: int, shape: Shape, norm: Norm) -> tuple[nn.Sequential, int]:
     """As `features`: strided convolutions, `norm` and leaky ReLU (Radford et al. 2016)."""
-    widths, (height, width) = _pyramid(channels, shape)
+    widths, (height, width) = pyramid(channels, shape)
     first = nn.Conv2d(shape[0], channels, 4, stride=2, padding=1)
     # With few channels the first convolution is the one that the usual order suits better.
     layers: list[nn.Module] = [nn.Unflatten(1, shape), first, ChannelsLast(), nn.LeakyReLU(0.2)]
@@ -120,18 +93,3 @@ def image_encoder(channels: int, shape: Shape, latent_dim: int) -> nn.Sequential
     """As `encoder`."""
     layers, n = image_features(channels, shape, layer_norm)
     return nn.Sequential(*layers, nn.Linear(n, latent_dim))
-
-
-def _pyramid(channels: int, shape: Shape) -> tuple[list[int], tuple[int, int]]:
-    """Channels after each halving of an image, and its height and width at last."""
-    widths: list[int] = []
-    _, height, width = shape
-    while height % 2 == width % 2 == 0 and min(height, width) // 2 >= SMALLEST:
-        height, width = height // 2, width // 2
-        widths.append(min(channels * 2 ** len(widths), channels * WIDEST))
-    if not widths:
-        raise RecipeError(
-            f"model.image_shape: images of {shape[1]} x {shape[2]} pixels cannot be halved; both "
-            f"sides must be even and at least {2 * SMALLEST}"
-        )
-    return widths, (height, width)

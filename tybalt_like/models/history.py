@@ -22,7 +22,7 @@ class History:
     best_epoch
         Epoch whose weights were restored, -1 if the last ones were kept.
     best_loss
-        Validation loss of that epoch.
+        Validation loss of that epoch, or the criterion that the model is judged by instead.
     stopped
         The reason why training ended, in words.
     """

@@ -59,9 +59,9 @@ def bernoulli_nll(logits_ng: Tensor, x_ng: Tensor) -> Tensor:
 
 
 def gaussian_nll(mean_ng: Tensor, variance_g: Tensor, x_ng: Tensor) -> Tensor:
-    """-log N(x | mean, variance), (n,)."""
+    """-log N(x | mean, variance), summed over the last axis, the genes."""
     log_2pi = math.log(2 * math.pi)
-    return 0.5 * ((x_ng - mean_ng).square() / variance_g + variance_g.log() + log_2pi).sum(1)
+    return 0.5 * ((x_ng - mean_ng).square() / variance_g + variance_g.log() + log_2pi).sum(-1)
 
 
 def negative_binomial_nll(mean_ng: Tensor, dispersion_g: Tensor, x_ng: Tensor) -> Tensor:
@@ -87,24 +87,32 @@ def zero_inflated_nll(nll_ng: Tensor, zero_logits_ng: Tensor, x_ng: Tensor) -> T
 
 
 def kl_standard_normal(mean_nk: Tensor, logvar_nk: Tensor) -> Tensor:
-    """KL(N(mean, exp(logvar)) || N(0, 1)), (n,); Kingma & Welling 2014, appendix B."""
-    return 0.5 * (mean_nk.square() + logvar_nk.expm1() - logvar_nk).sum(1)
+    """KL(N(mean, exp(logvar)) || N(0, 1)), summed over the last axis; Kingma & Welling 2014,
+    appendix B."""
+    return 0.5 * (mean_nk.square() + logvar_nk.expm1() - logvar_nk).sum(-1)
+
+
+def kl_normals(mean: Tensor, logvar: Tensor, mean_p: Tensor, logvar_p: Tensor) -> Tensor:
+    """KL(N(mean, exp(logvar)) || N(mean_p, exp(logvar_p))), summed over the last axis."""
+    apart = (mean - mean_p).square() / logvar_p.exp()
+    return 0.5 * ((logvar - logvar_p).expm1() - (logvar - logvar_p) + apart).sum(-1)
 
 
 def mmd(a_nk: Tensor, b_mk: Tensor) -> Tensor:
-    """Squared maximum mean discrepancy of two samples, a number of at least 0 (V-statistic).
+    """Squared maximum mean discrepancy of two samples, a number of at least 0 (V-statistic),
+    with `multiquadratic` kernels."""
+    within = multiquadratic(a_nk, a_nk).mean() + multiquadratic(b_mk, b_mk).mean()
+    return within - 2 * multiquadratic(a_nk, b_mk).mean()
 
-    Inverse multiquadratic kernels ``c / (c + |x - y|^2)`` summed over seven scales
-    ``c = 2 k s``, as in Tolstikhin et al. 2018: their heavy tails still pull on far points.
-    """
 
-    def kernel(x_nk: Tensor, y_mk: Tensor) -> Tensor:
-        norm_n1, norm_m = x_nk.square().sum(1, keepdim=True), y_mk.square().sum(1)
-        squared_nm = (norm_n1 + norm_m - 2 * x_nk @ y_mk.T).clamp(min=0)
-        scales = [2 * x_nk.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
-        return torch.stack([(c / (c + squared_nm)).mean() for c in scales]).sum()
-
-    return kernel(a_nk, a_nk) + kernel(b_mk, b_mk) - 2 * kernel(a_nk, b_mk)
+def multiquadratic(x_nk: Tensor, y_mk: Tensor) -> Tensor:
+    """Inverse multiquadratic kernels ``c / (c + |x - y|^2)`` summed over seven scales
+    ``c = 2 k s``, (n, m), as in Tolstikhin et al. 2018: their heavy tails still pull on far
+    points."""
+    norm_n1, norm_m = x_nk.square().sum(1, keepdim=True), y_mk.square().sum(1)
+    squared_nm = (norm_n1 + norm_m - 2 * x_nk @ y_mk.T).clamp(min=0)
+    scales = [2 * x_nk.shape[1] * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+    return torch.stack([c / (c + squared_nm) for c in scales]).sum(0)
 
 
 def posterior_mean(

@@ -13,6 +13,14 @@ from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
 from tybalt_like.pl.history import training
 from tybalt_like.pl.palette import Style, styles
+from tybalt_like.pl.perturbation import (
+    change_scores,
+    gene_changes,
+    intervals,
+    response_curves,
+    shifts,
+    uncertain_responses,
+)
 from tybalt_like.pl.qc import batch_purity, qc
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
@@ -23,12 +31,15 @@ __all__ = [
     "Style",
     "aberrant_per_sample",
     "batch_purity",
+    "change_scores",
     "compression",
     "embedding",
     "encoder_styles",
     "expected_observed",
     "gene_agreement",
+    "gene_changes",
     "gene_residuals",
+    "intervals",
     "latent_heatmap",
     "latent_kl",
     "marginals",
@@ -38,13 +49,16 @@ __all__ = [
     "precision_recall",
     "probe_scores",
     "qc",
+    "response_curves",
     "roc",
     "save",
     "score_distribution",
+    "shifts",
     "styles",
     "sweep_panels",
     "training",
     "tsne",
     "umap",
+    "uncertain_responses",
     "volcano",
 ]

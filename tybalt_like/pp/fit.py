@@ -84,6 +84,8 @@ def _chosen(
     rows: TrainingRows, names: Sequence[str], settings: Normalisation, found: Detected
 ) -> tuple[NDArray[np.intp], list[str]]:
     """Numbers of the selected genes, and what was left out, in words."""
+    if settings.select == "all":
+        return rows.chosen_g, []
 
     def facts(x_np: Floats) -> Floats:
         gap_np = np.isnan(x_np)

@@ -48,7 +48,8 @@ class Normalisation:
     select
         What "vary" means: mean absolute deviation from the mean (Tybalt's code), median absolute
         deviation from the median (Tybalt's paper), variance, or, for counts, ``"dispersion"``: the
-        variance beyond what the mean explains (Seurat v3, through scanpy).
+        variance beyond what the mean explains (Seurat v3, through scanpy). ``"all"`` keeps every
+        column in its place, also those without variation, as images need it.
     scale
         ``"zero_one"``: each gene's training range becomes [0, 1], new samples are clipped into
         it (as ADAGE's projector); ``"zscore"``: training mean 0, standard deviation 1;
@@ -68,7 +69,7 @@ class Normalisation:
     centre_by: str | None = None
     genes: tuple[str, ...] = ()
     n_genes: int | None = 5000
-    select: Literal["mean_ad", "median_ad", "variance", "dispersion"] = "mean_ad"
+    select: Literal["mean_ad", "median_ad", "variance", "dispersion", "all"] = "mean_ad"
     scale: str = "zero_one"
     max_missing: float = 0.10
 

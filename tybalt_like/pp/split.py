@@ -27,6 +27,7 @@ def split(
     calibration: float = 0.2,
     validation: float = 0.1,
     held_out: NDArray[np.bool_] | None = None,
+    by: str | None = None,
     seed: int = 0,
 ) -> None:
     """Write ``obs["split"]``: train, validation, calibration, test, or query.
@@ -46,6 +47,9 @@ def split(
         Share of the training part that only decides when to stop.
     held_out
         Mask of samples that are query samples whatever their label.
+    by
+        obs column with an official division: reference samples called "test" there are the test
+        split, and the others are divided in the proportions of `train` and `calibration`.
     seed
         Of the random division.
 
@@ -69,10 +73,14 @@ def split(
             f"only {reference_n.sum()} reference samples; at least {MIN_REFERENCE} are needed to "
             "train, calibrate and test"
         )
+    split_n = np.full(adata.n_obs, keys.QUERY, dtype=object)
+    if by is not None:
+        test_n = reference_n & (_labels(adata, by) == keys.TEST)
+        split_n[test_n], reference_n = keys.TEST, reference_n & ~test_n
+        train, calibration = train / (train + calibration), calibration / (train + calibration)
     rng = np.random.default_rng(seed)
     names = [keys.VALIDATION, keys.TRAIN, keys.CALIBRATION, keys.TEST]
     ends = np.cumsum([train * validation, train * (1 - validation), calibration])
-    split_n = np.full(adata.n_obs, keys.QUERY, dtype=object)
     for stratum in sorted(set(strata_n[reference_n])):
         rows = rng.permutation(np.flatnonzero(reference_n & (strata_n == stratum)))
         for name, part in zip(

@@ -29,6 +29,7 @@ def score(
     model: str | Model = "tybalt",
     fdr: float = 0.05,
     n_neighbors: int = 5,
+    views: Sequence[str] = anomaly.VIEWS,
     conditional_on: str | None = None,
 ) -> anomaly.Detector:
     """Score every sample against the training and calibration splits.
@@ -50,6 +51,9 @@ def score(
         Samples with q <= fdr are flagged.
     n_neighbors
         Training samples in the latent kNN distance.
+    views
+        Scores that the combined one, to which the p-values belong, is made of: names of columns
+        without the model's, such as ``["reconstruction"]`` or ``["anogan"]``.
     conditional_on
         obs column with a label or a batch: samples are compared with the calibration samples of
         their own group, so that error rates hold within each. Samples of groups that were not
@@ -77,6 +81,7 @@ def score(
         seen[in_split(adata, keys.TRAIN)],
         seen[calibration_n],
         n_neighbors=n_neighbors,
+        views=views,
         conditional_on=conditional_on,
         groups=list(np.asarray(group_n)[calibration_n]) if group_n else [],
     )
@@ -88,7 +93,9 @@ def score(
     name = name_of(model)
     columns = table.add_prefix(keys.score(name, ""))
     adata.obs = adata.obs.drop(columns=columns.columns, errors="ignore").join(columns)
-    record(adata, **{keys.score(name, "scores"): {"combined": anomaly.COMBINED, "fdr": fdr}})
+    record(
+        adata, **{keys.score(name, "scores"): {"combined": str(detector.combination), "fdr": fdr}}
+    )
     return detector
 
 

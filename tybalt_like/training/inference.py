@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from tybalt_like.models.base import Batch, Model
+from tybalt_like.models.paired import Paired
 
+M = TypeVar("M", bound=Model)
 ROWS = 2048
 """Rows in flight at once, which bounds memory."""
 
@@ -62,9 +64,23 @@ def own_scores(
     return {name: np.concatenate(scores) for name, scores in parts.items()}
 
 
-def _batches(
-    model: Model, arrays: Mapping[str, NDArray[np.floating]]
-) -> Iterator[tuple[Model, Batch]]:
+@torch.no_grad()
+def predictions(
+    model: Paired,
+    x_ng: NDArray[np.floating],
+    *,
+    given: Mapping[str, NDArray[np.floating]] | None = None,
+    identity: bool = False,
+) -> dict[str, NDArray[np.float64]]:
+    """What `Paired.predict` says of rows; see `infer`."""
+    parts: dict[str, list[NDArray[np.float64]]] = {}
+    for exact, batch in _batches(model, {"x_ng": x_ng, **(given or {})}):
+        for name, values in exact.predict(batch, identity=identity).items():
+            parts.setdefault(name, []).append(values.cpu().double().numpy())
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _batches(model: M, arrays: Mapping[str, NDArray[np.floating]]) -> Iterator[tuple[M, Batch]]:
     """A copy of the model in double precision, with some rows at a time."""
     device = next(iter(model.state_dict().values())).device
     dtype = torch.float32 if device.type == "mps" else torch.float64

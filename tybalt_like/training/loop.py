@@ -19,6 +19,8 @@ from tybalt_like.training.log import Log
 from tybalt_like.training.seed import seeded
 from tybalt_like.training.update import Update
 
+SMOOTHED = 3
+"""Epochs over which a criterion is averaged: rankings of few samples jump."""
 EpochHook = Callable[[dict[str, float], Training], None]
 
 
@@ -41,7 +43,8 @@ def train(
     model
         On the device of the tensors.
     tensors
-        ``x_ng``, (n, g), and whatever else the model's steps ask for, all with n rows.
+        ``x_ng``, (n, g), and whatever else the model's steps ask for, all with n rows. With
+        ``weight_n``, an epoch draws rows in proportion to it, with replacement.
     validation
         The same for held-out rows; without them nothing is stopped early.
     training
@@ -75,8 +78,9 @@ def train(
             row |= {f"val_{part}": value for part, value in losses(model, validation).items()}
         row = distributed.agreed(row)
         history.rows.append(row)
-        if _is_best(row, history, training):
-            history.best_epoch, history.best_loss = int(row["epoch"]), row["val_loss"]
+        judged = _judged(history)
+        if _is_best(row, judged, history, training):
+            history.best_epoch, history.best_loss = int(row["epoch"]), judged
             best = checkpoints.snapshot(model)
         history.stopped = _stop_reason(history, training)
         if on_epoch is not None:
@@ -106,7 +110,7 @@ def _epoch(
     for update in updates:
         update.scale_learning_rate(factor)
     model.train()
-    batches = _batches(tensors["x_ng"], training)
+    batches = _batches(tensors["x_ng"], training, weight_n=tensors.get("weight_n"))
     log = Log()
     for i, rows in enumerate(batches):
         with distributed.sharing(rows) as mine:
@@ -126,7 +130,7 @@ def _epoch(
 
 @torch.no_grad()
 def losses(model: Model, tensors: Mapping[str, Tensor]) -> dict[str, float]:
-    """Every named loss part on held-out rows.
+    """Every named loss part on held-out rows, and the model's criterion if it has one.
 
     Schedules are at their final value and the noise is always the same, so that epochs and models
     with other seeds compare.
@@ -138,15 +142,22 @@ def losses(model: Model, tensors: Mapping[str, Tensor]) -> dict[str, float]:
         for step in steps:
             for part, value in step.loss(Batch(tensors)).items():
                 row[_named(part, step, of=len(steps))] = float(value)
+        row |= {part: float(value) for part, value in model.criterion(Batch(tensors)).items()}
     return row
 
 
-def _batches(x_ng: Tensor, training: Training) -> list[Tensor]:
+def _batches(x_ng: Tensor, training: Training, *, weight_n: Tensor | None) -> list[Tensor]:
     """Mini-batches of row numbers; a last one of fewer rows than it takes (two for batch
-    normalisation, one for every process) joins the batch before it."""
+    normalisation, one for every process) joins the batch before it.
+
+    Rows with weights are drawn with replacement, in proportion to them."""
     batches: list[Tensor] = []
     while len(batches) < training.min_batches:
-        order = torch.randperm(len(x_ng)).to(x_ng.device)
+        order = (
+            torch.randperm(len(x_ng)).to(x_ng.device)
+            if weight_n is None
+            else torch.multinomial(weight_n, len(x_ng), replacement=True)
+        )
         of_pass = list(order.split(training.batch_size))
         if len(of_pass) > 1 and len(of_pass[-1]) < max(2, distributed.n_processes()):
             of_pass[-2:] = [torch.cat(of_pass[-2:])]
@@ -158,9 +169,15 @@ def _named(part: str, step: Step, *, of: int) -> str:
     return part if of == 1 else f"{step.name}_{part}"
 
 
-def _is_best(row: dict[str, float], history: History, training: Training) -> bool:
-    judged = training.patience is not None and row["epoch"] >= training.min_epochs
-    return judged and row.get("val_loss", math.inf) < history.best_loss
+def _judged(history: History) -> float:
+    """What the last epoch is judged by: the validation loss, or the mean of the last criteria."""
+    recent = [row["val_criterion"] for row in history.rows[-SMOOTHED:] if "val_criterion" in row]
+    return sum(recent) / len(recent) if recent else history.rows[-1].get("val_loss", math.inf)
+
+
+def _is_best(row: dict[str, float], judged: float, history: History, training: Training) -> bool:
+    due = training.patience is not None and row["epoch"] >= training.min_epochs
+    return due and judged < history.best_loss
 
 
 def _stop_reason(history: History, training: Training) -> str:
@@ -169,5 +186,6 @@ def _stop_reason(history: History, training: Training) -> str:
     waited = done - 1 - history.best_epoch if history.best_epoch >= 0 else 0
     restored = f"; weights of epoch {history.best_epoch} restored" if waited else ""
     if training.patience is not None and waited >= training.patience:
-        return f"validation loss has not improved for {waited} epochs{restored}"
+        by = "criterion" if "val_criterion" in history.rows[-1] else "loss"
+        return f"validation {by} has not improved for {waited} epochs{restored}"
     return f"all {training.epochs} epochs done{restored}" if done >= training.epochs else ""
