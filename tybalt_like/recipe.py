@@ -90,7 +90,8 @@ class Split:
         A share of the training part.
     by
         Sample column with an official division. Reference samples called "test" there are the test
-        split, whatever the shares; the others are divided into the rest, in proportion.
+        split, whatever the shares; the others are divided into the rest, in proportion. Without
+        one, or "", all are divided by the shares.
     """
 
     train: float = 0.6
@@ -164,11 +165,45 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Settings of the embeddings; perplexity 20 is the Tybalt paper's."""
+    """Settings of the embeddings.
 
+    Parameters
+    ----------
+    maps
+        Which to make; on tens of thousands of samples each takes minutes.
+    tsne_perplexity, umap_n_neighbors, umap_min_dist
+        As those methods call them; perplexity 20 is the Tybalt paper's.
+    """
+
+    maps: tuple[Literal["umap", "tsne"], ...] = ("umap", "tsne")
     tsne_perplexity: float = 20
     umap_n_neighbors: int = 15
     umap_min_dist: float = 0.1
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a run shows of a model of images; see `tl.images`. Other data have no use for it.
+
+    Parameters
+    ----------
+    beside
+        Further models to train and to show beside the recipe's, by the name that they have in
+        figures: tables as ``[model]``, with changes to their training as ``training``.
+    concepts
+        Pairs of labels: from the first to the second there is a vector in the latent space. One
+        of a pair may be "others", all labels but the other one.
+    """
+
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    concepts: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for title, table in self.beside.items():
+            if "name" not in table:
+                raise RecipeError(f"images.beside.{title}.name is missing: which model is it?")
+            settings = {k: v for k, v in table.items() if k not in ("name", "training")}
+            Model.named(table["name"]).configure(**settings)
 
 
 @dataclass(frozen=True)
@@ -193,6 +228,7 @@ class Recipe:
     scores: Scores = field(default_factory=Scores)
     evaluation: Evaluation = field(default_factory=Evaluation)
     pictures: Pictures = field(default_factory=Pictures)
+    images: Images = field(default_factory=Images)
 
     def __post_init__(self) -> None:
         Model.named(self.model_name).configure(**self.model_config)
@@ -228,6 +264,7 @@ class Recipe:
             "scores": Scores,
             "evaluation": Evaluation,
             "pictures": Pictures,
+            "images": Images,
         }
         filled = dict(tables)
         filled["model"] = {"name": "tybalt"} | dict(filled.get("model", {}))
@@ -252,13 +289,15 @@ class Recipe:
         return tables
 
 
-def tables_of(path: Path) -> dict[str, Any]:
+def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
     """The tables of a TOML file; paths in it are relative to it.
+
+    With `profile`, the tables below ``[profile.<name>]`` change those of the recipe.
 
     Raises
     ------
     RecipeError
-        If there is no such file, or it is not TOML.
+        If there is no such file or profile, or it is not TOML.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -266,11 +305,26 @@ def tables_of(path: Path) -> dict[str, Any]:
         raise RecipeError(f"no recipe {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid TOML: {error}") from None
+    profiles = tables.pop("profile", {})
+    if profile is not None:
+        if not isinstance(profiles, dict) or profile not in profiles:
+            known = ", ".join(profiles) or "none"
+            raise RecipeError(f"{path} has no profile {profile!r}; it has: {known}")
+        tables = _overridden(tables, profiles[profile])
     for name, key in (("data", "path"), ("data", "obs"), ("scores", "gene_sets")):
         table = tables.get(name)
         if isinstance(table, dict) and isinstance(table.get(key), str):
             table[key] = str(path.parent / table[key])
     return {"name": path.stem} | tables
+
+
+def _overridden(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables in which the keys of `changes` hold what they hold there."""
+    merged = dict(tables)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _overridden(merged[key], value) if both else value
+    return merged
 
 
 def changed(tables: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

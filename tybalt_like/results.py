@@ -152,6 +152,7 @@ class Results:
             for of, end in (("latent", ""), ("genes", keys.OF_GENES))
             for method, key in (("umap", keys.UMAP), ("tsne", keys.TSNE))
             for axis in (0, 1)
+            if key + end in self.adata.obsm
         }
         return pd.DataFrame(columns, index=self.adata.obs_names.rename("sample"))
 

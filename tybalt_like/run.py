@@ -69,13 +69,17 @@ def run(
     with distributed.joined():
         if not distributed.is_main():  # of several processes, all train and one writes
             checkpoint = folder.unfinished(out) / folder.CHECKPOINT
-            judge(analyse(recipe, device=device, checkpoint=checkpoint), device=device)
+            results = analyse(recipe, device=device, checkpoint=checkpoint)
+            show(judge(results, device=device), device=device)
             return out / "report.html"
         with folder.writing(out, recipe, resume=resume, overwrite=overwrite) as work:
             checkpoint = work / folder.CHECKPOINT
             results = analyse(recipe, device=device, narrator=narrator, checkpoint=checkpoint)
             with narrator.stage("Judging the encoding"):
                 results = judge(results, device=device, narrator=narrator)
+            if tl.shows_images(results.adata, results.models[results.name]):
+                with narrator.stage("Looking at images"):
+                    show(results, device=device, narrator=narrator).save(work)
             with narrator.stage("Embedding"):
                 embed(recipe, results.adata)
             with narrator.stage("Drawing and writing"):
@@ -231,7 +235,7 @@ def split(recipe: Recipe, adata: AnnData, *, held_out: NDArray[np.bool_] | None 
         calibration=recipe.split.calibration,
         validation=recipe.split.validation,
         held_out=held_out,
-        by=recipe.split.by,
+        by=recipe.split.by or None,
         seed=recipe.seed,
     )
     named = {"evaluation.batch": recipe.evaluation.batch}
@@ -328,16 +332,41 @@ def judge(results: Results, *, device: str, narrator: Narrator | None = None) ->
     return replace(results, card=card)
 
 
+def show(results: Results, *, device: str, narrator: Narrator | None = None) -> tl.Gallery:
+    """What the model of images has learned, and those that the recipe puts beside it."""
+    narrator = narrator or Narrator(quiet=True)
+    recipe, adata, main = results.recipe, results.adata, results.name
+    if not tl.shows_images(adata, results.models[main]):
+        return tl.Gallery()
+    others = tl.beside(
+        adata,
+        recipe.images.beside,
+        seed=recipe.seed,
+        device=device,
+        on_epoch=narrator.epoch,
+    )
+    return tl.images(
+        adata,
+        results.models | others,
+        main=main,
+        label=recipe.data.label,
+        concepts=recipe.images.concepts,
+        seed=recipe.seed,
+    )
+
+
 def embed(recipe: Recipe, adata: AnnData) -> None:
     """UMAP and t-SNE of the latents (under the usual keys) and of the genes."""
     how, seed = recipe.pictures, recipe.seed
     for use, end in ((keys.latent(recipe.model_name), ""), ("X", keys.OF_GENES)):
-        tl.umap(
-            adata,
-            use=use,
-            key=keys.UMAP + end,
-            n_neighbors=how.umap_n_neighbors,
-            min_dist=how.umap_min_dist,
-            seed=seed,
-        )
-        tl.tsne(adata, use=use, key=keys.TSNE + end, perplexity=how.tsne_perplexity, seed=seed)
+        if "umap" in how.maps:
+            tl.umap(
+                adata,
+                use=use,
+                key=keys.UMAP + end,
+                n_neighbors=how.umap_n_neighbors,
+                min_dist=how.umap_min_dist,
+                seed=seed,
+            )
+        if "tsne" in how.maps:
+            tl.tsne(adata, use=use, key=keys.TSNE + end, perplexity=how.tsne_perplexity, seed=seed)

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
@@ -57,6 +60,20 @@ def test_scores_are_their_definitions(detector) -> None:
     z = (table[list(VIEWS)] - held_out.mean()) / held_out.std(ddof=0)
     combined = np.log(np.average(np.exp(z), axis=1, weights=[1, 2, 1, 1]))
     np.testing.assert_allclose(table["combined"], combined)
+
+
+def test_images_are_blurred_and_keep_one_scale_for_all_pixels() -> None:
+    train, calibration, new = (
+        replace(evidence(n, seed=s), image_shape=(1, 5, 8)) for n, s in ((60, 0), (30, 1), (12, 2))
+    )
+    found = Detector.fit(train, calibration).score(new)
+    known, fresh = (
+        gaussian_filter(part.x_ng.reshape(-1, 5, 8), (0, 1, 1)).reshape(-1, 40)
+        for part in (train, new)
+    )
+    scale = np.sqrt(known.var(0).mean())
+    expected = cdist(fresh, known).min(1) / scale / np.sqrt(40)
+    np.testing.assert_allclose(found["nearest"], expected, rtol=1e-6)
 
 
 def test_p_values_belong_to_the_views_that_are_chosen(tmp_path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,25 @@ class Evidence:
         Latent coordinates.
     own
         Anomaly scores that only this model has, such as a negative evidence bound, (n,) each.
+    image_shape
+        Channels, height and width, if the profiles are images.
     """
 
     x_ng: NDArray[np.floating]
     reconstruction_ng: NDArray[np.floating]
     z_nk: NDArray[np.floating]
     own: Mapping[str, Array] = field(default_factory=dict)
+    image_shape: tuple[int, int, int] | None = None
 
     def __getitem__(self, rows: Rows) -> Evidence:
         own = {name: score_n[rows] for name, score_n in self.own.items()}
-        return Evidence(self.x_ng[rows], self.reconstruction_ng[rows], self.z_nk[rows], own)
+        return replace(
+            self,
+            x_ng=self.x_ng[rows],
+            reconstruction_ng=self.reconstruction_ng[rows],
+            z_nk=self.z_nk[rows],
+            own=own,
+        )
 
     @property
     def residual_ng(self) -> Array:

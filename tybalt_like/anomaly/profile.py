@@ -15,6 +15,8 @@ MAX_VALUES = 10_000_000
 MAX_AXES = 300
 NEAREST, AROUND = 5, 20
 """Training profiles whose distance counts in ``relative``, and those that say what is usual."""
+BLUR = 1.0
+"""Standard deviation of the blur of images, in pixels."""
 ROWS = 512
 """Profiles in flight at once, which bounds memory."""
 
@@ -27,12 +29,18 @@ class Profile:
     it makes a step against the correlations of the genes longer than one along them, which is
     what distances from the mean or to a neighbour miss.
 
+    Images are blurred first and keep one scale for all pixels: a stroke that is a pixel off is no
+    anomaly, and an edge that hardly ever has ink is not worth more than the middle.
+
     Attributes
     ----------
+    image_shape
+        Channels, height and width of images; empty for others.
     spacing_m
         Mean distance of each training profile to its nearest other ones.
     """
 
+    image_shape: NDArray[np.int64]
     mean_g: Array
     weight_g: Array
     train_mg: NDArray[np.float32]
@@ -45,8 +53,11 @@ class Profile:
     def fit(cls, train: Evidence) -> Self:
         from sklearn.covariance import ledoit_wolf_shrinkage
 
-        x_mg = np.asarray(train.x_ng, dtype=np.float64)
+        image_shape = np.array(train.image_shape or (), dtype=np.int64)
+        x_mg = _blurred(train.x_ng, image_shape)
         mean_g, sd_g = x_mg.mean(0), x_mg.std(0)
+        if image_shape.size:
+            sd_g = np.full_like(sd_g, np.sqrt(np.square(sd_g).mean()))
         varies_g = sd_g > 1e-8 * max(1.0, float(np.abs(x_mg).max(initial=0)))
         weight_g = np.divide(1.0, sd_g, out=np.zeros_like(sd_g), where=varies_g)
         keep = max(2, MAX_VALUES // x_mg.shape[1])
@@ -62,6 +73,7 @@ class Profile:
         typical = variance_a.sum() / max(1, varies_g.sum()) or 1.0
         rest = variance_a[n_axes:].sum() / max(1, varies_g.sum() - n_axes)
         return cls(
+            image_shape=image_shape,
             mean_g=mean_g,
             weight_g=weight_g,
             train_mg=z_mg.astype(np.float32),
@@ -76,7 +88,7 @@ class Profile:
         ``whitened``: the same in units of the shrunk covariance; ``relative``: mean distance to
         the nearest profiles in units of the distances that are usual among profiles there (as in
         the local outlier factor of Breunig et al. 2000)."""
-        z_ng = (np.asarray(samples.x_ng, dtype=np.float64) - self.mean_g) * self.weight_g
+        z_ng = (_blurred(samples.x_ng, self.image_shape) - self.mean_g) * self.weight_g
         n_genes = max(1, int((self.weight_g > 0).sum()))
         parts = [self._distances(z_ng[i : i + ROWS]) for i in range(0, len(z_ng), ROWS)]
         nearest_n, whitened_n, relative_n = np.concatenate(parts, axis=1)
@@ -102,6 +114,17 @@ class Profile:
         relative_n = distance_nm[:, :NEAREST].mean(1) / np.where(usual_n > 0, usual_n, 1.0)
         whitened_n = np.sqrt(np.maximum(whitened_nm.min(1), 0))
         return np.stack([distance_nm[:, 0], whitened_n, relative_n])
+
+
+def _blurred(x_ng: NDArray[np.floating], image_shape: NDArray[np.int64]) -> Array:
+    """Images in double precision after a Gaussian blur; other profiles as they are."""
+    x_ng = np.asarray(x_ng, dtype=np.float64)
+    if not image_shape.size:
+        return x_ng
+    from scipy.ndimage import gaussian_filter
+
+    images = x_ng.reshape(-1, *image_shape)
+    return np.asarray(gaussian_filter(images, (0, 0, BLUR, BLUR)).reshape(x_ng.shape))
 
 
 def _spacing(z_mg: Array) -> Array:

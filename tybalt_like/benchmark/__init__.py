@@ -6,6 +6,7 @@ from tybalt_like.benchmark.cases import Case, of_file
 from tybalt_like.benchmark.contaminated import adbench, contaminated
 from tybalt_like.benchmark.detection import brca, print_detection
 from tybalt_like.benchmark.latent import latent, print_latent
+from tybalt_like.benchmark.perturbation import perturbation, print_perturbation
 
 __all__ = [
     "Case",
@@ -16,8 +17,10 @@ __all__ = [
     "detect",
     "latent",
     "of_file",
+    "perturbation",
     "print_aberrant",
     "print_anomaly",
     "print_detection",
     "print_latent",
+    "print_perturbation",
 ]

@@ -109,6 +109,9 @@ def run(
         Path | None,
         typer.Option("--out", "-o", help="Run folder; reports/runs/NAME if not given."),
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of the recipe, such as quick.")
+    ] = None,
     genes_in: GenesIn = "auto",
     change: Change = None,
     seed: Annotated[int | None, typer.Option(help="Feeds everything random.", min=0)] = None,
@@ -132,7 +135,9 @@ def run(
     from tybalt_like.summary import print_summary
 
     use(threads)
-    tables: dict[str, Any] = tables_of(shipped(recipe)) if recipe else {"name": _stem(matrix)}
+    tables: dict[str, Any] = {"name": _stem(matrix)}
+    if recipe is not None:
+        tables = tables_of(shipped(recipe), profile=profile)
     if recipe is not None and "perturbation" in tables:
         if any((matrix, obs, label, normal, anomaly)) or genes_in != "auto":
             raise RecipeError("a recipe with [perturbation] takes its data from the recipe alone")

@@ -138,6 +138,30 @@ def aberrant(
     print_aberrant(_written(measure(seeds=seeds, dataset=dataset, narrator=narrator), json))
 
 
+@benchmark.command()
+def perturbation(
+    seeds: Seeds = 3,
+    dataset: Annotated[
+        str | None, typer.Option(help="Only these recipes drvae_*, separated by commas.")
+    ] = None,
+    json: Json = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """PertVAE and Dr.VAE on held-out groups of the shipped recipes, beside simple rules.
+
+    The file of --json is written after each seed; the same command goes on where it stopped.
+    """
+    from tybalt_like.benchmark import perturbation as measure
+    from tybalt_like.benchmark import print_perturbation
+    from tybalt_like.progress import Narrator
+
+    use(threads)
+    recipes = dataset.split(",") if dataset else None
+    rows = measure(seeds=seeds, recipes=recipes, file=json, narrator=Narrator(quiet=quiet))
+    print_perturbation(rows)
+
+
 def _written(rows: pd.DataFrame, json: Path | None) -> pd.DataFrame:
     if json is not None:
         rows.to_json(json, orient="records", indent=1)

@@ -72,6 +72,11 @@ def as_anndata(
     return adata
 
 
+def is_images(adata: AnnData) -> bool:
+    """Whether the samples were read as images."""
+    return "image" in provenance.recorded(adata)
+
+
 def shape_of(adata: AnnData) -> tuple[int, int, int]:
     """Channels, height and width of the images that were read.
 

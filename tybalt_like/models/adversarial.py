@@ -188,14 +188,14 @@ class Adversarial(Model):
         """As many codes from N(0, 1) as there are rows."""
         return noise_like(x_ng.new_empty(len(x_ng), self.config.latent_dim))
 
-    def real_and_fake(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the critic compares: samples, and as many generated ones, not differentiable."""
-        with torch.no_grad():
-            return self.frame(batch.x_ng), self.generator(self.noise(batch.x_ng))
+    def made(self, batch: Batch) -> Tensor:
+        """As many generated samples as there are rows, on the inner scale."""
+        made_ng: Tensor = self.generator(self.noise(batch.x_ng))
+        return made_ng
 
-    def criticised(self, batch: Batch) -> Tensor:
+    def criticised(self, made_ng: Tensor) -> Tensor:
         """The critic's values of generated samples, differentiable in the generator alone."""
-        value_n: Tensor = frozen(self.critic)(self.generator(self.noise(batch.x_ng)))
+        value_n: Tensor = frozen(self.critic)(made_ng)
         return value_n
 
     def average_critic(self) -> None:

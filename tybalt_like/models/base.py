@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -34,11 +34,13 @@ class Batch:
 
     `tensors` holds ``x_ng`` and, for some models, more that is known of the same rows. `epoch` is
     None outside training: schedules have then reached their final value, so that validation
-    losses of different epochs measure one and the same objective.
+    losses of different epochs measure one and the same objective. `left` is what one step leaves
+    behind for the next one of the same iteration.
     """
 
     tensors: Mapping[str, Tensor]
     epoch: int | None = None
+    left: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def x_ng(self) -> Tensor:

@@ -79,14 +79,16 @@ class WGANGP(Adversarial, name="wgan_gp"):
         super().__init__(n_vars, config, norm=layer_norm, unit=False, critic_bias=False)
 
     def critic_loss(self, batch: Batch) -> dict[str, Tensor]:
-        real_ng, fake_ng = self.real_and_fake(batch)
+        with torch.no_grad():
+            fake_ng = self.made(batch)
+        real_ng = self.frame(batch.x_ng)
         distance = self.critic(real_ng).mean() - self.critic(fake_ng).mean()
         penalty = gradient_penalty(self.critic, real_ng, fake_ng)
         loss = self.config.penalty * penalty - distance
         return {"loss": loss, "distance": distance, "penalty": penalty}
 
     def generator_loss(self, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": -self.criticised(batch).mean()}
+        return {"loss": -self.criticised(self.made(batch)).mean()}
 
     def steps(self) -> list[Step]:
         generator, critic = list(self.generator.parameters()), list(self.critic.parameters())

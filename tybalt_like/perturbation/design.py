@@ -110,7 +110,11 @@ class Simulation:
     Parameters
     ----------
     groups
-        Cell lines, each with one sample before and one after treatment.
+        Cell lines, each with one sample before treatment.
+    single
+        Share of them without a sample after treatment.
+    unknown
+        Share of them whose response nobody knows.
     n_genes, latent_dim
         Size of the profiles and of the space that they come from.
     effect
@@ -124,6 +128,8 @@ class Simulation:
     """
 
     groups: int = 300
+    single: float = 0.0
+    unknown: float = 0.0
     n_genes: int = 200
     latent_dim: int = 8
     effect: float = 2.0
@@ -135,3 +141,6 @@ class Simulation:
         for name, low in (("groups", 20), ("n_genes", 2), ("latent_dim", 1)):
             if getattr(self, name) < low:
                 raise RecipeError(f"simulation.{name} must be at least {low}")
+        for name in ("single", "unknown"):
+            if not 0 <= getattr(self, name) < 1:
+                raise RecipeError(f"simulation.{name} must be at least 0 and below 1")

@@ -150,10 +150,7 @@ def _refuse_or_note(obs: pd.DataFrame, design: Design, lonely: Index, *, n: int)
     row = int(lonely[0])
     first, name = obs.iloc[row], obs.index.to_list()[row]
     means = ", ".join(f"{column} = {first[column]}" for column in columns)
-    said = (
-        f"{len(lonely)} of {n} treated samples have no control, such as {name}: "
-        f"none has {means}"
-    )
+    said = f"{len(lonely)} of {n} treated samples have no control, such as {name}: none has {means}"
     if design.unmatched == "refuse" or len(lonely) == n:
         raise DataError(f"{said}; change perturbation.match, or set unmatched = 'drop'")
     return [f"{said}; they are left out"]

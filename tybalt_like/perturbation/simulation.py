@@ -24,7 +24,7 @@ sets cell lines apart has nothing to do with it."""
 
 
 def simulate(settings: Simulation) -> AnnData:
-    """One control and one treated sample of every cell line, 2 x groups samples.
+    """One control sample of every cell line and, of most, one treated sample.
 
     ``y ~ Bernoulli(1/2)``, ``z3 ~ N(0, 1)``, ``z1 = A z3 + y d + noise``,
     ``z2 = z1 + W z1 + b + noise``, and ``x = f(z) + noise`` with one nonlinear `f` for both.
@@ -67,8 +67,12 @@ def simulate(settings: Simulation) -> AnnData:
         },
         index=[f"{line}_{state}" for state in ("before", "after") for line in lines],
     )
+    n_unknown, n_single = (round(share * n) for share in (settings.unknown, settings.single))
+    unknown_n, single_n = (rng.permutation(n) < count for count in (n_unknown, n_single))
+    obs.loc[np.tile(unknown_n, 2), "response"] = np.nan
     genes = pd.DataFrame(index=[f"gene_{i + 1:04d}" for i in range(g)])
     adata = AnnData(x_mg.astype(np.float32), obs=obs, var=genes)
     adata.layers[TRUTH] = truth_mg.astype(np.float32)
+    adata = adata[~np.append(np.zeros(n, dtype=bool), single_n)].copy()
     record(adata, reading={"source": "simulated", "notes": ["simulated, not measured"]})
     return adata

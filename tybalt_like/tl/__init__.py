@@ -4,17 +4,23 @@ from tybalt_like.tl.embed import tsne, umap
 from tybalt_like.tl.ensemble import ensemble
 from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.fit import fit, latent
+from tybalt_like.tl.gallery import Gallery
+from tybalt_like.tl.images import beside, images, shows_images
 from tybalt_like.tl.pathways import explain_pathways
 from tybalt_like.tl.score import explain, score
 
 __all__ = [
+    "Gallery",
+    "beside",
     "ensemble",
     "evaluate",
     "explain",
     "explain_pathways",
     "fit",
+    "images",
     "latent",
     "score",
+    "shows_images",
     "tsne",
     "umap",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tybalt_like import keys
 from tybalt_like.errors import DataError, NonFiniteLossError
+from tybalt_like.io.pixels import is_images, shape_of
 from tybalt_like.models import Model, Training
 from tybalt_like.provenance import record
 from tybalt_like.tl.covariates import categories, known
@@ -49,7 +50,8 @@ def fit(
         decide when to stop.
     model
         Registered name; `config` fills its settings, for example ``latent_dim=50``, or
-        ``covariates=("batch",)`` for a model that is conditioned on columns of `adata.obs`.
+        ``covariates=("batch",)`` for a model that is conditioned on columns of `adata.obs`. An
+        ``image_shape`` that is not given is that of the images that were read.
     training
         Epochs, batch size and so on; the model's defaults if None.
     seed
@@ -79,6 +81,8 @@ def fit(
         raise DataError("no training samples: obs['split'] is never 'train'; run pp.split first")
     if "covariates" in config:
         config["categories"] = categories(adata, config["covariates"], train=train_n)
+    if "image_shape" not in config and _of_images(Model.named(model)) and is_images(adata):
+        config["image_shape"] = shape_of(adata)
     with seeded(seed):
         fitted = Model.create(model, adata.n_vars, **config).to(where)
         arrays = inputs(adata, fitted)
@@ -136,6 +140,10 @@ def inputs(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
         )
     model.check(torch.from_numpy(x_ng))
     return {"x_ng": x_ng} | known(adata, model)
+
+
+def _of_images(kind: type[Model]) -> bool:
+    return "image_shape" in {setting.name for setting in fields(kind.Config)}
 
 
 def _write(adata: AnnData, model: Model, arrays: Mapping[str, NDArray[np.float32]]) -> None:

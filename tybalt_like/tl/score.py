@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tybalt_like import anomaly, keys
 from tybalt_like.errors import DataError
+from tybalt_like.io.pixels import is_images, shape_of
 from tybalt_like.models import Model
 from tybalt_like.provenance import record
 from tybalt_like.tl.fit import in_split, inputs
@@ -183,6 +184,7 @@ def evidence(adata: AnnData, *, model: str | Model) -> anomaly.Evidence:
         np.asarray(adata.layers[keys.reconstruction(name)]),
         np.asarray(adata.obsm[keys.latent(name)]),
         own,
+        image_shape=shape_of(adata) if is_images(adata) else None,
     )
 
 

@@ -1,0 +1,122 @@
+"""Treated profiles and responses of groups that were held out, beside simple rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.datasets import PIPELINES
+from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.perturbation import Cell, Plan, Samples, read
+from tybalt_like.perturbation.cell import make
+from tybalt_like.perturbation.tables import changes, predictions, responses
+from tybalt_like.progress import Narrator
+from tybalt_like.recipe import tables_of
+
+RECIPES = (
+    "drvae_simulated",
+    "drvae_l1000_a375",
+    "drvae_tggates_hepatocyte",
+    "drvae_kang_ifnb",
+)
+COLUMNS = ["recipe", "task", "method", "seed", "measure", "value"]
+CHANGE, RESPONSE = "change", "response"
+HEADINGS = {
+    "gene_correlation": "per gene",
+    "treated_gene_correlation": "per gene, treated",
+    "sample_correlation": "per sample",
+    "mean_correlation": "mean change",
+    "explained": "explained",
+    "true_correlation": "with the truth",
+    "true_gene_correlation": "with the truth, per gene",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+}
+
+
+def perturbation(
+    *,
+    seeds: int = 3,
+    recipes: Sequence[str] | None = None,
+    file: Path | None = None,
+    narrator: Narrator | None = None,
+) -> pd.DataFrame:
+    """Measure the shipped recipes on held-out groups; every seed makes other folds.
+
+    Parameters
+    ----------
+    recipes
+        Some of `RECIPES`; all whose data are on this machine if None.
+    file
+        JSON file that the rows are written to after each seed; what it holds already is not
+        measured again.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per ``recipe``, ``task`` (change or response), ``method``, ``seed`` and
+        ``measure``: means over folds.
+    """
+    narrator = narrator or Narrator(quiet=True)
+    rows = [] if file is None or not file.exists() else [pd.read_json(file, orient="records")]
+    done = {pair for table in rows for pair in zip(table["recipe"], table["seed"], strict=True)}
+    for recipe in recipes or RECIPES:
+        if recipe not in RECIPES:
+            raise RecipeError(f"unknown recipe {recipe!r}; known: {', '.join(RECIPES)}")
+        plan = Plan.from_tables(tables_of(PIPELINES / f"{recipe}.toml"))
+        try:
+            samples = read(plan)
+        except DataError as error:
+            if recipes is not None:
+                raise
+            narrator.say(f"left out: {error}")
+            continue
+        for seed in range(seeds):
+            if (recipe, seed) in done:
+                continue
+            with narrator.stage(f"{recipe}, seed {seed}"):
+                table = _measure(replace(plan, seed=seed), samples)
+            rows.append(table.assign(recipe=recipe, seed=seed)[COLUMNS])
+            if file is not None:
+                partial = file.with_suffix(".partial")
+                pd.concat(rows).to_json(partial, orient="records", indent=1)
+                partial.replace(file)
+    if not rows:
+        raise DataError("none of the data sets is on this machine; set TYBALT_LIKE_DATA")
+    return pd.concat(rows, ignore_index=True)
+
+
+def _measure(plan: Plan, samples: Samples) -> pd.DataFrame:
+    """All folds of one seed."""
+    cells = [
+        Cell(drug, fold, plan.seed) for drug in samples.units for fold in range(samples.n_folds)
+    ]
+    outcomes = {cell: make(plan, cell, samples, device="cpu").outcome for cell in cells}
+    tables = []
+    if plan.has_pairs:
+        of_change = changes(outcomes).groupby(["method", "measure"], sort=False)["value"].mean()
+        tables.append(of_change.reset_index().assign(task=CHANGE))
+    if plan.has_response:
+        found = responses(predictions(outcomes))[["method", "measure", "value"]]
+        tables.append(found.assign(task=RESPONSE))
+    return pd.concat(tables, ignore_index=True)
+
+
+def print_perturbation(rows: pd.DataFrame) -> None:
+    """A table per recipe and task: mean ± SD over seeds."""
+    for (recipe, task), part in rows.groupby(["recipe", "task"], sort=False):
+        measures = [measure for measure in HEADINGS if measure in set(part["measure"])]
+        found = {
+            key: of["value"].tolist() for key, of in part.groupby(["method", "measure"], sort=False)
+        }
+        cells = {
+            str(method): [mean_sd(found.get((method, measure), [])) for measure in measures]
+            for method in part["method"].unique()
+        }
+        what = "correlation of changes" if task == CHANGE else "response"
+        title = f"{recipe}: {what}, mean ± SD of {part['seed'].nunique()} seeds"
+        print_table(title, cells, [HEADINGS[measure] for measure in measures])
