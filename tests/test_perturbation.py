@@ -441,7 +441,7 @@ BAD = {
     "unmatched": (
         {},
         lambda o: o[~((o["line"] == "B") & (o["hours"] == 6) & (o["type"] == "vehicle"))],
-        "6 of 24 treated samples have no control, such as well_10: none has line = B, hours = 6",
+        "6 of 24 treated samples have no control, such as well_18: none has line = B, hours = 6",
     ),
     "one class": (
         {},

@@ -53,7 +53,15 @@ class Narrator:
             return
         if not self._bar.tasks:
             self._bar.add_task("epochs", total=training.epochs)
-        loss = row.get("val_loss", row.get("train_loss", float("nan")))
-        self._bar.update(
-            self._bar.tasks[0].id, completed=int(row["epoch"]) + 1, description=f"loss {loss:,.1f}"
-        )
+        done = int(row["epoch"]) + 1
+        self._bar.update(self._bar.tasks[0].id, completed=done, description=_losses(row))
+
+
+def _losses(row: dict[str, float]) -> str:
+    """The loss of an epoch in words; of models with several optimisers, of each of them."""
+    loss = row.get("val_loss", row.get("train_loss"))
+    if loss is not None:
+        return f"loss {loss:,.1f}"
+    parts = {k: v for k, v in row.items() if k.startswith("train_") and k.endswith("_loss")}
+    of_steps = {k.removeprefix("train_").removesuffix("_loss"): v for k, v in parts.items()}
+    return "loss " + ", ".join(f"{step} {value:,.2f}" for step, value in of_steps.items())

@@ -127,6 +127,9 @@ class Scores:
         trained without its fold; with 0 only the test split is tested.
     gene_sets
         GMT file; the sets whose genes make the strange samples strange are then reported too.
+    n_train
+        Of more training samples than that, so many random ones are what others are compared with.
+        The model learns from all of them.
     """
 
     fdr: float = 0.05
@@ -135,6 +138,7 @@ class Scores:
     conditional_on: str | None = None
     folds: int = 5
     gene_sets: str | None = None
+    n_train: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.fdr < 1:

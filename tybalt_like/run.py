@@ -310,6 +310,7 @@ def score(
             n_neighbors=how.n_neighbors,
             views=views[name],
             conditional_on=how.conditional_on,
+            n_train=how.n_train,
         )
         for name, model in models.items()
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like import anomaly, keys, pp, tl
-from tybalt_like.benchmark.baselines import available
+from tybalt_like.benchmark.baselines import Baseline, available
 from tybalt_like.benchmark.cases import Case, of_benchmark
 from tybalt_like.benchmark.table import mean_sd, print_table
 from tybalt_like.errors import RecipeError
@@ -160,9 +160,10 @@ def detectors(
     encoders: Mapping[str, Mapping[str, Any]],
     *,
     seed: int,
-    baselines: bool = True,
+    baselines: Iterable[tuple[str, Baseline]] | None = None,
 ) -> Iterator[tuple[str, Scored]]:
-    """Every detector's name and scores: ours, the parts they consist of, and the baselines."""
+    """Every detector's name and scores: ours, the parts they consist of, and the baselines, all
+    that are `available` if none are named."""
     combined: dict[str, Scored] = {}
     for name, settings in encoders.items():
         start = time.perf_counter()
@@ -181,18 +182,18 @@ def detectors(
         calibration_n = _split(scaled, keys.CALIBRATION)
         scores = [(one.score_n, one.score_n[calibration_n]) for one in pooled]
         yield ENSEMBLE, Scored(anomaly.pooled(scores), sum(one.seconds for one in pooled))
-    if not baselines:
-        return
     x_ng = np.asarray(scaled("real").X, dtype=np.float64)
     train_mg, calibration_n = x_ng[_split(scaled, keys.TRAIN)], _split(scaled, keys.CALIBRATION)
     simple: dict[str, Scored] = {}
-    for name, baseline in available():
+    for name, baseline in available() if baselines is None else baselines:
         start = time.perf_counter()
         with few_threads():
             score_n = baseline(train_mg, x_ng, seed)
         simple[name] = Scored(score_n, time.perf_counter() - start)
     yield from simple.items()
-    pair = [simple[name] for name in NORM_AND_RESIDUAL]
+    pair = [simple[name] for name in NORM_AND_RESIDUAL if name in simple]
+    if len(pair) < 2:
+        return
     standardised = [
         (one.score_n - one.score_n[calibration_n].mean()) / (one.score_n[calibration_n].std() or 1)
         for one in pair

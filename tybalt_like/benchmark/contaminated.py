@@ -94,7 +94,7 @@ def _plain_and_trimmed(
     if share:
         less = scaled("real").copy()
         trim(less, share)
-        found = dict(detectors(lambda _: less, default, seed=seed, baselines=False))
+        found = dict(detectors(lambda _: less, default, seed=seed, baselines=()))
         yield TRIMMED, found[DEFAULT]
 
 

@@ -162,6 +162,36 @@ def perturbation(
     print_perturbation(rows)
 
 
+@benchmark.command()
+def images(
+    dataset: Annotated[str, typer.Option(help="Labelled images in the registry.")] = "mnist",
+    detectors: Annotated[
+        str,
+        typer.Option(help="Ours, separated by semicolons, beside the simple ones."),
+    ] = "default (PCA-20)",
+    seeds: Seeds = 1,
+    json: Json = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Detectors on images: one class is normal, or one is held out.
+
+    The file of --json is written class by class; the same command goes on where it stopped.
+    """
+    from tybalt_like import benchmark as measure
+    from tybalt_like.progress import Narrator
+
+    use(threads)
+    rows = measure.images(
+        dataset,
+        encoders=detectors.split(";"),
+        seeds=seeds,
+        file=json,
+        narrator=Narrator(quiet=quiet),
+    )
+    measure.print_images(rows)
+
+
 def _written(rows: pd.DataFrame, json: Path | None) -> pd.DataFrame:
     if json is not None:
         rows.to_json(json, orient="records", indent=1)

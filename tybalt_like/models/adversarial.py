@@ -18,6 +18,7 @@ from tybalt_like.errors import RecipeError
 from tybalt_like.models import gan_networks as networks
 from tybalt_like.models.base import Batch, Model, Step
 from tybalt_like.models.blocks import Standardise
+from tybalt_like.models.growth import Growth
 from tybalt_like.models.image_networks import check_shape, unit_response
 from tybalt_like.models.latent_search import (
     POOL,
@@ -168,6 +169,7 @@ class Adversarial(Model):
         self.initialise()
         self.steady_generator = Average(self.generator, config.ema)
         self.steady_critic = Average(self.critic, config.ema)
+        self.growth = None if shape is None else Growth(n_vars)
 
     def initialise(self) -> None:
         """Change the first weights, if the model has a rule for them."""
@@ -203,6 +205,16 @@ class Adversarial(Model):
 
     def average_generator(self) -> None:
         self.steady_generator.update(self.generator)
+        if self.growth is not None:
+            like = self.frame.mean_g.new_empty(self.config.latent_dim)
+            self.growth.note(int(self.steady_generator.n_updates), self.decode, like)
+
+    def grown(self) -> dict[int, Tensor]:
+        """Images of the same codes, (n, g), 0 to 255, by the updates after which they were made;
+        empty for profiles."""
+        if self.growth is None:
+            return {}
+        return self.growth.until(int(self.steady_generator.n_updates))
 
     @property
     def features(self) -> nn.Module:

@@ -115,29 +115,29 @@ def multiquadratic(x_nk: Tensor, y_mk: Tensor) -> Tensor:
     return torch.stack([c / (c + squared_nm) for c in scales]).sum(0)
 
 
-def posterior_mean(
+def posterior_values(
     value: Callable[[Tensor], Tensor], mean_nk: Tensor, logvar_nk: Tensor, *, draws: int = 16
 ) -> Tensor:
-    """E of value(z) over z ~ N(mean, exp(logvar)), (n,), by antithetic Monte Carlo.
+    """value(z) at draws z ~ N(mean, exp(logvar)), (draws, n), antithetic.
 
-    Every row gets the same draws in every call, so that a sample's value does not depend on
+    Every row gets the same draws in every call, so that a sample's values do not depend on
     chance or on the rows beside it.
     """
     sd_nk = (0.5 * logvar_nk).exp()
     values = [value(mean_nk + sd_nk * noise_k) for noise_k in fixed_noise(mean_nk, draws)]
-    return torch.stack(values).mean(0)
+    return torch.stack(values)
 
 
-def importance_weighted_nll(
-    nll: Callable[[Tensor], Tensor], mean_nk: Tensor, logvar_nk: Tensor, *, draws: int = 16
-) -> Tensor:
+def importance_weighted_nll(nll_sn: Tensor, mean_nk: Tensor, logvar_nk: Tensor) -> Tensor:
     """-log of the mean over draws of p(x|z) p(z) / q(z|x), (n,); nearer to -log p(x) than the
-    evidence bound (Burda et al. 2016). The prior is N(0, 1); draws as in `posterior_mean`."""
+    evidence bound (Burda et al. 2016). The prior is N(0, 1); `nll_sn` are `posterior_values` of
+    -log p(x|z)."""
+    draws = len(nll_sn)
     weights = []
-    for noise_k in fixed_noise(mean_nk, draws):
+    for noise_k, nll_n in zip(fixed_noise(mean_nk, draws), nll_sn, strict=True):
         z_nk = mean_nk + (0.5 * logvar_nk).exp() * noise_k
         log_ratio_n = 0.5 * (noise_k.square() + logvar_nk - z_nk.square()).sum(1)
-        weights.append(log_ratio_n - nll(z_nk))
+        weights.append(log_ratio_n - nll_n)
     return math.log(draws) - torch.stack(weights).logsumexp(0)
 
 

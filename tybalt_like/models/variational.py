@@ -12,7 +12,7 @@ from tybalt_like.models.blocks import sample_normal
 from tybalt_like.models.losses import (
     importance_weighted_nll,
     kl_standard_normal,
-    posterior_mean,
+    posterior_values,
 )
 
 
@@ -67,11 +67,12 @@ class Variational(Model):
         def nll(z_nk: Tensor) -> Tensor:
             return self.nll(batch, z_nk)
 
-        likelihood_n = posterior_mean(nll, mean_nk, logvar_nk)
+        nll_sn = posterior_values(nll, mean_nk, logvar_nk)
+        likelihood_n = nll_sn.mean(0)
         kl_n = kl_standard_normal(mean_nk, logvar_nk)
         return super().score(batch) | {
             "likelihood": likelihood_n,
             "kl": kl_n,
             "negative_elbo": likelihood_n + kl_n,
-            "importance_weighted": importance_weighted_nll(nll, mean_nk, logvar_nk),
+            "importance_weighted": importance_weighted_nll(nll_sn, mean_nk, logvar_nk),
         }

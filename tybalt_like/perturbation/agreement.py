@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-BOOTSTRAPS = 500
+Codes = NDArray[np.intp]
+BOOTSTRAPS = 1000
+MIN_SAMPLES = 3
+"""Any two numbers correlate."""
 BINARY, CONTINUOUS = ("auroc", "auprc"), ("correlation", "rank_correlation")
 
 
-def agreement(y_n: Floats, score_n: Floats, fold_n: NDArray[np.intp]) -> dict[str, float]:
+def agreement(y_n: Floats, score_n: Floats, fold_n: Codes) -> dict[str, float]:
     """Within folds, then averaged: the folds' models need not share a scale.
 
     Returns
@@ -22,67 +25,82 @@ def agreement(y_n: Floats, score_n: Floats, fold_n: NDArray[np.intp]) -> dict[st
         folds' pairs of unlike samples and by their positives; else ``correlation`` (Pearson) and
         ``rank_correlation`` (Spearman), weighted by samples. NaN where no fold has both classes.
     """
-    is_binary = bool(np.isin(y_n, (0, 1)).all())
-    names, of = (BINARY, _binary) if is_binary else (CONTINUOUS, _continuous)
-    rows = [of(y_n[fold_n == fold], score_n[fold_n == fold]) for fold in np.unique(fold_n)]
-    value_fm = np.array([values for values, _ in rows])
-    weight_fm = np.array([weights for _, weights in rows], dtype=float)
-    known_fm = ~np.isnan(value_fm)
-    weight_fm *= known_fm
-    total_m = weight_fm.sum(0)
-    sum_m = (np.where(known_fm, value_fm, 0) * weight_fm).sum(0)
-    mean_m = np.divide(sum_m, total_m, out=np.full(len(names), np.nan), where=total_m > 0)
-    return dict(zip(names, mean_m.tolist(), strict=True))
+    names, value_bm = _weighted(y_n, score_n, fold_n, np.ones((1, len(y_n))))
+    return dict(zip(names, value_bm[0].tolist(), strict=True))
 
 
 def intervals(
-    y_n: Floats, score_n: Floats, *, fold_n: NDArray[np.intp], group_n: NDArray[np.str_], seed: int
+    y_n: Floats, score_n: Floats, *, fold_n: Codes, group_n: NDArray[np.str_], seed: int
 ) -> dict[str, tuple[float, float]]:
     """95 % bootstrap intervals of `agreement`: groups are drawn, within their folds."""
     rng = np.random.default_rng(seed)
-    group_code_n = np.unique(group_n, return_inverse=True)[1]
-    members = [np.flatnonzero(group_code_n == g) for g in range(group_code_n.max() + 1)]
-    fold_of_g = np.array([fold_n[rows[0]] for rows in members])
-    by_fold = [np.flatnonzero(fold_of_g == fold) for fold in np.unique(fold_n)]
-    drawn: dict[str, list[float]] = {}
-    for _ in range(BOOTSTRAPS):
-        picked = np.concatenate([rng.choice(groups, len(groups)) for groups in by_fold])
-        rows = np.concatenate([members[g] for g in picked])
-        for name, value in agreement(y_n[rows], score_n[rows], fold_n[rows]).items():
-            drawn.setdefault(name, []).append(value)
-    return {
-        name: (float(np.nanquantile(values, 0.025)), float(np.nanquantile(values, 0.975)))
-        if np.isfinite(values).any()
-        else (np.nan, np.nan)
-        for name, values in drawn.items()
-    }
+    count_bn = np.zeros((BOOTSTRAPS, len(y_n)))
+    for fold in np.unique(fold_n):
+        rows = np.flatnonzero(fold_n == fold)
+        code_r = np.unique(group_n[rows], return_inverse=True)[1]
+        n = code_r.max() + 1
+        count_bn[:, rows] = rng.multinomial(n, np.full(n, 1 / n), BOOTSTRAPS)[:, code_r]
+    names, value_bm = _weighted(y_n, score_n, fold_n, count_bn)
+    spans = {}
+    for name, value_b in zip(names, value_bm.T, strict=True):
+        known_b = value_b[~np.isnan(value_b)]
+        ends = np.quantile(known_b, [0.025, 0.975]) if len(known_b) else (np.nan, np.nan)
+        spans[name] = float(ends[0]), float(ends[1])
+    return spans
 
 
-def _binary(y_n: Floats, score_n: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+def _weighted(
+    y_n: Floats, score_n: Floats, fold_n: Codes, count_bn: Floats
+) -> tuple[tuple[str, str], Floats]:
+    """Names and values (b, 2) of both measures, every sample counting `count_bn` times."""
+    is_binary = bool(np.isin(y_n, (0, 1)).all())
+    names, of = (BINARY, _binary) if is_binary else (CONTINUOUS, _continuous)
+    sum_bm, total_bm = np.zeros((len(count_bn), 2)), np.zeros((len(count_bn), 2))
+    for fold in np.unique(fold_n):
+        rows = fold_n == fold
+        value_bm, weight_bm = of(y_n[rows], score_n[rows], count_bn[:, rows])
+        sum_bm += np.where(weight_bm > 0, value_bm * weight_bm, 0)
+        total_bm += weight_bm
+    return names, _ratio(sum_bm, total_bm)
+
+
+def _binary(y_n: Floats, score_n: Floats, count_bn: Floats) -> tuple[Floats, Floats]:
+    """AUROC and average precision, and their weights, (b, 2) each."""
+    is_positive = y_n == 1
+    high_p, low_q = score_n[is_positive], score_n[~is_positive]
+    count_bp, count_bq = count_bn[:, is_positive], count_bn[:, ~is_positive]
+    n_b, unlike_b = count_bp.sum(1), count_bp.sum(1) * count_bq.sum(1)
+    wins_pq = (high_p[:, None] > low_q) + 0.5 * (high_p[:, None] == low_q)
+    auroc_b = _ratio(((count_bp @ wins_pq) * count_bq).sum(1), unlike_b)
+    hits_bp = count_bp @ (high_p[:, None] >= high_p)
+    above_bp = hits_bp + count_bq @ (low_q[:, None] >= high_p)
+    auprc_b = _ratio((count_bp * np.nan_to_num(_ratio(hits_bp, above_bp))).sum(1), n_b)
+    known_b = unlike_b > 0
+    return np.stack([auroc_b, auprc_b], 1), np.stack([unlike_b, n_b * known_b], 1)
+
+
+def _continuous(y_n: Floats, score_n: Floats, count_bn: Floats) -> tuple[Floats, Floats]:
+    """Correlations of values and of their ranks, and their weights, (b, 2) each."""
     from scipy.stats import rankdata
 
-    n_positive = int((y_n == 1).sum())
-    n_negative = len(y_n) - n_positive
-    if not (n_positive and n_negative):
-        return (np.nan, np.nan), (0.0, 0.0)
-    rank_n = rankdata(score_n)
-    wins = rank_n[y_n == 1].sum() - n_positive * (n_positive + 1) / 2
-    above_n = len(y_n) + 1 - rankdata(score_n, method="min")  # samples with at least the score
-    positive = score_n[y_n == 1]
-    hits = len(positive) + 1 - rankdata(positive, method="min")
-    auprc = float((hits / above_n[y_n == 1]).mean())
-    unlike = n_positive * n_negative
-    return (float(wins / unlike), auprc), (unlike, n_positive)
+    pairs = ((y_n, score_n), (rankdata(y_n), rankdata(score_n)))
+    value_bm = np.stack([_correlation(a_n, b_n, count_bn) for a_n, b_n in pairs], 1)
+    n_b = count_bn.sum(1) * ((count_bn > 0).sum(1) >= MIN_SAMPLES)
+    return value_bm, np.where(np.isnan(value_bm), 0, n_b[:, None])
 
 
-def _continuous(y_n: Floats, score_n: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
-    from scipy.stats import rankdata
+def _correlation(a_n: Floats, b_n: Floats, count_bn: Floats) -> Floats:
+    n_b1 = np.maximum(count_bn.sum(1, keepdims=True), 1)
+    a_bn, b_bn = (x_n - count_bn @ x_n[:, None] / n_b1 for x_n in (a_n, b_n))
+    product_b = (count_bn * a_bn * b_bn).sum(1)
+    return _ratio(product_b, np.sqrt((count_bn * a_bn**2).sum(1) * (count_bn * b_bn**2).sum(1)))
 
-    if len(y_n) < 3 or np.ptp(y_n) == 0:
-        return (np.nan, np.nan), (0.0, 0.0)
-    pearson = correlations(y_n[:, None], score_n[:, None])[0]
-    spearman = correlations(rankdata(y_n)[:, None], rankdata(score_n)[:, None])[0]
-    return (float(pearson), float(spearman)), (len(y_n), len(y_n))
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """NaN where nothing is below."""
+    shape = np.full(np.shape(above), np.nan)
+    found: Floats = np.divide(above, below, out=shape, where=below > 0)
+    return found
 
 
 def correlations(a_ng: Floats, b_ng: Floats) -> Floats:

@@ -47,7 +47,7 @@ def drugs(obs: pd.DataFrame, design: Design) -> tuple[str, ...]:
     DataError
         If a column is missing, or a drug is not in the table.
     """
-    _check(obs, design)
+    _check(obs, design, has_responses=True)
     if not design.drugs or design.drug is None:
         return (ONE_TREATMENT,)
     treated = obs[_chosen(obs, design) & (obs[design.treatment].astype(str) != design.control)]
@@ -73,7 +73,7 @@ def units(
     DataError
         If there are no controls or no treated samples, or a treated sample has no control.
     """
-    _check(obs, design)
+    _check(obs, design, has_responses=responses is not None)
     chosen = _chosen(obs, design)
     state = obs[design.treatment].astype(str)
     control = np.flatnonzero(chosen & (state == design.control))
@@ -178,14 +178,14 @@ def _responses(
     return known.reindex(wanted).to_numpy(float)
 
 
-def _check(obs: pd.DataFrame, design: Design) -> None:
+def _check(obs: pd.DataFrame, design: Design, *, has_responses: bool = False) -> None:
     named = {
         "group": design.group,
         "treatment": design.treatment,
         "drug": design.drug,
         "hold_out": design.hold_out,
         "fold": design.fold,
-        "response": None if design.responses else design.response,
+        "response": None if has_responses or design.responses else design.response,
     }
     columns = [(key, column) for key, column in named.items() if column is not None]
     columns += [("match", column) for column in design.match]

@@ -151,7 +151,7 @@ def _write(
     *,
     seconds: dict[str, float],
 ) -> None:
-    from tybalt_like.report import perturbation as page
+    from tybalt_like.report.perturbation import build
 
     predicted = tables.predictions(outcomes)
     responses = tables.responses(predicted) if len(predicted) else pd.DataFrame()
@@ -170,7 +170,7 @@ def _write(
     said = verdict(changes, responses, model=plan.model_name)
     about = _about(plan, samples, outcomes, verdict=said, seconds=seconds)
     (work / folder.ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-    page.build(work)
+    build(work)
 
 
 def _about(

@@ -12,6 +12,14 @@ from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl,
 from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
 from tybalt_like.pl.history import training
+from tybalt_like.pl.images import image_rows, image_sheets
+from tybalt_like.pl.latent_space import (
+    bands,
+    bars,
+    code_planes,
+    subspace_angles,
+    trade_off,
+)
 from tybalt_like.pl.palette import Style, styles
 from tybalt_like.pl.perturbation import (
     change_scores,
@@ -30,8 +38,11 @@ from tybalt_like.pl.sweep import marginals, parallel_coordinates, sweep_panels
 __all__ = [
     "Style",
     "aberrant_per_sample",
+    "bands",
+    "bars",
     "batch_purity",
     "change_scores",
+    "code_planes",
     "compression",
     "embedding",
     "encoder_styles",
@@ -39,6 +50,8 @@ __all__ = [
     "gene_agreement",
     "gene_changes",
     "gene_residuals",
+    "image_rows",
+    "image_sheets",
     "intervals",
     "latent_heatmap",
     "latent_kl",
@@ -55,7 +68,9 @@ __all__ = [
     "score_distribution",
     "shifts",
     "styles",
+    "subspace_angles",
     "sweep_panels",
+    "trade_off",
     "training",
     "tsne",
     "umap",

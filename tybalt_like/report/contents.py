@@ -13,6 +13,7 @@ import pandas as pd
 from tybalt_like import keys
 from tybalt_like.errors import RunError
 from tybalt_like.pl.palette import clean, styles
+from tybalt_like.tl.gallery import Gallery
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NAMES = {
     "tybalt": "Tybalt",
     "pca": "PCA",
+    "vae": "VAE",
     "ica": "ICA",
     "nmf": "NMF",
     "mahalanobis": "Mahalanobis",
@@ -41,6 +43,8 @@ FILES = {
     "evaluation_genes.tsv.gz": "how well each test gene is reconstructed, by every encoder",
     "evaluation_samples.tsv.gz": "how well each test sample is reconstructed, by every encoder",
     "latent_features.tsv": "variance, KL divergence and activity of every latent feature",
+    "images.npz": "the pictures of the section on images, as arrays",
+    "images.tsv": "the measurements of that section",
     "embeddings.tsv.gz": "UMAP and t-SNE coordinates",
     "history.csv": "losses of every epoch",
     "adata.h5ad": "everything as one AnnData file",
@@ -151,6 +155,11 @@ class Contents:
         """Column of the labels."""
         label = self.about["label"]
         return None if label is None else str(label)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """Pictures and measurements of a model of images; empty for other data."""
+        return Gallery.load(self.folder)
 
     @cached_property
     def labels(self) -> pd.Series:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from tybalt_like import keys, pl
 from tybalt_like.pl.scatter import LEGEND_ROWS
 from tybalt_like.pl.theme import theme
-from tybalt_like.report import encoding
+from tybalt_like.report import encoding, images
 from tybalt_like.report.picture import Picture, figure_of
 from tybalt_like.report.prose import sentence
 
@@ -37,6 +37,7 @@ def pictures(run: Contents) -> list[Picture]:
     """The figures that this run has the data for, in the order of the report."""
     return [
         *encoding.pictures(run),
+        *images.pictures(run),
         *_scores(run),
         *_detection(run),
         *_embeddings(run),

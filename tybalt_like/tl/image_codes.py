@@ -14,7 +14,7 @@ from tybalt_like.models import Batch, Model
 from tybalt_like.models.losses import (
     importance_weighted_nll,
     kl_standard_normal,
-    posterior_mean,
+    posterior_values,
 )
 from tybalt_like.models.variational import Variational
 
@@ -150,9 +150,9 @@ def bounds(model: Variational, x_ng: Array, *, draws: int = 16) -> dict[str, flo
         def nll(z: torch.Tensor) -> torch.Tensor:
             return model.nll(batch, z)
 
-        likelihood = posterior_mean(nll, mean, logvar, draws=draws)
-        weighted = importance_weighted_nll(nll, mean, logvar, draws=draws)
-        return torch.stack([likelihood, kl_standard_normal(mean, logvar), weighted], 1)
+        nll_sn = posterior_values(nll, mean, logvar, draws=draws)
+        weighted = importance_weighted_nll(nll_sn, mean, logvar)
+        return torch.stack([nll_sn.mean(0), kl_standard_normal(mean, logvar), weighted], 1)
 
     likelihood, kl, weighted = in_rows(parts, x_ng).astype(np.float64).mean(0)
     return {

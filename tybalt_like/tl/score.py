@@ -32,6 +32,7 @@ def score(
     n_neighbors: int = 5,
     views: Sequence[str] = anomaly.VIEWS,
     conditional_on: str | None = None,
+    n_train: int | None = None,
 ) -> anomaly.Detector:
     """Score every sample against the training and calibration splits.
 
@@ -59,6 +60,9 @@ def score(
         obs column with a label or a batch: samples are compared with the calibration samples of
         their own group, so that error rates hold within each. Samples of groups that were not
         calibrated get no p-value.
+    n_train
+        Of more training samples than that, so many random ones are what others are compared with;
+        the rest gets no scores.
 
     Returns
     -------
@@ -71,6 +75,7 @@ def score(
         If the model has not been applied, the column does not exist, or there are fewer than 4
         calibration samples.
     """
+    whole, adata = adata, _thinned(adata, n_train)
     seen = evidence(adata, model=model)
     calibration_n = in_split(adata, keys.CALIBRATION)
     if calibration_n.sum() < MIN_CALIBRATION:
@@ -90,14 +95,24 @@ def score(
     table["p_value"] = _among_others(table["p_value"], calibration_n, group_n)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
     table["q_value"] = anomaly.q_values(table["p_value"].where(tested_n))
+    table = table.drop(columns="flagged", errors="ignore").reindex(whole.obs_names)
     table["flagged"] = table["q_value"] <= fdr
     name = name_of(model)
     columns = table.add_prefix(keys.score(name, ""))
-    adata.obs = adata.obs.drop(columns=columns.columns, errors="ignore").join(columns)
+    whole.obs = whole.obs.drop(columns=columns.columns, errors="ignore").join(columns)
     record(
-        adata, **{keys.score(name, "scores"): {"combined": str(detector.combination), "fdr": fdr}}
+        whole, **{keys.score(name, "scores"): {"combined": str(detector.combination), "fdr": fdr}}
     )
     return detector
+
+
+def _thinned(adata: AnnData, n_train: int | None) -> AnnData:
+    """Without most training samples, if there are more than so many."""
+    train = np.flatnonzero(in_split(adata, keys.TRAIN))
+    if n_train is None or len(train) <= n_train:
+        return adata
+    left_out = np.random.default_rng(0).permutation(train)[n_train:]
+    return adata[np.setdiff1d(np.arange(adata.n_obs), left_out)].copy()
 
 
 def _among_others(
