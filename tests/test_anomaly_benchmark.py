@@ -83,3 +83,20 @@ def test_negative_controls_are_not_in_the_summary() -> None:
     table = summary(rows)
     assert table["auroc"].to_dict() == {"norm": 0.9, DEFAULT: 0.8}
     assert table.loc[DEFAULT, "shortfall"] == pytest.approx(0.1)
+
+
+def test_images_are_measured_in_both_protocols_and_only_once(tmp_path, monkeypatch) -> None:
+    digits = datasets.load("mnist_test")
+    digits = digits[digits.obs["label"].isin(["0", "1", "6"])][:600].copy()
+    monkeypatch.setattr(datasets, "load", lambda _: digits.copy())
+    rows = benchmark.images("mnist_test", file=tmp_path / "rows.json")
+    assert rows.groupby("protocol")["label"].nunique().tolist() == [3, 3]
+    held_out = rows[rows["protocol"] == "one class is held out"]
+    n_of = digits.obs["label"].value_counts()
+    assert (held_out["n_anomaly"] == held_out["label"].map(n_of)).all()
+    auroc = rows.groupby(["protocol", "detector"])["auroc"].mean()
+    assert auroc["one class is normal", "default (PCA-20): relative"] > 0.95
+    assert auroc["one class is held out", "default (PCA-20): relative"] > 0.8
+    stamp = (tmp_path / "rows.json").stat().st_mtime_ns
+    benchmark.images("mnist_test", file=tmp_path / "rows.json")
+    assert (tmp_path / "rows.json").stat().st_mtime_ns == stamp

@@ -91,7 +91,7 @@ def test_mmd_is_its_double_sum() -> None:
     assert losses.mmd(*tensors(a, a)).item() == pytest.approx(0, abs=1e-12)
 
 
-def test_posterior_values_have_the_expectation_and_never_changes() -> None:
+def test_posterior_values_have_the_right_mean_and_never_change() -> None:
     mean, logvar = tensors(MEAN, LOGVAR)
 
     def squares(z_nk: torch.Tensor) -> torch.Tensor:

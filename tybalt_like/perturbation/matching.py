@@ -133,9 +133,10 @@ def chosen_controls(
         for i in np.flatnonzero(found.shared_n):
             chosen[i] = np.array([c for c in chosen[i] if of_control[c] == fold_n[i]], np.intp)
             if len(chosen[i]) == 0:
+                sample = found.table.index.to_list()[i]
                 raise DataError(
-                    f"{len(found.candidates[i])} controls of sample {found.table.index[i]} are "
-                    f"too few for {len(folds)} folds that share none; lower perturbation.folds"
+                    f"{len(found.candidates[i])} controls of sample {sample} are too few for "
+                    f"{len(folds)} folds that share none; lower perturbation.folds"
                 )
     if design.controls == "one":
         chosen = [rng.choice(rows, 1) for rows in chosen]

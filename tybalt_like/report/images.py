@@ -209,8 +209,8 @@ def _concepts(run: Contents) -> Iterator[Picture]:
             "Vectors that turn one label into another",
             "Test images with multiples of concept vectors added to their codes.",
             "The vector from the mean code of one label to that of the other (mean), or along "
-            "which a linear classifier parts them (probe), subtracted to the left and added to the right "
-            "of the framed images, which are plain reconstructions.",
+            "which a linear classifier parts them (probe), subtracted to the left and added to the "
+            "right of the framed images, which are plain reconstructions.",
             lambda: _steps(run, "concept"),
         )
         yield _picture(

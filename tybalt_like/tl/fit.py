@@ -20,7 +20,7 @@ from tybalt_like.provenance import record
 from tybalt_like.tl.covariates import categories, known
 from tybalt_like.training.device import pick_device
 from tybalt_like.training.inference import infer
-from tybalt_like.training.loop import EpochHook, Watch, train
+from tybalt_like.training.loop import EpochHook, train
 from tybalt_like.training.seed import seeded
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def fit(
     device: str = "auto",
     checkpoint: Path | None = None,
     on_epoch: EpochHook | None = None,
-    watch: Watch | None = None,
     **config: Any,
 ) -> Model:
     """Train a model on the training split and write what it makes of every sample.
@@ -63,8 +62,6 @@ def fit(
         File to save the state of training to and, if it exists, to resume from.
     on_epoch
         Called with each new row of the history.
-    watch
-        Called with the model before the first epoch and after each.
 
     Returns
     -------
@@ -101,7 +98,6 @@ def fit(
                 training=training,
                 checkpoint=checkpoint,
                 on_epoch=on_epoch,
-                watch=watch,
             )
         except NonFiniteLossError as error:
             raise error.named(adata.obs_names[train_n]) from None

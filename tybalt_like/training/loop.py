@@ -22,8 +22,6 @@ from tybalt_like.training.update import Update
 SMOOTHED = 3
 """Epochs over which a criterion is averaged: rankings of few samples jump."""
 EpochHook = Callable[[dict[str, float], Training], None]
-Watch = Callable[[Model, int], None]
-"""Sees a model after so many epochs, and leaves it as it is."""
 
 
 def train(
@@ -34,7 +32,6 @@ def train(
     training: Training | None = None,
     checkpoint: Path | None = None,
     on_epoch: EpochHook | None = None,
-    watch: Watch | None = None,
 ) -> History:
     """Train a model in place on rows held in memory.
 
@@ -56,8 +53,6 @@ def train(
         File to resume from if it exists, and to save to while training.
     on_epoch
         Called with each new row of the history.
-    watch
-        Called with the model before the first epoch and after each.
 
     Raises
     ------
@@ -77,8 +72,6 @@ def train(
     if checkpoint is not None and distributed.agreed(checkpoint.exists()):
         history, best = checkpoints.restore(checkpoint, model, optimizers)
     saved_at, saved_epochs = time.monotonic(), len(history.rows)
-    if watch is not None and not history.rows:
-        watch(model, 0)
     while not history.stopped:
         row = _epoch(model, updates, tensors, training, history)
         if validation is not None:
@@ -92,8 +85,6 @@ def train(
         history.stopped = _stop_reason(history, training)
         if on_epoch is not None:
             on_epoch(row, training)
-        if watch is not None:
-            watch(model, len(history.rows))
         due = time.monotonic() - saved_at > training.checkpoint_seconds
         if training.checkpoint_epochs is not None:
             due |= len(history.rows) - saved_epochs >= training.checkpoint_epochs
