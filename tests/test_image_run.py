@@ -48,8 +48,8 @@ def test_models_beside_need_a_name_and_known_settings() -> None:
     tables = {"data": {"dataset": "mnist_test"}, "model": {"name": "pca"}}
     with pytest.raises(RecipeError, match=r"images\.beside\.other\.name is missing"):
         Recipe.from_tables(tables | {"images": {"beside": {"other": {"latent_dim": 2}}}})
+    beside = {"other": {"name": "pca", "latent_dims": 2}}
     with pytest.raises(RecipeError, match=r"unknown key model\.latent_dims"):
-        beside = {"other": {"name": "pca", "latent_dims": 2}}
         Recipe.from_tables(tables | {"images": {"beside": beside}})
 
 

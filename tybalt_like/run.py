@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tybalt_like import anomaly, datasets, distributed, folder, io, keys, pp, tl
 from tybalt_like.errors import RecipeError
+from tybalt_like.io.pixels import is_images
 from tybalt_like.models import Model
 from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.progress import Narrator
@@ -77,7 +78,7 @@ def run(
             results = analyse(recipe, device=device, narrator=narrator, checkpoint=checkpoint)
             with narrator.stage("Judging the encoding"):
                 results = judge(results, device=device, narrator=narrator)
-            if tl.shows_images(results.adata, results.models[results.name]):
+            if is_images(results.adata):
                 with narrator.stage("Looking at images"):
                     show(results, device=device, narrator=narrator).save(work)
             with narrator.stage("Embedding"):
@@ -334,26 +335,29 @@ def judge(results: Results, *, device: str, narrator: Narrator | None = None) ->
 
 
 def show(results: Results, *, device: str, narrator: Narrator | None = None) -> tl.Gallery:
-    """What the model of images has learned, and those that the recipe puts beside it."""
-    narrator = narrator or Narrator(quiet=True)
+    """What a model of images has learned, and those that the recipe puts beside it; what it
+    makes, if it is a generator; and where images are strange to it."""
+    narrator, gallery = narrator or Narrator(quiet=True), tl.Gallery()
     recipe, adata, main = results.recipe, results.adata, results.name
-    if not tl.shows_images(adata, results.models[main]):
-        return tl.Gallery()
-    others = tl.beside(
-        adata,
-        recipe.images.beside,
-        seed=recipe.seed,
-        device=device,
-        on_epoch=narrator.epoch,
-    )
-    return tl.images(
-        adata,
-        results.models | others,
-        main=main,
-        label=recipe.data.label,
-        concepts=recipe.images.concepts,
-        seed=recipe.seed,
-    )
+    if not is_images(adata):
+        return gallery
+    label, seed, model = recipe.data.label, recipe.seed, results.models[main]
+    if tl.shows_images(adata, model):
+        others = tl.beside(
+            adata,
+            recipe.images.beside,
+            seed=seed,
+            device=device,
+            on_epoch=narrator.epoch,
+        )
+        models, concepts = results.models | others, recipe.images.concepts
+        gallery.join(
+            tl.images(adata, models, main=main, label=label, concepts=concepts, seed=seed)
+        )
+    if tl.game_of(model) is not None:
+        gallery.join(tl.made_images(adata, model, label=label, seed=seed))
+    gallery.join(tl.strange_images(adata, model=main, label=label))
+    return gallery
 
 
 def embed(recipe: Recipe, adata: AnnData) -> None:

@@ -14,6 +14,7 @@ from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.perturbation import Cell, Plan, Samples, read
 from tybalt_like.perturbation.cell import make
 from tybalt_like.perturbation.tables import changes, predictions, responses
+from tybalt_like.perturbation.verdict import verdict
 from tybalt_like.progress import Narrator
 from tybalt_like.recipe import tables_of
 
@@ -67,6 +68,9 @@ def perturbation(
     for recipe in recipes or RECIPES:
         if recipe not in RECIPES:
             raise RecipeError(f"unknown recipe {recipe!r}; known: {', '.join(RECIPES)}")
+        missing = [seed for seed in range(seeds) if (recipe, seed) not in done]
+        if not missing:
+            continue
         plan = Plan.from_tables(tables_of(PIPELINES / f"{recipe}.toml"))
         try:
             samples = read(plan)
@@ -75,9 +79,7 @@ def perturbation(
                 raise
             narrator.say(f"left out: {error}")
             continue
-        for seed in range(seeds):
-            if (recipe, seed) in done:
-                continue
+        for seed in missing:
             with narrator.stage(f"{recipe}, seed {seed}"):
                 table = _measure(replace(plan, seed=seed), samples)
             rows.append(table.assign(recipe=recipe, seed=seed)[COLUMNS])
@@ -107,7 +109,7 @@ def _measure(plan: Plan, samples: Samples) -> pd.DataFrame:
 
 
 def print_perturbation(rows: pd.DataFrame) -> None:
-    """A table per recipe and task: mean ± SD over seeds."""
+    """A table per recipe and task, mean ± SD over seeds, and what it says in sentences."""
     for (recipe, task), part in rows.groupby(["recipe", "task"], sort=False):
         measures = [measure for measure in HEADINGS if measure in set(part["measure"])]
         found = {
@@ -120,3 +122,6 @@ def print_perturbation(rows: pd.DataFrame) -> None:
         what = "correlation of changes" if task == CHANGE else "response"
         title = f"{recipe}: {what}, mean ± SD of {part['seed'].nunique()} seeds"
         print_table(title, cells, [HEADINGS[measure] for measure in measures])
+        nothing = part.iloc[:0]
+        change, response = (part, nothing) if task == CHANGE else (nothing, part)
+        print(*verdict(change, response, model=str(part["method"].iloc[0])), "", sep="\n")

@@ -106,7 +106,7 @@ class Classifier(nn.Module):
 
     def predict(self, x_ng: ArrayLike) -> NDArray[np.str_]:
         """The likeliest label of each image, (n,)."""
-        return np.array(self.classes)[self.logits(x_ng).argmax(1)]
+        return np.asarray(np.array(self.classes)[self.logits(x_ng).argmax(1)])
 
     @torch.no_grad()
     def _applied(self, function: Callable[[Tensor], Tensor], x_ng: ArrayLike) -> Array:

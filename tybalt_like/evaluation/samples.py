@@ -66,12 +66,6 @@ def _share_among(x_nf: Array, others_mf: Array, k: int) -> float:
     return float(among_n.mean())
 
 
-def nearest_distances(x_nf: ArrayLike, others_mf: ArrayLike) -> Array:
-    """Euclidean distance of each row to the nearest of other rows, (n,)."""
-    x_nf, others_mf = (np.asarray(a, dtype=np.float64) for a in (x_nf, others_mf))
-    return np.sqrt(np.concatenate([d_bm.min(1) for d_bm in _distances(x_nf, others_mf)]))
-
-
 def _distances(x_nf: Array, others_mf: Array) -> Iterator[Array]:
     """Squared distances, some rows at a time."""
     square_m = np.square(others_mf).sum(1)

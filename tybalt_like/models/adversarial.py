@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
@@ -122,12 +122,15 @@ class Average(nn.Module):
         """Take in the network's weights as they are now."""
         decay = min(self.decay, float((1 + self.n_updates) / (10 + self.n_updates)))
         self.n_updates += 1
-        new = network.state_dict()
-        for name, mean in self.network.state_dict().items():
-            if mean.is_floating_point() and self.decay:
-                mean.lerp_(new[name], 1 - decay)
-            else:
-                mean.copy_(new[name])
+        pairs = zip(_values(self.network), _values(network), strict=True)
+        means, news = zip(*((m, n) for m, n in pairs if m.is_floating_point()), strict=True)
+        torch._foreach_lerp_(means, news, 1 - decay if self.decay else 1.0)
+
+
+def _values(network: nn.Module) -> Iterator[Tensor]:
+    """Weights, and the running statistics of normalisations."""
+    yield from network.parameters()
+    yield from network.buffers()
 
 
 def frozen(network: nn.Module) -> Callable[[Tensor], Tensor]:

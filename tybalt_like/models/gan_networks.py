@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tybalt_like.models.blocks import gene_encoder, glorot_linear, mlp
 from tybalt_like.models.image_networks import AnyBatchNorm, ChannelsLast, Shape, pyramid
@@ -21,6 +23,26 @@ def layer_norm(n: int) -> nn.Module:
     """Each sample normalised over all features, or over all channels and pixels; the scale is
     one per feature or channel, as in Gulrajani's code."""
     return nn.GroupNorm(1, n)
+
+
+class ThinUp(nn.ConvTranspose2d):
+    """A transposed convolution that doubles the sides of images and ends in few channels.
+
+    On processors as a matrix product, whose rows are added up where they overlap: for one channel
+    that takes a third of the time.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, 4, stride=2, padding=1)
+
+    def forward(self, x_nchw: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if x_nchw.device.type != "cpu" or self.bias is None:
+            return super().forward(x_nchw, output_size)
+        height, width = x_nchw.shape[2:]
+        taps = x_nchw.permute(0, 2, 3, 1).flatten(1, 2) @ self.weight.flatten(1)
+        sides = (2 * height, 2 * width)
+        up_nchw = F.fold(taps.transpose(1, 2), sides, 4, padding=1, stride=2)
+        return up_nchw + self.bias[:, None, None]
 
 
 class Critic(nn.Module):
@@ -73,20 +95,24 @@ def image_generator(latent_dim: int, channels: int, shape: Shape) -> nn.Sequenti
     for n_in, n_out in pairwise(reversed(widths)):
         up = nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
         layers += [up, AnyBatchNorm(n_out), nn.ReLU()]
-    last = nn.ConvTranspose2d(channels, shape[0], 4, stride=2, padding=1)
-    return nn.Sequential(*layers, last, nn.Tanh(), nn.Flatten())
+    layers += [ThinUp(channels, shape[0]), nn.Tanh(), nn.Flatten()]
+    return by_pixel(nn.Sequential(*layers))
 
 
 def image_features(channels: int, shape: Shape, norm: Norm) -> tuple[nn.Sequential, int]:
     """As `features`: strided convolutions, `norm` and leaky ReLU (Radford et al. 2016)."""
     widths, (height, width) = pyramid(channels, shape)
     first = nn.Conv2d(shape[0], channels, 4, stride=2, padding=1)
-    # With few channels the first convolution is the one that the usual order suits better.
-    layers: list[nn.Module] = [nn.Unflatten(1, shape), first, ChannelsLast(), nn.LeakyReLU(0.2)]
+    layers: list[nn.Module] = [nn.Unflatten(1, shape), ChannelsLast(), first, nn.LeakyReLU(0.2)]
     for n_in, n_out in pairwise(widths):
         down = nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
         layers += [down, norm(n_out), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Flatten()), widths[-1] * height * width
+    return by_pixel(nn.Sequential(*layers, nn.Flatten())), widths[-1] * height * width
+
+
+def by_pixel(layers: nn.Sequential) -> nn.Sequential:
+    """The same layers with weights of convolutions stored pixel by pixel, as images are."""
+    return layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def image_encoder(channels: int, shape: Shape, latent_dim: int) -> nn.Sequential:

@@ -10,6 +10,7 @@ from tybalt_like.perturbation.cell import IDENTITY
 WORDS = {
     "gene_correlation": "correlation per gene of the predicted with the measured change (median)",
     "sample_correlation": "correlation per sample of the predicted with the measured change",
+    "mean_correlation": "correlation over genes of the mean changes, predicted and measured",
     "explained": "share of the squared change explained",
     "auroc": "AUROC",
     "auprc": "AUPRC",
@@ -22,7 +23,7 @@ def verdict(changes: pd.DataFrame, responses: pd.DataFrame, *, model: str) -> li
     """One sentence for each measure: the model's mean over drugs and seeds beside the others'."""
     said = []
     if len(changes):
-        for measure in ("gene_correlation", "sample_correlation", "explained"):
+        for measure in ("gene_correlation", "sample_correlation", "mean_correlation", "explained"):
             part = changes[changes["measure"] == measure]
             said.append(_beside(part, measure, model, list(SIMPLE)))
         true = changes[(changes["measure"] == "true_correlation") & (changes["method"] == model)]

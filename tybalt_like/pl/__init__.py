@@ -7,7 +7,7 @@ from tybalt_like.pl.aberrant import (
     volcano,
 )
 from tybalt_like.pl.compression import compression
-from tybalt_like.pl.curves import precision_recall, roc
+from tybalt_like.pl.curves import detection_by_label, precision_recall, roc
 from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
 from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
@@ -30,6 +30,7 @@ from tybalt_like.pl.perturbation import (
     uncertain_responses,
 )
 from tybalt_like.pl.qc import batch_purity, qc
+from tybalt_like.pl.residuals import image_guess, residual_maps
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
 from tybalt_like.pl.scores import metrics, score_distribution
@@ -44,12 +45,14 @@ __all__ = [
     "change_scores",
     "code_planes",
     "compression",
+    "detection_by_label",
     "embedding",
     "encoder_styles",
     "expected_observed",
     "gene_agreement",
     "gene_changes",
     "gene_residuals",
+    "image_guess",
     "image_rows",
     "image_sheets",
     "intervals",
@@ -62,6 +65,7 @@ __all__ = [
     "precision_recall",
     "probe_scores",
     "qc",
+    "residual_maps",
     "response_curves",
     "roc",
     "save",

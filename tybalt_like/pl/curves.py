@@ -8,10 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.errors import DataError
-from tybalt_like.pl.palette import styles
+from tybalt_like.pl.palette import Palette, styles
 from tybalt_like.pl.theme import legible, theme
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], float]
@@ -102,3 +103,46 @@ def _draw_curves(
         )
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
     return ax
+
+
+@theme
+def detection_by_label(
+    scored: pd.DataFrame, *, normal: ArrayLike, palette: Palette | None = None
+) -> Figure:
+    """ROC and precision-recall curves of one score, one of each for every label.
+
+    Parameters
+    ----------
+    scored
+        Columns ``score``, higher is stranger, and ``label``.
+    normal
+        Whether each row is a normal sample; each label of the others is set against all of them.
+
+    Raises
+    ------
+    DataError
+        If the rows are not of both kinds.
+    """
+    from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
+
+    normal_n = np.asarray(normal, dtype=bool)
+    if normal_n.all() or not normal_n.any():
+        raise DataError("curves need normal samples and anomalies; these are of one kind")
+    palette = palette or styles(scored["label"])
+    figure, axes = plt.subplots(1, 2, figsize=(11.4, 4.9))
+    for label, rows in scored[~normal_n].groupby("label"):
+        score = np.concatenate([scored["score"][normal_n], rows["score"]])
+        truth = np.arange(len(score)) >= normal_n.sum()
+        false, true, _ = roc_curve(truth, score)
+        precision, recall, _ = precision_recall_curve(truth, score)
+        name = f"{legible(str(label))}: AUROC {roc_auc_score(truth, score):.3f}"
+        color = palette[str(label)].color
+        axes[0].plot(false, true, color=color, lw=1.4, label=name)
+        axes[1].plot(recall, precision, color=color, lw=1.4, drawstyle="steps-post")
+    axes[0].plot([0, 1], [0, 1], color="#999999", ls=":", lw=1)
+    axes[0].set(xlabel="share of the normal samples called", ylabel="share of the label found")
+    axes[1].set(xlabel="recall: share of the label found", ylabel="precision")
+    for ax in axes:
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
+    return figure

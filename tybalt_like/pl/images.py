@@ -48,14 +48,18 @@ def image_rows(
     names = [name if i == 0 else "" for name, a in blocks.items() for i in range(len(a))]
     figure, ax = plt.subplots(figsize=_size(sheet, beside=1.6))
     _draw(ax, sheet)
-    step_h, step_w = (side + GAP for side in sheet.shape[3:])
-    ax.set_yticks(step_h * (np.arange(len(names)) + 0.5), [legible(n, width=22) for n in names])
+    down, across = (
+        np.arange(n) * (side + GAP) + (side - 1) / 2
+        for n, side in zip(sheet.shape[:2], sheet.shape[3:], strict=True)
+    )
+    ax.set_yticks(down, [legible(name, width=22) for name in names])
     if columns:
-        ax.set_xticks(step_w * (np.arange(len(columns)) + 0.5), list(columns))
+        ax.set_xticks(across, list(columns))
         ax.xaxis.tick_top()
     if mark is not None:
-        left = mark * step_w - GAP / 2
-        ax.axvspan(left, left + step_w, fill=False, ec="#D55E00", lw=1.5, clip_on=False)
+        reach = (sheet.shape[4] + GAP) / 2
+        left, right = across[mark] - reach, across[mark] + reach
+        ax.axvspan(left, right, fill=False, ec="#D55E00", lw=1.5, clip_on=False)
     return figure
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from tybalt_like.errors import DataError
@@ -58,7 +59,13 @@ def code_planes(
 
 @theme
 def bands(
-    table: pd.DataFrame, measure: str, *, x: str, y: str, items: Sequence[str], columns: int = 2
+    table: pd.DataFrame,
+    measure: str,
+    *,
+    x: str,
+    y: str,
+    items: Sequence[str],
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """A median and its quartiles against x, one panel per item.
 
@@ -68,6 +75,8 @@ def bands(
         ``measure`` (``"<measure> low"``, ``" median"``, ``" high"``), ``item``, ``x``, ``value``.
     x, y
         Names of the axes.
+    limits
+        Of the vertical axes; their own if None.
 
     Raises
     ------
@@ -76,6 +85,7 @@ def bands(
     """
     if not items:
         raise DataError("no measurements to draw")
+    columns = 2
     n_rows = -(-len(items) // columns)
     size = (3.4 * columns, 2.5 * n_rows)
     figure, axes = plt.subplots(n_rows, columns, figsize=size, squeeze=False, sharex=True)
@@ -90,6 +100,8 @@ def bands(
         ax.plot(median["x"], median["value"], color="#0072B2", lw=1.8)
         ax.axvline(0, color="#666666", lw=0.8, ls=":")
         ax.set_title(item)
+        if limits is not None:
+            ax.set_ylim(limits)
     figure.supxlabel(x, fontsize=9.5)
     figure.supylabel(y, fontsize=9.5)
     return figure
@@ -114,7 +126,7 @@ def trade_off(bounds: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.annotate(said, (row["kl"], row["reconstruction"]), xytext=(7, 3), fontsize=8.5,
                     textcoords="offset points")  # fmt: skip
     ax.set(xlabel="KL divergence, nats per image", ylabel="reconstruction, nats per image")
-    ax.margins(x=0.3, y=0.15)
+    ax.margins(x=0.35, y=0.15)
     return ax
 
 
@@ -152,6 +164,7 @@ def subspace_angles(angles: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Principal angles between two subspaces; ``x`` numbers them, ``value`` is in degrees."""
     ax = ax or plt.subplots(figsize=(6.2, 3))[1]
     ax.bar(angles["x"], angles["value"], color="#0072B2")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.axhline(90, color="#666666", lw=1, ls="--", label="nothing in common")
     ax.set(xlabel="principal angle", ylabel="degrees", ylim=(0, 95))
     ax.legend(loc="upper left", bbox_to_anchor=(0, 0.93))

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 NAMES = {
     "tybalt": "Tybalt",
     "pca": "PCA",
-    "vae": "VAE",
+    "beta_vae": "beta-VAE",
+    "dcgan": "DCGAN",
+    "wgan_gp": "WGAN-GP",
+    "anogan": "AnoGAN",
+    "f_anogan": "f-AnoGAN",
     "ica": "ICA",
     "nmf": "NMF",
     "mahalanobis": "Mahalanobis",
@@ -161,6 +165,11 @@ class Contents:
         """Pictures and measurements of a model of images; empty for other data."""
         return Gallery.load(self.folder)
 
+    @property
+    def of_images(self) -> bool:
+        """Whether the samples are images, whose pixels are looked at as pictures."""
+        return bool(self.gallery.arrays)
+
     @cached_property
     def labels(self) -> pd.Series:
         """Label of every sample as text; empty where there is none."""
@@ -199,7 +208,8 @@ class Contents:
 
     def title(self, name: str | None = None) -> str:
         """Name of a detector, or of the model, as people write it."""
-        return title(name or self.model)
+        said = title(name or self.model)
+        return said.replace("genes", "pixels") if self.of_images else said
 
     def adata(self) -> AnnData:
         """Samples without expression: obs, latents and embeddings, for the figures."""

@@ -105,7 +105,7 @@ def pictures(run: Contents) -> Iterator[Picture]:
             lambda: pl.probe_scores(card, model=ours, palette=palette),
             SECTION,
         )
-    if len(run.card_genes):
+    if len(run.card_genes) and not run.of_images:
         genes = run.card_genes.assign(encoder=run.card_genes["encoder"].map(run.title))
         yield Picture(
             "gene_reconstruction",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from tybalt_like import keys, pl
 from tybalt_like.pl.scatter import LEGEND_ROWS
 from tybalt_like.pl.theme import theme
-from tybalt_like.report import encoding, images
+from tybalt_like.report import encoding, images, made_images
 from tybalt_like.report.picture import Picture, figure_of
 from tybalt_like.report.prose import sentence
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tybalt_like.report.contents import Contents
 
 NORM = "norm of the standardised row"
+MANY = 4
+"""More anomalous labels than that share one figure of curves."""
 SPLITS = {
     keys.TRAIN: pl.Style("#D9D9D9", "o"),
     keys.VALIDATION: pl.Style("#B5B5B5", "o"),
@@ -38,6 +40,7 @@ def pictures(run: Contents) -> list[Picture]:
     return [
         *encoding.pictures(run),
         *images.pictures(run),
+        *made_images.pictures(run),
         *_scores(run),
         *_detection(run),
         *_embeddings(run),
@@ -103,7 +106,11 @@ def _detection(run: Contents) -> Iterator[Picture]:
     }
     columns = {run.title(name): c for name, c in columns.items() if c in run.scores}
     scores = run.scores[list(columns.values())].set_axis(list(columns), axis=1)
-    for i, anomaly in enumerate(dict.fromkeys(run.metrics["anomaly"])):
+    shown = list(dict.fromkeys(run.metrics["anomaly"]))
+    if len(run.about["anomalies"]) > MANY and shown:
+        yield made_images.curves_by_label(run)
+        shown = [anomaly for anomaly in shown if anomaly not in run.about["anomalies"]]
+    for i, anomaly in enumerate(shown):
         strange = run.labels == anomaly
         if anomaly not in run.about["anomalies"]:  # all of them together
             strange |= run.labels.isin(run.about["anomalies"])
@@ -228,7 +235,7 @@ def _model(run: Contents) -> Iterator[Picture]:
 
 
 def _genes(run: Contents) -> Iterator[Picture]:
-    if run.genes.empty:
+    if run.genes.empty or run.of_images:
         return
     sample = str(run.score("combined")[run.genes["sample"].unique()].idxmax())
     yield Picture(

@@ -73,7 +73,8 @@ def pictures(run: Contents) -> Iterator[Picture]:
     """The figures that the run has pictures for."""
     if not run.gallery.arrays:
         return
-    yield from _reconstructions(run)
+    if run.gallery.of("reconstructions"):
+        yield from _reconstructions(run)
     yield from _planes(run)
     yield from _prior(run)
     yield from _ways(run)
@@ -226,6 +227,7 @@ def _concepts(run: Contents) -> Iterator[Picture]:
                 x="multiples of the vector",
                 y="probability of the second label",
                 items=list(rises.index),
+                limits=(-0.02, 1.02),
             ),
         )
     if run.gallery.of("attribute"):
@@ -255,11 +257,8 @@ def _concepts(run: Contents) -> Iterator[Picture]:
 
 def _steps(run: Contents, figure: str) -> Any:
     """Strips of images with their steps as columns; 0 is framed."""
-    measure = {"concept": "verdict median", "attribute": "attribute median"}[figure]
+    columns = [f"{step:+.2g}" if step else "0" for step in run.gallery.of("steps")[figure]]
     strips = run.gallery.of(figure)
-    step_t = sorted(set(run.gallery.rows(measure)["x"]))
-    step_t = step_t[:: len(step_t) // next(iter(strips.values())).shape[1]]
-    columns = [f"{step:+.2g}" if step else "0" for step in step_t]
     return pl.image_rows(strips, columns=columns, mark=columns.index("0"))
 
 

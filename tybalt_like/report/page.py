@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tybalt_like.report import encoding, explorer, figures, images, prose, tables
+from tybalt_like.report import encoding, explorer, figures, images, made_images, prose, tables
 from tybalt_like.report.citations import citations
 from tybalt_like.report.contents import FILES, Contents
 from tybalt_like.report.picture import Picture
@@ -82,6 +82,7 @@ def _render(run: Contents, drawn: list[Picture]) -> str:
             explorer=explorer,
             encoding=encoding,
             images=images,
+            made_images=made_images,
             drawn=drawn,
             image=partial(image, run.folder / "figures"),
             files={name: what for name, what in FILES.items() if (run.folder / name).exists()},

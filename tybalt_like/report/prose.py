@@ -43,7 +43,8 @@ def counted(n: int, noun: str = "sample") -> str:
 def data(run: Contents) -> str:
     """What was read, and what was learned from."""
     reading, splits, normal = run.about["reading"], run.about["splits"], run.about["normal"]
-    size = f"{counted(reading['n_obs'])} and {counted(reading['n_vars'], 'gene')}"
+    noun = "pixel" if run.of_images else "gene"
+    size = f"{counted(reading['n_obs'])} and {counted(reading['n_vars'], noun)}"
     of = f" labelled {listed(normal, 'or')}" if normal else ""
     judged = f", {splits['validation']:,} others chose the best epoch" * (splits["validation"] > 0)
     learned = (

@@ -6,8 +6,10 @@ from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.gallery import Gallery
 from tybalt_like.tl.images import beside, images, shows_images
+from tybalt_like.tl.made_images import game_of, made_images
 from tybalt_like.tl.pathways import explain_pathways
 from tybalt_like.tl.score import explain, score
+from tybalt_like.tl.strange_images import strange_images
 
 __all__ = [
     "Gallery",
@@ -17,10 +19,13 @@ __all__ = [
     "explain",
     "explain_pathways",
     "fit",
+    "game_of",
     "images",
     "latent",
+    "made_images",
     "score",
     "shows_images",
+    "strange_images",
     "tsne",
     "umap",
 ]

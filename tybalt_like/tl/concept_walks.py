@@ -20,12 +20,13 @@ Pair = tuple[str, str]
 
 STEPS = np.linspace(-0.5, 1.5, 21)
 """Multiples of a concept vector; 0 is the image itself, 1 the other label's mean."""
-SHOWN_STEPS, SHOWN = slice(0, None, 2), 4
-"""Which of the steps are shown, of so many images."""
+SHOWN_STEPS, SHOWN = slice(1, None, 2), 3
+"""Which of the steps are shown, 0 among them, of so many images."""
 ATTRIBUTES = {"thickness": concepts.thickness, "slant": concepts.slant}
 ATTRIBUTE_STEPS = np.linspace(-2.5, 2.5, 11)
 """In standard deviations of the attribute."""
-ATTRIBUTE_IMAGES = 200
+CONCEPT_IMAGES, ATTRIBUTE_IMAGES = 1000, 200
+"""Test images that are moved, at most."""
 
 
 def along_concepts(gallery: Gallery, scene: Scene, model: Codes, pairs: Sequence[Pair]) -> None:
@@ -36,6 +37,7 @@ def along_concepts(gallery: Gallery, scene: Scene, model: Codes, pairs: Sequence
     )
     right_n = judge.predict(scene.test_ng) == scene.test_label_n
     gallery.measured("classifier accuracy", right_n.mean())
+    gallery.arrays["steps/concept"] = STEPS[SHOWN_STEPS]
     for pair in pairs:
         train_groups = concepts.groups(scene.train_label_n, pair)
         first_n, second_n = concepts.groups(scene.test_label_n, pair)
@@ -44,7 +46,7 @@ def along_concepts(gallery: Gallery, scene: Scene, model: Codes, pairs: Sequence
         for how, find in (("mean", concepts.mean_difference), ("probe", concepts.linear_probe)):
             item = f"{pair[0]} to {pair[1]}, {how}"
             vector_k = find(train_nk, *train_groups)
-            made_ntg = _moved(model, test_nk[first_n], vector_k, STEPS)
+            made_ntg = _moved(model, test_nk[first_n][:CONCEPT_IMAGES], vector_k, STEPS)
             _strips(gallery, scene, f"concept/{item}", made_ntg[:, SHOWN_STEPS])
             verdict_nt = _verdicts(judge, made_ntg, pair)
             _quartiles(gallery, "verdict", verdict_nt, item=item, x=STEPS)
@@ -57,6 +59,7 @@ def along_attributes(gallery: Gallery, scene: Scene, model: Codes) -> None:
     train_nk = model.encode(scene.train_ng)
     test_nk = model.encode(scene.test_ng[:ATTRIBUTE_IMAGES])
     grey_nhw = scene.train_ng.reshape(-1, *scene.shape).mean(1)
+    gallery.arrays["steps/attribute"] = ATTRIBUTE_STEPS
     for item, measure in ATTRIBUTES.items():
         vector_k = concepts.attribute_vector(train_nk, measure(grey_nhw))
         made_ntg = _moved(model, test_nk, vector_k, ATTRIBUTE_STEPS)

@@ -44,6 +44,12 @@ class Gallery:
         new = pd.DataFrame(rows, columns=COLUMNS)
         self.table = new if self.table.empty else pd.concat([self.table, new], ignore_index=True)
 
+    def join(self, other: Gallery) -> None:
+        """Take in the pictures and measurements of another."""
+        self.arrays |= other.arrays
+        tables = [table for table in (self.table, other.table) if len(table)]
+        self.table = pd.concat(tables, ignore_index=True) if tables else self.table
+
     def of(self, figure: str) -> dict[str, NDArray[Any]]:
         """The arrays of a figure by the rest of their names."""
         start = f"{figure}/"

@@ -1,0 +1,164 @@
+"""The run folder, its page, the command and the Snakefile."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from quick import QUICK, plan
+
+from tybalt_like import cli, io
+from tybalt_like.errors import RunError
+from tybalt_like.perturbation import Cell, Plan, read
+from tybalt_like.perturbation.cell import Outcome
+from tybalt_like.perturbation.design import Simulation
+from tybalt_like.perturbation.simulation import simulate
+
+
+@pytest.mark.parametrize("model", ["pert_vae", "ss_vae", "dr_vae"])
+def test_a_run_is_a_whole_folder(model: str, tmp_path: Path, capsys) -> None:
+    recipe = tmp_path / "mine.toml"
+    tables = {key: dict(table) for key, table in QUICK.items()}
+    tables["model"]["name"] = model
+    if model == "pert_vae":
+        tables["model"] = {k: v for k, v in tables["model"].items() if "top" not in k}
+    from tybalt_like import toml
+
+    recipe.write_text(toml.document(tables))
+    run(recipe, tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert about["simulated"]
+    assert about["versions"]
+    assert not list(tmp_path.glob("*.partial"))
+    assert not list((tmp_path / "out").rglob("*.pkl"))
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "simulated" in page
+    assert "<script src" not in page
+    expected = {"trainings.tsv", "latent.tsv.gz"}
+    expected |= {"changes.tsv", "genes.tsv.gz"} if model != "ss_vae" else set()
+    expected |= {"predictions.tsv.gz", "responses.tsv"} if model != "pert_vae" else set()
+    assert expected <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert "report:" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(recipe, tmp_path / "out")
+    assert "exists" in capsys.readouterr().err
+    if model == "dr_vae":
+        table = pd.read_csv(tmp_path / "out" / "predictions.tsv.gz", sep="\t")
+        assert table["sample"].is_unique
+        assert table["y"].isna().any()
+        assert ((table["low"] <= table["dr_vae"]) & (table["dr_vae"] <= table["high"])).mean() > 0.9
+        sys.argv = ["tybalt-like", "report", "--help"]
+        (tmp_path / "out" / "report.html").unlink()
+        command("report", tmp_path / "out")
+        assert (tmp_path / "out" / "report.html").exists()
+
+
+def command(*words: object) -> None:
+    sys.argv = ["tybalt-like", *map(str, words)]
+    try:
+        cli.main()
+    except SystemExit as stopped:
+        if stopped.code:
+            raise
+
+
+def run(recipe: Path, out: Path, *words: object) -> None:
+    command("run", recipe, "--out", out, "--device", "cpu", "--quiet", *words)
+
+
+def test_names_in_the_page_are_escaped(tmp_path: Path) -> None:
+    adata = simulate(Simulation(groups=30, n_genes=6, latent_dim=2, unknown=0.2))
+    adata.var_names = [f"<b>{name}</b>" for name in adata.var_names]
+    adata.obs["cell_line"] = "<script>" + adata.obs["cell_line"].astype(str)
+    io.write_h5ad(adata, tmp_path / "data.h5ad")
+    tables = {key: table for key, table in QUICK.items() if key != "simulation"}
+    from tybalt_like import toml
+
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(toml.document(tables | {"data": {"path": "data.h5ad"}}))
+    run(recipe, tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "&lt;script&gt;line_" in page
+    assert "<script>line_" not in page
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
+    from tybalt_like.perturbation import verb
+
+    of, out = plan(), tmp_path / "out"
+    verb.run(of, tmp_path / "whole", device="cpu")
+    made: list[str] = []
+    carry_out = verb.make
+
+    def counted(plan: Plan, cell: Cell, *rest, **options):
+        if len(made) == 2 and not out.exists() and "again" not in made:
+            made.append("again")
+            raise KeyboardInterrupt
+        made.append(cell.name)
+        return carry_out(plan, cell, *rest, **options)
+
+    monkeypatch.setattr(verb, "make", counted)
+    with pytest.raises(KeyboardInterrupt):
+        verb.run(of, out, device="cpu")
+    verb.run(of, out, device="cpu", resume=True)
+    assert sorted(set(made) - {"again"}) == sorted(made[:2] + made[3:])
+    for name in ("predictions.tsv.gz", "changes.tsv"):
+        one, other = (pd.read_csv(tmp_path / f / name, sep="\t") for f in ("whole", "out"))
+        pd.testing.assert_frame_equal(one, other)
+    with pytest.raises(RunError, match="other settings"):
+        verb.train(plan(training={"epochs": 5}), [Cell("treatment", 0, 0)], read(of), out / "cells")
+
+
+def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
+    from tybalt_like import toml
+
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(toml.document(QUICK))
+    command("perturbation", recipe, "--list")
+    names = capsys.readouterr().out.split()
+    assert names == ["treatment_all_seed0", "treatment_fold0_seed0", "treatment_fold1_seed0"]
+    cells = tmp_path / "cells"
+    for name in names:
+        command("perturbation", recipe, "--cells", cells, "--cell", name, "--device", "cpu")
+    before = {path.name: path.stat().st_mtime_ns for path in cells.iterdir()}
+    command("perturbation", recipe, "--cells", cells, "--out", tmp_path / "out", "--quiet")
+    assert {path.name: path.stat().st_mtime_ns for path in cells.iterdir()} == before
+    run(recipe, tmp_path / "at_once")
+    one, other = (tmp_path / name / "responses.tsv" for name in ("out", "at_once"))
+    assert one.read_text() == other.read_text()
+    stored = Outcome.load(cells / "treatment_fold0_seed0.npz")
+    assert stored.about["changes"]["no change"]["gene_correlation"] == 0
+
+
+def test_snakemake_trains_and_collects(tmp_path: Path) -> None:
+    pytest.importorskip("snakemake")
+    from tybalt_like import toml
+    from tybalt_like.datasets import PIPELINES
+
+    (tmp_path / "mine.toml").write_text(toml.document(QUICK))
+    command_line = f"{sys.executable} -m tybalt_like"
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", PIPELINES / "Snakefile", "perturbation", "-c1",
+         "--config", "recipe=mine.toml", f"command={command_line}", "--quiet"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "reports" / "perturbation" / "mine"
+    assert (folder / "run" / "report.html").exists()
+    assert len(list((folder / "cells").glob("*.npz"))) == 3
+
+
+def test_the_command_says_one_sentence_and_exits_with_2(tmp_path: Path, capsys) -> None:
+    from tybalt_like import toml
+
+    recipe = tmp_path / "bad.toml"
+    recipe.write_text(toml.document(QUICK | {"perturbation": {"group": "line"}, "model": {
+        "name": "pert_vae"}}))  # fmt: skip
+    with pytest.raises(SystemExit) as stopped:
+        run(recipe, tmp_path / "out")
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: perturbation.group: the sample table has no column 'line'")
+    assert not list(tmp_path.glob("out*"))

@@ -1,0 +1,133 @@
+"""Nothing is learned from what is held out, and measures are what they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from quick import plan
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from tybalt_like import io
+from tybalt_like.perturbation import Cell, Plan, read
+from tybalt_like.perturbation.agreement import agreement, change_agreement, intervals
+from tybalt_like.perturbation.cell import make
+from tybalt_like.perturbation.design import Simulation
+from tybalt_like.perturbation.simulation import TRUTH, simulate
+
+
+def test_nothing_of_the_test_groups_is_learned(tmp_path: Path) -> None:
+    """Changing held-out profiles and responses changes neither normaliser nor model."""
+    adata = simulate(Simulation(groups=30, n_genes=6, latent_dim=2))
+    held_n = adata.obs["cell_line"].isin([f"line_{i:04d}" for i in range(1, 11)]).to_numpy()
+    adata.obs["part"] = np.where(held_n, "a", "b")
+    made = []
+    for name in ("one", "other"):
+        io.write_h5ad(adata, tmp_path / f"{name}.h5ad")
+        tables = {"simulation": None, "data": {"path": str(tmp_path / f"{name}.h5ad")}}
+        of = plan(**tables, perturbation={"fold": "part"})
+        made.append(make(of, Cell("treatment", 0, 0), read(of), device="cpu"))
+        adata.X[held_n] += 5
+        adata.obs.loc[held_n, "response"] = 1 - adata.obs.loc[held_n, "response"]
+    assert set(made[0].outcome.arrays["group"]) == set(adata.obs["cell_line"][held_n])
+    one, other = (of_one.model.state_dict() for of_one in made)
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=0, atol=0)
+    assert (made[0].outcome.arrays["scores"] != made[1].outcome.arrays["scores"]).any()
+
+
+def test_agreement_is_scikit_learns_within_folds() -> None:
+    rng = np.random.default_rng(0)
+    y, score = rng.integers(0, 2, 60).astype(float), rng.integers(0, 9, 60).astype(float)
+    fold = np.repeat([0, 1, 2], 20)
+    found = agreement(y, score, np.zeros(60, dtype=int))
+    assert found["auroc"] == pytest.approx(roc_auc_score(y, score))
+    assert found["auprc"] == pytest.approx(average_precision_score(y, score))
+    # Folds on scales of their own do not matter.
+    assert agreement(y, score, fold) == pytest.approx(agreement(y, score + 100 * fold, fold))
+    y[fold == 1] = 1
+    both = fold != 1
+    assert agreement(y, score, fold)["auroc"] == pytest.approx(
+        agreement(y[both], score[both], fold[both])["auroc"]
+    )
+    assert np.isnan(agreement(np.ones(60), score, fold)["auroc"])
+    numbers = agreement(score + y, score, np.zeros(60, dtype=int))
+    assert numbers["correlation"] == pytest.approx(np.corrcoef(score + y, score)[0, 1])
+
+
+def test_intervals_cover() -> None:
+    """Of repeated experiments, nearly all intervals hold the true area."""
+    rng, hits = np.random.default_rng(0), 0
+    for i in range(30):
+        y = np.repeat([0.0, 1.0], 40)
+        score = y + rng.normal(size=80)
+        groups = np.arange(80).astype(str)
+        fold = np.tile([0, 1], 40)
+        low, high = intervals(y, score, fold_n=fold, group_n=groups, seed=i)["auroc"]
+        hits += low <= 0.7602 <= high  # Phi(1 / sqrt 2)
+    assert hits >= 26
+
+
+def test_measures_of_changes() -> None:
+    rng = np.random.default_rng(0)
+    x1, change = rng.normal(size=(50, 6)), rng.normal(size=(50, 6)) + np.arange(6)
+    perfect = change_agreement(x1, x1 + change, x1 + change)
+    assert perfect == pytest.approx(dict.fromkeys(perfect, 1.0))
+    none = change_agreement(x1, x1 + change, x1)
+    assert none["gene_correlation"] == none["sample_correlation"] == none["explained"] == 0
+    mean = change_agreement(x1, x1 + change, x1 + change.mean(0))
+    assert mean["gene_correlation"] == 0
+    assert mean["mean_correlation"] == pytest.approx(1)
+    assert 0 < mean["explained"] < 1
+
+
+def test_simulated_truth_is_the_mean_change() -> None:
+    settings = Simulation(groups=4000, n_genes=5, latent_dim=2, noise=1.0, single=0.1)
+    adata = simulate(settings)
+    treated = adata[adata.obs["treatment"] == "treated"]
+    control = adata[adata.obs["treatment"] == "control"]
+    assert len(treated) == 3600
+    before = control[[f"{line}_before" for line in treated.obs["cell_line"]]]
+    found = (treated.X - before.X).mean(0)
+    np.testing.assert_allclose(found, treated.layers[TRUTH].mean(0), atol=0.1)
+    assert (simulate(settings).X == adata.X).all()
+
+
+def test_numbers_are_predicted_too() -> None:
+    of = plan(model={"response": "continuous"}, simulation={"unknown": 0.0})
+    samples = read(of)
+    table = samples.units["treatment"].table
+    table["response"] = 50 + 10 * table["response"] + np.arange(len(table)) / 100
+    arrays = make(of, Cell("treatment", 0, 0), samples, device="cpu").outcome.arrays
+    assert {"dr_vae", "ridge on x1", "SVM on latents"} <= set(arrays["methods"])
+    assert 40 < arrays["scores"][:, 0].mean() < 70
+    found = agreement(arrays["y"], arrays["scores"][:, 0], np.zeros(len(arrays["y"]), dtype=int))
+    assert set(found) == {"correlation", "rank_correlation"}
+
+
+def test_recovers_the_perturbation_and_beats_logistic_regression() -> None:
+    """One sample in ten has a known response, nine pairs in ten have none."""
+    of = Plan.from_tables(
+        {
+            "simulation": {"groups": 400, "n_genes": 300, "latent_dim": 6, "effect": 3.0,
+                           "noise": 1.2},
+            "perturbation": {"group": "cell_line", "response": "response", "labelled": 0.1},
+            "model": {"name": "dr_vae", "latent_dim": 20, "top_dim": 20, "encoder_dims": [],
+                      "decoder_dims": [50], "rate": 3.0, "noise": 0.3},
+            "training": {"batch_size": 50, "min_batches": 4, "learning_rate": 1e-3},
+        }
+    )  # fmt: skip
+    samples = read(of)
+    outcomes = [make(of, Cell("treatment", f, 0), samples, device="cpu").outcome for f in (0, 1)]
+    area = {"dr_vae": [], "logistic on x1": []}
+    for outcome in outcomes:
+        found = outcome.about["changes"]["dr_vae"]
+        assert found["true_correlation"] > 0.9
+        assert (
+            found["gene_correlation"] > outcome.about["changes"]["ridge on x1"]["gene_correlation"]
+        )
+        arrays = outcome.arrays
+        for name, values in area.items():
+            score_n = arrays["scores"][:, list(arrays["methods"]).index(name)]
+            values.append(roc_auc_score(arrays["y"], score_n))
+    assert np.mean(area["dr_vae"]) > np.mean(area["logistic on x1"])
