@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from tybalt_like.datasets import PIPELINES
+from tybalt_like.errors import RecipeError
 from tybalt_like.recipe import Recipe, tables_of
-from tybalt_like.run import run
+from tybalt_like.run import read, run
 from tybalt_like.tl import Gallery
 
 LABELS = ("up", "level", "dot", "cross", "frame", "blank")
@@ -89,6 +90,28 @@ def test_a_detector_shows_where_images_are_strange(strokes: Path, tmp_path: Path
         assert f'id="figure-{figure}"' in page
     assert "The genes behind it" not in page
     assert f"{60 + 120} samples and 64 pixels" in page
+
+
+def test_images_that_would_lose_pixels_are_refused_before_training(strokes: Path) -> None:
+    recipe = Recipe.from_tables(tables(strokes, normalize={"select": "variance"}))
+    with pytest.raises(RecipeError, match='select = "all"'):
+        read(recipe)
+
+
+def test_other_samples_are_asked_about_if_the_official_division_tests_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = np.stack([drawn("up" if i % 2 else "dot", rng) for i in range(80)])
+    labels = np.arange(80) % 2
+    parts = {"train_images": images[:60], "train_labels": labels[:60]}
+    np.savez(tmp_path / "x.npz", **parts, test_images=images[60:], test_labels=labels[60:])
+    official = {"by": "part"}
+    recipe = tables(tmp_path / "x.npz", data={"normal": ["1"]}, split=official)
+    adata = read(Recipe.from_tables(recipe))
+    assert adata.obs.value_counts(["part", "label"]).to_dict() == {
+        ("train", "1"): 30,
+        ("test", "0"): 10,
+        ("test", "1"): 10,
+    }
 
 
 def test_a_gan_is_measured_by_a_classifier(strokes: Path, tmp_path: Path) -> None:

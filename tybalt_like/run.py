@@ -217,12 +217,29 @@ def read(recipe: Recipe) -> AnnData:
         adata = io.read(
             str(data.path), obs=data.obs, genes_in=data.genes_in, image_size=data.image_size
         )
+    if is_images(adata) and recipe.normalize.select != "all":
+        raise RecipeError(
+            "these samples are images, whose pixels must stay in their places: add [normalize] "
+            'units = "zero_one", select = "all", scale = "none" to the recipe'
+        )
+    if recipe.split.by and data.normal:
+        adata = _asked_about(adata, recipe)
     findings = pp.inspect(adata)
     pp.check(findings, at_least=MIN_REFERENCE)
     record(adata, findings=findings.lines())
     if recipe.scores.gene_sets is not None:
         io.read_gmt(recipe.scores.gene_sets)  # a mistake in it is better known before training
     return adata
+
+
+def _asked_about(adata: AnnData, recipe: Recipe) -> AnnData:
+    """Without the samples outside the reference that an official division does not test."""
+    columns = (recipe.data.label, recipe.split.by)
+    if any(column not in adata.obs for column in columns):
+        return adata  # `pp.split` says what is missing
+    label_n, part_n = (adata.obs[column].astype(str) for column in columns)
+    kept_n = label_n.isin(recipe.data.normal) | (part_n == keys.TEST)
+    return adata[kept_n.to_numpy()].copy()
 
 
 def split(recipe: Recipe, adata: AnnData, *, held_out: NDArray[np.bool_] | None = None) -> None:
@@ -351,9 +368,7 @@ def show(results: Results, *, device: str, narrator: Narrator | None = None) -> 
             on_epoch=narrator.epoch,
         )
         models, concepts = results.models | others, recipe.images.concepts
-        gallery.join(
-            tl.images(adata, models, main=main, label=label, concepts=concepts, seed=seed)
-        )
+        gallery.join(tl.images(adata, models, main=main, label=label, concepts=concepts, seed=seed))
     if tl.game_of(model) is not None:
         gallery.join(tl.made_images(adata, model, label=label, seed=seed))
     gallery.join(tl.strange_images(adata, model=main, label=label))

@@ -6,6 +6,7 @@ import torch
 from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.models import Batch, Model, Training
 from tybalt_like.models.adversarial import Average
+from tybalt_like.models.gan_networks import ThinUp
 from tybalt_like.models.wgan_gp import gradient_penalty
 from tybalt_like.training.loop import losses, train
 from tybalt_like.training.seed import seeded
@@ -156,6 +157,33 @@ def test_images_of_any_usual_size(shape: tuple[int, int, int], gan: str) -> None
     assert made_ng.shape == (5, n_vars)
     assert made_ng.min() >= 0
     assert made_ng.max() <= 1
+
+
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_thin_convolution_is_the_transposed_one(n_out: int) -> None:
+    with seeded(0):
+        thin = ThinUp(5, n_out)
+        usual = torch.nn.ConvTranspose2d(5, n_out, 4, stride=2, padding=1)
+        usual.load_state_dict(thin.state_dict())
+        x_nchw, slope = torch.randn(3, 5, 7, 6), torch.randn(3, n_out, 14, 12)
+    torch.testing.assert_close(thin(x_nchw), usual(x_nchw))
+    for layer in (thin, usual):
+        layer(x_nchw).backward(slope)
+    torch.testing.assert_close(thin.weight.grad, usual.weight.grad)
+    torch.testing.assert_close(thin.bias.grad, usual.bias.grad)
+
+
+def test_images_of_training_are_kept_with_the_model(tmp_path) -> None:
+    model, tensors = new("f_anogan", image=True, gan="dcgan")
+    train(model, tensors, training=Training(epochs=2, batch_size=10, patience=None))
+    grown = model.gan.grown()
+    assert list(grown) == [1, 30]  # of 42 updates
+    assert not torch.equal(grown[1], grown[30])
+    model.save(tmp_path / "model.safetensors")
+    again = Model.load(tmp_path / "model.safetensors")
+    assert torch.equal(again.gan.grown()[30], grown[30])
+    torch.testing.assert_close(again.embed(tensors["x_ng"]), model.embed(tensors["x_ng"]))
+    assert new("dcgan")[0].grown() == {}  # profiles
 
 
 def test_f_anogan_score_is_the_formula() -> None:

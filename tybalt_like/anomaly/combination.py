@@ -70,7 +70,7 @@ class Combination:
             If there is no such score.
         """
         if unknown := [view for view in views if view not in calibration]:
-            known = ", ".join(calibration)
+            known = ", ".join(map(str, calibration))
             raise DataError(f"there is no score {unknown[0]!r} to combine; scores: {known}")
         values_cv = calibration[list(views)].to_numpy()
         scale_v = values_cv.std(0)

@@ -23,8 +23,10 @@ from tybalt_like.errors import DataError
 
 SCHEMA = 2
 """Version of the saved detector."""
-COMMON = ("reconstruction", "gene_residual", "mahalanobis", "knn", "density", "typicality")
-COMMON += ("nearest", "whitened", "relative")
+COMMON = (
+    *("reconstruction", "gene_residual", "mahalanobis", "knn", "density", "typicality"),
+    *("nearest", "whitened", "relative"),
+)
 """Scores that every model has."""
 PARTS = {
     "residual": Residual,

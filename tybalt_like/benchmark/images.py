@@ -31,8 +31,12 @@ ENCODERS: dict[str, dict[str, Any]] = {
 }
 """Rows of ours. AnoGAN searches from the encoder's code: 500 steps for 17,000 images would take a
 day."""
-SIMPLE = ("norm of the standardised row", "PCA-20 reconstruction", "kNN, 5 neighbours")
-SIMPLE += ("isolation forest",)
+SIMPLE = (
+    "norm of the standardised row",
+    "PCA-20 reconstruction",
+    "kNN, 5 neighbours",
+    "isolation forest",
+)
 """Baselines that bear 50,000 training images."""
 MAX_TRAIN = 12_000
 """Of more training images, so many are drawn: the time of all detectors by distance grows with
@@ -82,7 +86,9 @@ def images(
     adata = datasets.load(dataset)
     if keys.LABEL not in adata.obs:
         raise DataError(f"{dataset} has no labels")
-    tables = [pd.read_json(file, orient="records", dtype={"label": str})] if _exists(file) else []
+    tables = []
+    if file is not None and file.exists():
+        tables = [pd.read_json(file, orient="records").astype({"label": str})]
     done = {key for table in tables for key in zip(*(table[c] for c in KEY), strict=True)}
     for seed in range(seeds):
         for label in sorted(adata.obs[keys.LABEL].unique()):
@@ -96,11 +102,8 @@ def images(
                     partial = file.with_suffix(".partial")
                     pd.concat(tables).to_json(partial, orient="records", indent=1)
                     partial.replace(file)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _exists(file: Path | None) -> bool:
-    return file is not None and file.exists()
+    rows: pd.DataFrame = pd.concat(tables, ignore_index=True)
+    return rows
 
 
 def _shaped(names: Sequence[str], adata: AnnData) -> Mapping[str, Mapping[str, Any]]:
@@ -116,8 +119,8 @@ def _divisions(adata: AnnData, label: str, seed: int) -> Iterator[tuple[str, Ann
     """The protocols, with the samples divided."""
     is_label_n = (adata.obs[keys.LABEL] == label).to_numpy()
     others = sorted(set(adata.obs[keys.LABEL]) - {label})
-    common = {"label": keys.LABEL, "validation": 0.0, "seed": seed}
-    how: dict[str, Any] = dict(common)
+    common: dict[str, Any] = {"label": keys.LABEL, "validation": 0.0, "seed": seed}
+    how = dict(common)
     if keys.PART in adata.obs:
         part = adata[is_label_n | (adata.obs[keys.PART] == "test").to_numpy()].copy()
         if (part.obs[keys.PART] == "train").any():

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tybalt_like.errors import DataError
 from tybalt_like.evaluation.classifier import Classifier
 from tybalt_like.evaluation.samples import frechet_distance, precision_recall
 from tybalt_like.models import Model
@@ -64,8 +65,6 @@ def made_images(
     DataError
         If the model makes no images, the samples are none, or too few are in the test split.
     """
-    from tybalt_like.errors import DataError
-
     game = game_of(model)
     if game is None:
         raise DataError(f"model {model.name!r} makes no images")
