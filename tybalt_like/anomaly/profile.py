@@ -118,13 +118,13 @@ class Profile:
 
 def _blurred(x_ng: NDArray[np.floating], image_shape: NDArray[np.int64]) -> Array:
     """Images in double precision after a Gaussian blur; other profiles as they are."""
-    x_ng = np.asarray(x_ng, dtype=np.float64)
+    exact_ng: Array = np.asarray(x_ng, dtype=np.float64)
     if not image_shape.size:
-        return x_ng
+        return exact_ng
     from scipy.ndimage import gaussian_filter
 
-    images = x_ng.reshape(-1, *image_shape)
-    return np.asarray(gaussian_filter(images, (0, 0, BLUR, BLUR)).reshape(x_ng.shape))
+    images = exact_ng.reshape(-1, *image_shape)
+    return np.asarray(gaussian_filter(images, (0, 0, BLUR, BLUR)).reshape(exact_ng.shape))
 
 
 def _spacing(z_mg: Array) -> Array:
