@@ -209,15 +209,21 @@ class Adversarial(Model):
     def average_generator(self) -> None:
         self.steady_generator.update(self.generator)
         if self.growth is not None:
-            like = self.frame.mean_g.new_empty(self.config.latent_dim)
-            self.growth.note(int(self.steady_generator.n_updates), self.decode, like)
+            n_updates = int(self.steady_generator.n_updates)
+            self.growth.note(n_updates, self.decode, self.a_code)
+
+    @property
+    def a_code(self) -> Tensor:
+        """A code of the type that the networks take."""
+        return self.frame.mean_g.new_zeros(self.config.latent_dim)
 
     def grown(self) -> dict[int, Tensor]:
-        """Images of the same codes, (n, g), 0 to 255, by the updates after which they were made;
-        empty for profiles."""
+        """Images of the same codes, (n, g), 0 to 255, by the updates after which they were made,
+        up to now; empty for profiles."""
         if self.growth is None:
             return {}
-        return self.growth.until(int(self.steady_generator.n_updates))
+        n_updates = int(self.steady_generator.n_updates)
+        return self.growth.until(n_updates) | {n_updates: self.growth.now(self.decode, self.a_code)}
 
     @property
     def features(self) -> nn.Module:

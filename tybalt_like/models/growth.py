@@ -28,14 +28,17 @@ class Growth(nn.Module):
         self.register_buffer("images_tng", empty)
 
     @torch.no_grad()
+    def now(self, decode: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+        """Images of this moment, (n, g), 0 to 255; codes are of the type of `like`, (..., k)."""
+        made_ng = decode(prior_starts(1, N_CODES, like)[0])
+        return (255 * made_ng).round().clamp(0, 255).to(torch.uint8)
+
     def note(self, n_updates: int, decode: Callable[[Tensor], Tensor], like: Tensor) -> None:
-        """Keep the images of now, if it is time; codes are of the type of `like`, (..., k)."""
+        """Keep the images of this moment, if it is time."""
         if n_updates in UPDATES:
-            made_ng = decode(prior_starts(1, N_CODES, like)[0])
-            kept_ng = (255 * made_ng).round().clamp(0, 255).to(torch.uint8)
-            self.images_tng[UPDATES.index(n_updates)] = kept_ng
+            self.images_tng[UPDATES.index(n_updates)] = self.now(decode, like)
 
     def until(self, n_updates: int) -> dict[int, Tensor]:
-        """Images (n, g), 0 to 255, by the number of updates, as far as training has come."""
+        """What was kept, by the number of updates, as far as training has come."""
         kept = zip(UPDATES, self.images_tng, strict=True)
         return {number: images_ng for number, images_ng in kept if number <= n_updates}
