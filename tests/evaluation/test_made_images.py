@@ -56,10 +56,10 @@ def test_training_images_were_those_of_that_moment(trained, tmp_path) -> None:
         one = Training(epochs=1, batch_size=16, min_batches=1, patience=None)
         return tl.fit(part, model="dcgan", training=one, device="cpu", **GAN)
 
-    # They are restored from a checkpoint, and from a saved model.
+    # They come back with a checkpoint, and stay when training goes on.
     save(tmp_path / "checkpoint", model, [], model.history, None)
     other = fresh()
-    assert list(other.grown()) == [1]
+    assert list(other.grown()) == [1, 5]
     restore(tmp_path / "checkpoint", other, [])
     assert list(other.grown()) == [1, 30, 40]
     for n, images in grown.items():

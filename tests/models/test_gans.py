@@ -5,7 +5,7 @@ import torch
 
 from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.models import Batch, Model, Training
-from tybalt_like.models.adversarial import Average
+from tybalt_like.models.average import Average
 from tybalt_like.models.gan_networks import ThinUp
 from tybalt_like.models.wgan_gp import gradient_penalty
 from tybalt_like.training.loop import losses, train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
@@ -16,6 +16,7 @@ from torch.func import functional_call
 from tybalt_like.distributed import noise_like
 from tybalt_like.errors import RecipeError
 from tybalt_like.models import gan_networks as networks
+from tybalt_like.models.average import Average
 from tybalt_like.models.base import Batch, Model, Step
 from tybalt_like.models.blocks import Standardise
 from tybalt_like.models.growth import Growth
@@ -95,42 +96,6 @@ class SearchConfig:
             raise RecipeError(
                 "model.search_rates must be pairs of a step and a rate, with steps that rise from 0"
             )
-
-
-class Average(nn.Module):
-    """A copy of a network whose weights are the moving average of the network's.
-
-    It never trains: no gradients, and normalisations use their running statistics.
-    """
-
-    n_updates: Tensor
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        super().__init__()
-        self.network, self.decay = copy.deepcopy(network).eval().requires_grad_(False), decay
-        self.register_buffer("n_updates", torch.tensor(0.0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.network(x)
-        return output
-
-    def train(self, mode: bool = True) -> Average:  # noqa: ARG002 - it never trains
-        return super().train(False)
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Take in the network's weights as they are now."""
-        decay = min(self.decay, float((1 + self.n_updates) / (10 + self.n_updates)))
-        self.n_updates += 1
-        pairs = zip(_values(self.network), _values(network), strict=True)
-        means, news = zip(*((m, n) for m, n in pairs if m.is_floating_point()), strict=True)
-        torch._foreach_lerp_(means, news, 1 - decay if self.decay else 1.0)
-
-
-def _values(network: nn.Module) -> Iterator[Tensor]:
-    """Weights, and the running statistics of normalisations."""
-    yield from network.parameters()
-    yield from network.buffers()
 
 
 def frozen(network: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -269,7 +234,7 @@ class Adversarial(Model):
 
     def starts(self, x_ng: Tensor, how: SearchConfig) -> Tensor:
         """Where the search begins, (n, s, k), in single precision."""
-        like = self.framed(x_ng[:1]).new_empty(self.config.latent_dim)
+        like = self.a_code.float()
         if how.start == "nearest":
             make = self.single(self.steady_generator)
             return nearest_starts(make, self.framed(x_ng), how.restarts, like)

@@ -91,10 +91,15 @@ def image_generator(latent_dim: int, channels: int, shape: Shape) -> nn.Sequenti
     widths, (height, width) = pyramid(channels, shape)
     n = widths[-1]
     layers: list[nn.Module] = [nn.Linear(latent_dim, n * height * width, bias=False)]
-    layers += [nn.Unflatten(1, (n, height, width)), ChannelsLast(), AnyBatchNorm(n), nn.ReLU()]
+    layers += [
+        nn.Unflatten(1, (n, height, width)),
+        ChannelsLast(),
+        AnyBatchNorm(n),
+        nn.ReLU(inplace=True),
+    ]
     for n_in, n_out in pairwise(reversed(widths)):
         up = nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
-        layers += [up, AnyBatchNorm(n_out), nn.ReLU()]
+        layers += [up, AnyBatchNorm(n_out), nn.ReLU(inplace=True)]
     layers += [ThinUp(channels, shape[0]), nn.Tanh(), nn.Flatten()]
     return by_pixel(nn.Sequential(*layers))
 
@@ -103,10 +108,15 @@ def image_features(channels: int, shape: Shape, norm: Norm) -> tuple[nn.Sequenti
     """As `features`: strided convolutions, `norm` and leaky ReLU (Radford et al. 2016)."""
     widths, (height, width) = pyramid(channels, shape)
     first = nn.Conv2d(shape[0], channels, 4, stride=2, padding=1)
-    layers: list[nn.Module] = [nn.Unflatten(1, shape), ChannelsLast(), first, nn.LeakyReLU(0.2)]
+    layers: list[nn.Module] = [
+        nn.Unflatten(1, shape),
+        ChannelsLast(),
+        first,
+        nn.LeakyReLU(0.2, inplace=True),
+    ]
     for n_in, n_out in pairwise(widths):
         down = nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
-        layers += [down, norm(n_out), nn.LeakyReLU(0.2)]
+        layers += [down, norm(n_out), nn.LeakyReLU(0.2, inplace=True)]
     return by_pixel(nn.Sequential(*layers, nn.Flatten())), widths[-1] * height * width
 
 

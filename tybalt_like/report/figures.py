@@ -225,13 +225,26 @@ def _model(run: Contents) -> Iterator[Picture]:
             "training",
             "How training went",
             "Training and validation loss by epoch.",
-            f"{sentence(run.about['model']['stopped'])} Losses should fall and level off; a "
-            "validation loss that rises again while the training loss falls is overfitting."
+            f"{sentence(run.about['model']['stopped'])} {_advice(run.history)}"
             + ("" if floor is None else " No model can get below the dashed line."),
             lambda: pl.training(
                 run.history, entropy_floor=floor, best_epoch=run.about["model"]["best_epoch"]
             ),
         )
+
+
+def _advice(history: pd.DataFrame) -> str:
+    """What to look for in the losses."""
+    if "train_generator_loss" in history:
+        return (
+            "Generator and critic play against each other: losses that stay level and apart from "
+            "0 are a game in balance, not a lack of progress. A loss of the critic that falls to 0 "
+            "for good is a lost game. Judge the generator by what it makes."
+        )
+    return (
+        "Losses should fall and level off; a validation loss that rises again while the training "
+        "loss falls is overfitting."
+    )
 
 
 def _genes(run: Contents) -> Iterator[Picture]:
