@@ -6,6 +6,7 @@ Whatever the form, rows are flat: an image of c channels, h rows and w columns i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -23,6 +24,11 @@ def layer_norm(n: int) -> nn.Module:
     """Each sample normalised over all features, or over all channels and pixels; the scale is
     one per feature or channel, as in Gulrajani's code."""
     return nn.GroupNorm(1, n)
+
+
+# Of images, in place: new memory for every result costs more than the arithmetic.
+_relu = partial(nn.ReLU, inplace=True)
+_leaky_relu = partial(nn.LeakyReLU, 0.2, inplace=True)
 
 
 class ThinUp(nn.ConvTranspose2d):
@@ -91,15 +97,10 @@ def image_generator(latent_dim: int, channels: int, shape: Shape) -> nn.Sequenti
     widths, (height, width) = pyramid(channels, shape)
     n = widths[-1]
     layers: list[nn.Module] = [nn.Linear(latent_dim, n * height * width, bias=False)]
-    layers += [
-        nn.Unflatten(1, (n, height, width)),
-        ChannelsLast(),
-        AnyBatchNorm(n),
-        nn.ReLU(inplace=True),
-    ]
+    layers += [nn.Unflatten(1, (n, height, width)), ChannelsLast(), AnyBatchNorm(n), _relu()]
     for n_in, n_out in pairwise(reversed(widths)):
         up = nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
-        layers += [up, AnyBatchNorm(n_out), nn.ReLU(inplace=True)]
+        layers += [up, AnyBatchNorm(n_out), _relu()]
     layers += [ThinUp(channels, shape[0]), nn.Tanh(), nn.Flatten()]
     return by_pixel(nn.Sequential(*layers))
 
@@ -108,15 +109,10 @@ def image_features(channels: int, shape: Shape, norm: Norm) -> tuple[nn.Sequenti
     """As `features`: strided convolutions, `norm` and leaky ReLU (Radford et al. 2016)."""
     widths, (height, width) = pyramid(channels, shape)
     first = nn.Conv2d(shape[0], channels, 4, stride=2, padding=1)
-    layers: list[nn.Module] = [
-        nn.Unflatten(1, shape),
-        ChannelsLast(),
-        first,
-        nn.LeakyReLU(0.2, inplace=True),
-    ]
+    layers: list[nn.Module] = [nn.Unflatten(1, shape), ChannelsLast(), first, _leaky_relu()]
     for n_in, n_out in pairwise(widths):
         down = nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)
-        layers += [down, norm(n_out), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [down, norm(n_out), _leaky_relu()]
     return by_pixel(nn.Sequential(*layers, nn.Flatten())), widths[-1] * height * width
 
 

@@ -48,7 +48,14 @@ MODELS |= {
     "nb_autoencoder": "OUTRIDER: Brechtmann F, Mertes C, Matusevičiūtė A, et al. OUTRIDER: a "
     "statistical method for detecting aberrantly expressed genes in RNA sequencing data. "
     "American Journal of Human Genetics 103:907-917 (2018).",
+    "dr_vae": "Dr.VAE: Rampášek L, Hidru D, Smirnov P, Haibe-Kains B, Goldenberg A. Dr.VAE: "
+    "improving drug response prediction via modeling of drug perturbation effects. Bioinformatics "
+    "35:3743-3751 (2019).",
+    "ss_vae": "Semi-supervised VAE: Kingma DP, Rezende DJ, Mohamed S, Welling M. Semi-supervised "
+    "learning with deep generative models. NeurIPS (2014); fair: Louizos C, Swersky K, Li Y, "
+    "Welling M, Zemel R. The variational fair autoencoder. ICLR (2016).",
 }
+MODELS["pert_vae"] = MODELS["dr_vae"]
 MODELS["adage_tied"] = MODELS["adage"]
 MODELS["conditional_tybalt"] += f" {MODELS['tybalt']}"
 """What each registered model is built on."""
