@@ -153,24 +153,25 @@ def _measure(
 
 
 def print_images(rows: pd.DataFrame) -> None:
-    """A table per protocol: means over classes, and the AUROC of each class."""
+    """Two tables per protocol: means over classes, and the AUROC of each class."""
     shown = rows[~rows["detector"].str.contains(": ") | rows["detector"].str.endswith(RELATIVE)]
     labels = sorted(rows["label"].unique())
     for protocol, part in shown.groupby("protocol", sort=False):
-        cells = {}
+        means, by_class = {}, {}
         for detector, of in part.groupby("detector", sort=False):
             by_seed = of.groupby("seed")[["auroc", "auprc", "flagged"]].mean()
-            by_label = of.groupby("label")["auroc"].mean()
-            cells[str(detector)] = [
+            means[str(detector)] = [
                 mean_sd(by_seed["auroc"]),
                 mean_sd(by_seed["auprc"]),
                 f"{by_seed['flagged'].mean():.1%}",
                 f"{of['seconds'].mean():.0f}",
-                *(f"{by_label.get(label, np.nan):.2f}" for label in labels),
             ]
+            auroc = of.groupby("label")["auroc"].mean()
+            by_class[str(detector)] = [f"{auroc.get(label, np.nan):.2f}" for label in labels]
         title = (
             f"{protocol}: means over {len(labels)} classes, {part['seed'].nunique()} seed(s); "
             f"prevalence {part['prevalence'].mean():.2f}"
         )
-        columns = ["AUROC", "AUPRC", f"normals with p <= {ALPHA}", "seconds", *labels]
-        print_table(title, cells, columns)
+        columns = ["AUROC", "AUPRC", f"normals with p <= {ALPHA}", "seconds"]
+        print_table(title, means, columns)
+        print_table(f"{protocol}: AUROC by class", by_class, labels)
