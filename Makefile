@@ -26,7 +26,13 @@ gallery: $(INSTALLED)
 		cp reports/$$of/figures/*.png reports/gallery/$${of#*/}/; \
 	done
 	$(BIN)/tybalt-like benchmark brca --quiet --json reports/gallery/brca.json > reports/gallery/brca.txt
-	rm -f reports/gallery/latent.json
+	rm -f reports/gallery/latent.json reports/gallery/anomaly.json reports/gallery/mnist.json
+	$(BIN)/tybalt-like benchmark anomaly --quiet --json reports/gallery/anomaly.json > reports/gallery/anomaly.txt
+	$(BIN)/tybalt-like benchmark anomaly --contaminated --quiet --json reports/gallery/contaminated.json > reports/gallery/contaminated.txt
+	$(BIN)/tybalt-like benchmark anomaly --adbench --quiet --json reports/gallery/adbench.json > reports/gallery/adbench.txt
+	$(BIN)/tybalt-like benchmark images --quiet --json reports/gallery/mnist.json > reports/gallery/mnist.txt
+	$(BIN)/tybalt-like benchmark aberrant --quiet --json reports/gallery/aberrant.json > reports/gallery/aberrant.txt
+	$(BIN)/tybalt-like benchmark perturbation --quiet --json reports/gallery/perturbation.json > reports/gallery/perturbation.txt
 	$(BIN)/tybalt-like benchmark latent --quiet --json reports/gallery/latent.json > reports/gallery/latent.txt
 
 $(INSTALLED): pyproject.toml constraints.txt
