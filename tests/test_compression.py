@@ -13,7 +13,7 @@ from tybalt_like import cli, compression, datasets, evaluation, io
 from tybalt_like.compression import Cell, Plan, Space
 from tybalt_like.enrichment import GeneSets, covered
 from tybalt_like.errors import RecipeError, RunError
-from tybalt_like.recipe import changed, tables_of
+from tybalt_like.toml import changed, tables_of
 
 RECIPE = """
 name = "tiny"

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tybalt_like.cohort import read
 from tybalt_like.datasets import PIPELINES
 from tybalt_like.errors import RecipeError
-from tybalt_like.recipe import Recipe, tables_of
-from tybalt_like.run import read, run
+from tybalt_like.recipe import Recipe
+from tybalt_like.run import run
+from tybalt_like.toml import tables_of
 from tybalt_like.tl import Gallery
 
 LABELS = ("up", "level", "dot", "cross", "frame", "blank")

@@ -16,9 +16,9 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"benchmark", "compression", "summary", "sweep"},
-    {"cohort"},
     {"run", "normalize", "aberrant", "perturbation"},
     {"results", "report"},
+    {"cohort"},
     {"folder", "recipe", "estimator"},
     {"progress"},
     {"tl", "pl"},
@@ -30,7 +30,12 @@ FLOORS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 # Beside each other on one floor, where one direction is meant.
-SAME_FLOOR = {("provenance", "keys"), ("settings", "errors"), ("folder", "recipe")}
+SAME_FLOOR = {
+    ("provenance", "keys"),
+    ("settings", "errors"),
+    ("toml", "errors"),
+    ("folder", "recipe"),
+}
 SAME_FLOOR |= {("datasets", "pp"), ("io", "genes")}
 
 

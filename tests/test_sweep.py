@@ -13,9 +13,9 @@ import pytest
 
 from tybalt_like import Recipe
 from tybalt_like.errors import RecipeError, RunError
-from tybalt_like.recipe import changed, tables_of
 from tybalt_like.run import analyse
 from tybalt_like.sweep import Plan, sweep
+from tybalt_like.toml import changed, tables_of
 
 optuna = pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 

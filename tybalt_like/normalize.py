@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tybalt_like import io, pp
 from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.progress import Narrator
-from tybalt_like.recipe import changed
+from tybalt_like.toml import changed
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +15,7 @@ from tybalt_like.errors import RecipeError
 from tybalt_like.models import Model, Training
 from tybalt_like.pp import Normalisation
 from tybalt_like.settings import checked
+from tybalt_like.toml import tables_of
 
 MAX_CONTAMINATION = 0.3
 """Of a reference cohort with more anomalies than that nobody can say which part is normal."""
@@ -210,8 +210,29 @@ class Images:
             Model.named(table["name"]).configure(**settings)
 
 
+class Trained:
+    """What a recipe of any kind says about its model: the tables ``model`` and ``training``."""
+
+    model: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+    @property
+    def model_name(self) -> str:
+        return str(self.model["name"])
+
+    @property
+    def model_config(self) -> dict[str, Any]:
+        return {key: value for key, value in self.model.items() if key != "name"}
+
+    @property
+    def training_settings(self) -> Training:
+        """The model's training defaults with the recipe's changes."""
+        defaults = asdict(Model.named(self.model_name).training_defaults)
+        return checked(Training, defaults | dict(self.training), where="training")
+
+
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Trained):
     """Everything a run depends on; equal recipes on equal data give equal results.
 
     Attributes
@@ -237,20 +258,6 @@ class Recipe:
     def __post_init__(self) -> None:
         Model.named(self.model_name).configure(**self.model_config)
         self.training_settings  # noqa: B018 - checks the table
-
-    @property
-    def model_name(self) -> str:
-        return str(self.model["name"])
-
-    @property
-    def model_config(self) -> dict[str, Any]:
-        return {key: value for key, value in self.model.items() if key != "name"}
-
-    @property
-    def training_settings(self) -> Training:
-        """The model's training defaults with the recipe's changes."""
-        defaults = asdict(Model.named(self.model_name).training_defaults)
-        return checked(Training, defaults | dict(self.training), where="training")
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> Self:
@@ -291,65 +298,6 @@ class Recipe:
             json.dumps({f.name: _plain(self, f.name) for f in fields(self)})
         )
         return tables
-
-
-def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
-    """The tables of a TOML file; paths in it are relative to it.
-
-    With `profile`, the tables below ``[profile.<name>]`` change those of the recipe.
-
-    Raises
-    ------
-    RecipeError
-        If there is no such file or profile, or it is not TOML.
-    """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"no recipe {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not valid TOML: {error}") from None
-    profiles = tables.pop("profile", {})
-    if profile is not None:
-        if not isinstance(profiles, dict) or profile not in profiles:
-            known = ", ".join(profiles) or "none"
-            raise RecipeError(f"{path} has no profile {profile!r}; it has: {known}")
-        tables = _overridden(tables, profiles[profile])
-    for name, key in (("data", "path"), ("data", "obs"), ("scores", "gene_sets")):
-        table = tables.get(name)
-        if isinstance(table, dict) and isinstance(table.get(key), str):
-            table[key] = str(path.parent / table[key])
-    return {"name": path.stem} | tables
-
-
-def _overridden(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables in which the keys of `changes` hold what they hold there."""
-    merged = dict(tables)
-    for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _overridden(merged[key], value) if both else value
-    return merged
-
-
-def changed(tables: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    """Apply ``table.key=value`` settings, the value in TOML or as a bare word."""
-    result: dict[str, Any] = json.loads(json.dumps(tables))
-    for change in changes:
-        path, equals, text = change.partition("=")
-        if not equals:
-            raise RecipeError(f"--set {change!r}: write table.key=value")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
-        *parents, key = path.strip().split(".")
-        table = result
-        for parent in parents:
-            table = table.setdefault(parent, {})
-            if not isinstance(table, dict):
-                raise RecipeError(f"--set {change!r}: {parent} is not a table")
-        table[key] = value
-    return result
 
 
 def _plain(recipe: Recipe, name: str) -> Any:

@@ -1,10 +1,14 @@
-"""Tables of plain values as TOML text; `tomllib` reads them back."""
+"""Tables of plain values as TOML: written, read, and changed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from tybalt_like.errors import RecipeError
 
 
 def document(tables: Mapping[str, Any]) -> str:
@@ -38,6 +42,65 @@ def value(item: Any) -> str:
             pairs = ", ".join(f"{_key(key)} = {value(entry)}" for key, entry in item.items())
             return f"{{ {pairs} }}" if pairs else "{}"
     raise TypeError(f"TOML has no {type(item).__name__}")
+
+
+def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
+    """The tables of a TOML file; paths in it are relative to it.
+
+    With `profile`, the tables below ``[profile.<name>]`` change those of the recipe.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such file or profile, or it is not TOML.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no recipe {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not valid TOML: {error}") from None
+    profiles = tables.pop("profile", {})
+    if profile is not None:
+        if not isinstance(profiles, dict) or profile not in profiles:
+            known = ", ".join(profiles) or "none"
+            raise RecipeError(f"{path} has no profile {profile!r}; it has: {known}")
+        tables = _overridden(tables, profiles[profile])
+    for name, key in (("data", "path"), ("data", "obs"), ("scores", "gene_sets")):
+        table = tables.get(name)
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = str(path.parent / table[key])
+    return {"name": path.stem} | tables
+
+
+def _overridden(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables in which the keys of `changes` hold what they hold there."""
+    merged = dict(tables)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _overridden(merged[key], value) if both else value
+    return merged
+
+
+def changed(tables: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Apply ``table.key=value`` settings, the value in TOML or as a bare word."""
+    result: dict[str, Any] = json.loads(json.dumps(tables))
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {change!r}: write table.key=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, key = path.strip().split(".")
+        table = result
+        for parent in parents:
+            table = table.setdefault(parent, {})
+            if not isinstance(table, dict):
+                raise RecipeError(f"--set {change!r}: {parent} is not a table")
+        table[key] = value
+    return result
 
 
 def _lines(table: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tybalt_like import anomaly, keys, pp, tl
 from tybalt_like.benchmark.baselines import Baseline, available
 from tybalt_like.benchmark.cases import Case, of_benchmark
-from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.benchmark.table import keep, mean_sd, print_table
 from tybalt_like.errors import RecipeError
 from tybalt_like.models import Model
 from tybalt_like.progress import Narrator
@@ -111,10 +111,7 @@ def detect(
                 continue
             with narrator.stage(f"{case.name}: {', '.join(case.anomalies)}, seed {seed}"):
                 tables.append(_measure(case, adata, chosen, seed=seed))
-            if file is not None:
-                partial = file.with_suffix(".partial")
-                pd.concat(tables).to_json(partial, orient="records", indent=1)
-                partial.replace(file)
+            keep(tables, file)
     return pd.concat(tables, ignore_index=True)
 
 

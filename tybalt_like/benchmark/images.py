@@ -12,7 +12,7 @@ import pandas as pd
 from tybalt_like import datasets, keys, pp
 from tybalt_like.benchmark.anomaly import ALPHA, DEFAULT, Scored, detectors, measures
 from tybalt_like.benchmark.baselines import BASELINES
-from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.benchmark.table import keep, mean_sd, print_table
 from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.io.pixels import shape_of
 from tybalt_like.models import Model
@@ -98,10 +98,7 @@ def images(
                 with narrator.stage(f"{dataset}, {protocol}: {label}, seed {seed}"):
                     table = _measure(divided, _shaped(encoders, adata), seed=seed)
                 tables.append(table.assign(protocol=protocol, label=label, seed=seed))
-                if file is not None:
-                    partial = file.with_suffix(".partial")
-                    pd.concat(tables).to_json(partial, orient="records", indent=1)
-                    partial.replace(file)
+                keep(tables, file)
     rows: pd.DataFrame = pd.concat(tables, ignore_index=True)
     return rows
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like import evaluation, keys, pp, tl
-from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.benchmark.table import keep, mean_sd, print_table
 from tybalt_like.datasets import load
 from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.evaluation.card import PERMUTED
@@ -118,10 +118,7 @@ def latent(
             with narrator.stage(f"{dataset}, seed {seed}"):
                 table = _measure(adata, TASKS[dataset], encoders, seed=seed)
             rows.append(table.assign(dataset=dataset, seed=seed)[COLUMNS])
-            if file is not None:
-                partial = file.with_suffix(".partial")
-                pd.concat(rows).to_json(partial, orient="records", indent=1)
-                partial.replace(file)
+            keep(rows, file)
     if not rows:
         raise DataError("none of the cohorts is on this machine; set TYBALT_LIKE_DATA")
     return pd.concat(rows, ignore_index=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.benchmark.table import keep, mean_sd, print_table
 from tybalt_like.datasets import PIPELINES
 from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.perturbation import Cell, Plan, Samples, read
@@ -16,7 +16,7 @@ from tybalt_like.perturbation.cell import make
 from tybalt_like.perturbation.tables import changes, predictions, responses
 from tybalt_like.perturbation.verdict import verdict
 from tybalt_like.progress import Narrator
-from tybalt_like.recipe import tables_of
+from tybalt_like.toml import tables_of
 
 RECIPES = (
     "drvae_simulated",
@@ -83,10 +83,7 @@ def perturbation(
             with narrator.stage(f"{recipe}, seed {seed}"):
                 table = _measure(replace(plan, seed=seed), samples)
             rows.append(table.assign(recipe=recipe, seed=seed)[COLUMNS])
-            if file is not None:
-                partial = file.with_suffix(".partial")
-                pd.concat(rows).to_json(partial, orient="records", indent=1)
-                partial.replace(file)
+            keep(rows, file)
     if not rows:
         raise DataError("none of the data sets is on this machine; set TYBALT_LIKE_DATA")
     return pd.concat(rows, ignore_index=True)

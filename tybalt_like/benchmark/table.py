@@ -1,10 +1,12 @@
-"""Measurements over seeds, printed."""
+"""Measurements over seeds: kept while they are made, and printed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -27,3 +29,12 @@ def mean_sd(values: Iterable[float]) -> str:
         return ""
     spread = f" ± {known.std(ddof=1):.3f}" if len(known) > 1 else ""
     return f"{known.mean():.3f}{spread}"
+
+
+def keep(tables: Sequence[pd.DataFrame], file: Path | None) -> None:
+    """Write all rows measured so far as JSON, whole or not at all; nothing without a file."""
+    if file is None:
+        return
+    partial = file.with_suffix(".partial")
+    pd.concat(tables).to_json(partial, orient="records", indent=1)
+    partial.replace(file)

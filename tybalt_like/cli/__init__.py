@@ -130,9 +130,10 @@ def run(
     if recipe is None and matrix is None:
         raise RecipeError("give a recipe or --data with an expression matrix")
     from tybalt_like.progress import Narrator
-    from tybalt_like.recipe import Recipe, changed, tables_of
+    from tybalt_like.recipe import Recipe
     from tybalt_like.run import run as carry_out
     from tybalt_like.summary import print_summary
+    from tybalt_like.toml import changed, tables_of
 
     use(threads)
     tables: dict[str, Any] = {"name": _stem(matrix)}

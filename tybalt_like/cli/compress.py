@@ -40,7 +40,7 @@ def compress(
     """
     from tybalt_like import compression
     from tybalt_like.progress import Narrator
-    from tybalt_like.recipe import changed, tables_of
+    from tybalt_like.toml import changed, tables_of
 
     use(threads)
     file = shipped(recipe)

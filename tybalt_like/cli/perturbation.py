@@ -50,7 +50,7 @@ def perturbation(
     Does what `run` does with such a recipe. On a cluster, pipelines/Snakefile trains each drug,
     fold and seed as a job (--cell) and then collects them (--cells).
     """
-    from tybalt_like.recipe import tables_of
+    from tybalt_like.toml import tables_of
 
     use(threads)
     file = shipped(recipe)
@@ -100,7 +100,7 @@ def run_perturbation(
 
 def _plan(file: Path, tables: dict[str, Any], change: list[str], seed: int | None) -> Plan:
     from tybalt_like.perturbation import Plan, beside
-    from tybalt_like.recipe import changed
+    from tybalt_like.toml import changed
 
     tables = changed(beside(file, tables), change)
     if seed is not None:

@@ -32,8 +32,8 @@ def sweep(
     the work; repeated, it goes on where it was interrupted.
     """
     from tybalt_like.progress import Narrator
-    from tybalt_like.recipe import changed, tables_of
     from tybalt_like.sweep import sweep as carry_out
+    from tybalt_like.toml import changed, tables_of
 
     use(threads)
     tables = changed(tables_of(shipped(recipe)), change or [])

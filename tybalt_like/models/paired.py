@@ -260,9 +260,9 @@ class Paired(Model):
             parts |= self.agreement(response_n, y_n)
         return {"criterion": -torch.stack(list(parts.values())).sum(), **parts}
 
-    def agreement(self, response_n: Tensor, y_n: Tensor) -> dict[str, Tensor]:
-        """How well predicted responses agree with known ones, for models that predict them."""
-        raise NotImplementedError(self.name)
+    def agreement(self, response_n: Tensor, y_n: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """How well predicted responses agree with known ones; nothing for models without."""
+        return {}
 
 
 def floored(kl: Tensor, free_bits: float) -> Tensor:

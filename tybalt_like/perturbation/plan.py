@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from tybalt_like.errors import RecipeError
-from tybalt_like.models import Model, Training
+from tybalt_like.models import Model
 from tybalt_like.models.paired import Paired
 from tybalt_like.perturbation.design import Design, Simulation
 from tybalt_like.pp import Normalisation
-from tybalt_like.recipe import Data
+from tybalt_like.recipe import Data, Trained
 from tybalt_like.settings import checked
 
 TABLE = "perturbation"
@@ -42,7 +42,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Trained):
     """Everything that a run depends on, like `tybalt_like.recipe.Recipe` for other models."""
 
     name: str
@@ -102,20 +102,6 @@ class Plan:
             raise RecipeError(
                 f"{self.model_name} needs perturbation.response, the column with the responses"
             )
-
-    @property
-    def model_name(self) -> str:
-        return str(self.model["name"])
-
-    @property
-    def model_config(self) -> dict[str, Any]:
-        return {key: value for key, value in self.model.items() if key != "name"}
-
-    @property
-    def training_settings(self) -> Training:
-        """The model's training defaults with the recipe's changes."""
-        defaults = asdict(Model.named(self.model_name).training_defaults)
-        return checked(Training, defaults | dict(self.training), where="training")
 
     @property
     def has_response(self) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, Literal, Self
 
 from tybalt_like import toml
 from tybalt_like.errors import RecipeError
-from tybalt_like.recipe import Recipe, changed
+from tybalt_like.recipe import Recipe
 from tybalt_like.settings import checked
+from tybalt_like.toml import changed
 
 Value = str | int | float | bool
 
