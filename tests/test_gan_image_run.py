@@ -12,8 +12,8 @@ from tybalt_like.datasets import PIPELINES
 from tybalt_like.errors import RecipeError
 from tybalt_like.recipe import Recipe
 from tybalt_like.run import run
-from tybalt_like.toml import tables_of
 from tybalt_like.tl import Gallery
+from tybalt_like.toml import tables_of
 
 LABELS = ("up", "level", "dot", "cross", "frame", "blank")
 
