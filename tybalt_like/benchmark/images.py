@@ -26,13 +26,13 @@ RELATIVE = "relative"
 GAN = {
     "gan": "dcgan",
     "channels": 16,
-    "training": Training(epochs=10, batch_size=64, learning_rate=5e-4, patience=None),
+    "training": Training(epochs=5, batch_size=64, learning_rate=5e-4, patience=None),
 }
 """Of pipelines/mnist_anogan.toml's quick profile, with fewer passes over more images."""
 ENCODERS: dict[str, dict[str, Any]] = {
     DEFAULT: {"name": "pca", "latent_dim": 20},
     "f-AnoGAN": {"name": "f_anogan", **GAN},
-    "AnoGAN": {"name": "anogan", "start": "encoder", "search_steps": 30, **GAN},
+    "AnoGAN": {"name": "anogan", "start": "encoder", "search_steps": 20, **GAN},
 }
 """Rows of ours. AnoGAN searches from the encoder's code: 500 steps for 17,000 images would take a
 day."""
