@@ -110,10 +110,12 @@ def test_recovers_the_perturbation_and_beats_logistic_regression() -> None:
     of = Plan.from_tables(
         {
             "simulation": {"groups": 400, "n_genes": 300, "latent_dim": 6, "effect": 3.0,
-                           "noise": 1.2},
-            "perturbation": {"group": "cell_line", "response": "response", "labelled": 0.1},
+                           "noise": 1.5},
+            "perturbation": {"group": "cell_line", "response": "response", "labelled": 0.1,
+                             "validation": 0.1},
             "model": {"name": "dr_vae", "latent_dim": 20, "top_dim": 20, "encoder_dims": [],
-                      "decoder_dims": [50], "rate": 3.0, "noise": 0.3},
+                      "decoder_dims": [50], "rate": 3.0, "noise": 0.3,
+                      "perturbation_weight": 0.5},
             "training": {"batch_size": 50, "min_batches": 4, "learning_rate": 1e-3},
         }
     )  # fmt: skip
