@@ -46,7 +46,10 @@ def data(run: Contents) -> str:
     noun = "pixel" if run.of_images else "gene"
     size = f"{counted(reading['n_obs'])} and {counted(reading['n_vars'], noun)}"
     of = f" labelled {listed(normal, 'or')}" if normal else ""
-    judged = f", {splits['validation']:,} others chose the best epoch" * (splits["validation"] > 0)
+    role = (
+        "chose the best epoch" if run.about["model"]["best_epoch"] >= 0 else "watched its progress"
+    )
+    judged = f", {splits['validation']:,} others {role}" * (splits["validation"] > 0)
     learned = (
         f"The matrix holds {size}. {capital(run.title())} learned what is normal from "
         f"{counted(splits['train'])}{of}{judged}"
