@@ -148,21 +148,27 @@ def _measure(
 
 
 def print_images(rows: pd.DataFrame) -> None:
-    """Two tables per protocol: means over classes, and the AUROC of each class."""
+    """Two tables per protocol: means over classes, and the AUROC of each class.
+
+    A detector that was measured on some classes only has no mean.
+    """
     shown = rows[~rows["detector"].str.contains(": ") | rows["detector"].str.endswith(RELATIVE)]
     labels = sorted(rows["label"].unique())
     for protocol, part in shown.groupby("protocol", sort=False):
         means, by_class = {}, {}
         for detector, of in part.groupby("detector", sort=False):
-            by_seed = of.groupby("seed")[["auroc", "auprc", "flagged"]].mean()
-            means[str(detector)] = [
-                mean_sd(by_seed["auroc"]),
-                mean_sd(by_seed["auprc"]),
-                f"{by_seed['flagged'].mean():.1%}",
-                f"{of['seconds'].mean():.0f}",
-            ]
+            if of["label"].nunique() == len(labels):
+                by_seed = of.groupby("seed")[["auroc", "auprc", "flagged"]].mean()
+                means[str(detector)] = [
+                    mean_sd(by_seed["auroc"]),
+                    mean_sd(by_seed["auprc"]),
+                    f"{by_seed['flagged'].mean():.1%}",
+                    f"{of['seconds'].mean():.0f}",
+                ]
             auroc = of.groupby("label")["auroc"].mean()
-            by_class[str(detector)] = [f"{auroc.get(label, np.nan):.2f}" for label in labels]
+            by_class[str(detector)] = [
+                f"{auroc[label]:.2f}" if label in auroc else "" for label in labels
+            ]
         title = (
             f"{protocol}: means over {len(labels)} classes, {part['seed'].nunique()} seed(s); "
             f"prevalence {part['prevalence'].mean():.2f}"
