@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from anndata import AnnData
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import average_precision_score
-from threadpoolctl import threadpool_limits
 
 from tybalt_like import cli, io
 from tybalt_like.aberrant import Reference
@@ -25,14 +23,7 @@ from tybalt_like.aberrant.statistics import adjusted, inflation, p_values
 from tybalt_like.aberrant.tables import pairs
 from tybalt_like.errors import DataError, RunError
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def cohort(n: int = 60, g: int = 150, *, seed: int = 0, theta: float = 30) -> AnnData:
