@@ -9,6 +9,7 @@ import pandas as pd
 
 from tybalt_like import pl
 from tybalt_like.report.picture import Picture, figure_of
+from tybalt_like.report.tables import by_measure
 
 if TYPE_CHECKING:
     from tybalt_like.report.contents import Contents
@@ -32,17 +33,9 @@ def overview(run: Contents) -> dict[str, Any]:
     table = run.gallery.table
     of = table["measure"].where(~table["measure"].isin(["distance", "bound"]), table["item"])
     rows = table.assign(column=of)[of.isin(COLUMNS)]
-    if rows.empty:
-        return {}
-    wide = rows.pivot_table(index="model", columns="column", values="value", sort=False)
-    columns = [column for column in COLUMNS if column in wide]
-    return {
-        "columns": [COLUMNS[column] for column in columns],
-        "rows": [
-            {"name": run.title(str(name)), "cells": list(row), "main": name == run.model}
-            for name, row in wide[columns].iterrows()
-        ],
-    }
+    return by_measure(
+        rows, index="model", columns="column", headings=COLUMNS, main=run.model, name=run.title
+    )
 
 
 def said(run: Contents) -> list[str]:

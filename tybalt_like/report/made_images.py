@@ -9,6 +9,7 @@ import pandas as pd
 
 from tybalt_like import pl
 from tybalt_like.report.picture import Picture, figure_of
+from tybalt_like.report.tables import by_measure
 
 if TYPE_CHECKING:
     from tybalt_like.report.contents import Contents
@@ -25,17 +26,7 @@ QUALITY = {
 def quality(run: Contents) -> dict[str, Any]:
     """Columns and rows of the table on samples; empty where nothing was made."""
     rows = run.gallery.table[run.gallery.table["measure"].isin(QUALITY)]
-    if rows.empty:
-        return {}
-    wide = rows.pivot_table(index="item", columns="measure", values="value", sort=False)
-    columns = [measure for measure in QUALITY if measure in wide]
-    return {
-        "columns": [QUALITY[measure] for measure in columns],
-        "rows": [
-            {"name": str(item), "cells": list(row), "main": item == "samples"}
-            for item, row in wide[columns].iterrows()
-        ],
-    }
+    return by_measure(rows, index="item", columns="measure", headings=QUALITY, main="samples")
 
 
 def said(run: Contents) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,6 +18,30 @@ MAX_EXPLAINED = 50
 """Flagged samples whose genes are shown; the file has the rest."""
 MAX_RECURRENT = 12
 """Genes named per label."""
+
+
+def by_measure(
+    rows: pd.DataFrame,
+    *,
+    index: str,
+    columns: str,
+    headings: Mapping[str, str],
+    main: str,
+    name: Callable[[str], str] = str,
+) -> dict[str, Any]:
+    """Columns in the order of `headings`, and a row per item, the main one marked; empty if there
+    are no rows."""
+    if rows.empty:
+        return {}
+    wide = rows.pivot_table(index=index, columns=columns, values="value", sort=False)
+    shown = [measure for measure in headings if measure in wide]
+    return {
+        "columns": [headings[measure] for measure in shown],
+        "rows": [
+            {"name": name(str(item)), "cells": list(row), "main": item == main}
+            for item, row in wide[shown].iterrows()
+        ],
+    }
 
 
 def samples(run: Contents) -> list[Row]:
