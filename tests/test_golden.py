@@ -1,11 +1,14 @@
 """Run folders of earlier versions are still read, and score as they did."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tybalt_like import Run, read
+from tybalt_like.errors import RunError
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("schema_*"))
 
@@ -15,3 +18,13 @@ def test_golden_run_scores_as_it_did(folder: Path) -> None:
     scores = Run.load(folder).score(read(folder / "new.tsv"))
     expected = pd.read_csv(folder / "scores.tsv", sep="\t", index_col=0)
     pd.testing.assert_frame_equal(scores, expected, rtol=1e-5, check_index_type=False)
+
+
+def test_a_newer_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(GOLDEN[-1], newer)
+    about = json.loads((newer / "run.json").read_text())
+    about |= {"schema": 99, "versions": about["versions"] | {"tybalt-like": "9.8.7"}}
+    (newer / "run.json").write_text(json.dumps(about))
+    with pytest.raises(RunError, match=r"schema 99.*9.8.7"):
+        Run.load(newer)

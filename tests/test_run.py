@@ -138,7 +138,7 @@ def test_new_samples_without_the_trained_genes_are_refused(
 
 
 def test_same_seed_same_model_byte_for_byte(finished, tmp_path) -> None:
-    recipe = Recipe.from_tables(json.loads((finished / "recipe.json").read_text()))
+    recipe = Recipe.from_tables(json.loads((finished / "run.json").read_text())["recipe"])
     results = analyse(recipe, device="cpu")
     results.models["tybalt"].save(tmp_path / "again")
     assert (finished / "model.safetensors").read_bytes() == (tmp_path / "again").read_bytes()

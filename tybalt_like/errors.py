@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 
 class TybaltLikeError(Exception):
-    """Base of every error that the user can mend; the command line prints it and exits with 2."""
+    """Base of every error that the user can mend; the command line prints it and exits.
+
+    Attributes
+    ----------
+    exit_code
+        Of the command line: 2, but for errors that have nothing to do with the input.
+    """
+
+    exit_code = 2
 
 
 class DataError(TybaltLikeError):
@@ -17,6 +25,16 @@ class RecipeError(TybaltLikeError):
 
 class RunError(TybaltLikeError):
     """A run folder that is missing, not whole, or in the way."""
+
+
+class WriteError(TybaltLikeError):
+    """A file or folder that cannot be written."""
+
+
+class DiskFullError(WriteError):
+    """No room is left for what is written."""
+
+    exit_code = 1
 
 
 class NonFiniteLossError(TybaltLikeError):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tybalt_like import anomaly, pp, tl
-from tybalt_like.errors import NonFiniteLossError, RunError
+from tybalt_like.errors import RunError
 from tybalt_like.models import Model
 
 if TYPE_CHECKING:
@@ -20,61 +17,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 """Raised when the contents change: 2 has another detector. Earlier folders are still read."""
-ABOUT, RECIPE, CHECKPOINT = "run.json", "recipe.json", "checkpoint.safetensors"
+ABOUT = "run.json"
 MODEL, DETECTOR, NORMALISER = "model.safetensors", "detector.safetensors", "normaliser.json"
 BASELINE_MODEL, BASELINE_DETECTOR = "baseline_model.safetensors", "baseline_detector.safetensors"
-
-
-class Settings(Protocol):
-    """What a run depends on, such as a `tybalt_like.recipe.Recipe`."""
-
-    def to_tables(self) -> dict[str, Any]: ...
-
-
-@contextmanager
-def writing(out: Path, recipe: Settings, *, resume: bool, overwrite: bool) -> Iterator[Path]:
-    """A folder ``<out>.partial`` to write into, renamed to `out` when the block ends well.
-
-    Interrupted or diverged work stays there with its checkpoint; any other error removes it.
-
-    Raises
-    ------
-    RunError
-        If `out` exists and may not be overwritten, or the interrupted run had another recipe.
-    """
-    if out.exists() and not overwrite:
-        raise RunError(f"{out} exists; choose another folder with --out, or add --overwrite")
-    work = unfinished(out)
-    if work.exists() and not resume:
-        shutil.rmtree(work)
-    settings = json.dumps(recipe.to_tables(), indent=1)
-    if work.exists() and (work / RECIPE).exists() and (work / RECIPE).read_text() != settings:
-        raise RunError(
-            f"{work} was interrupted with other settings; repeat those, or leave out --resume"
-        )
-    work.mkdir(parents=True, exist_ok=True)
-    (work / RECIPE).write_text(settings)
-    try:
-        yield work
-    except (KeyboardInterrupt, NonFiniteLossError):
-        raise
-    except BaseException:
-        shutil.rmtree(work)
-        raise
-    for checkpoint in work.glob(f"{Path(CHECKPOINT).stem}*"):
-        checkpoint.unlink()
-    if out.exists():
-        old = out.with_name(out.name + ".old")
-        out.rename(old)
-        work.rename(out)
-        shutil.rmtree(old)
-    else:
-        work.rename(out)
-
-
-def unfinished(out: Path) -> Path:
-    """Where `out` lies until it is whole."""
-    return out.with_name(out.name + ".partial")
 
 
 def kind_of(run_dir: Path) -> str:
@@ -126,7 +71,7 @@ class Run:
         if about["schema"] > SCHEMA:
             raise RunError(
                 f"{folder} has run schema {about['schema']}, this version reads up to {SCHEMA}; "
-                f"install tybalt_like {about['versions']['tybalt_like']}"
+                f"install tybalt_like {about['versions']['tybalt-like']}"
             )
         return cls(
             folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like import io, pp
+from tybalt_like import io, keys, pp
+from tybalt_like.core.files import check_file, whole_file
 from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.progress import Narrator
 from tybalt_like.toml import changed
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+SOFTWARE = "tybalt_like normalize"
+"""Stands in the pictures that were drawn here."""
 
 
 def normalize(
@@ -27,6 +32,7 @@ def normalize(
     train: str | None = None,
     using: Path | None = None,
     changes: Sequence[str] = (),
+    overwrite: bool = False,
     narrator: Narrator | None = None,
 ) -> None:
     """Write `out` (h5ad), ``<out>.normaliser.json`` and the page ``<out>.qc.png``.
@@ -45,15 +51,21 @@ def normalize(
         A saved normaliser to apply instead.
     changes
         Settings of `pp.Normalisation` such as ``"scale=zscore"``.
+    overwrite
+        Replace what an earlier call wrote.
 
     Raises
     ------
-    DataError, RecipeError
+    TybaltLikeError
         One clear sentence; nothing is written then.
     """
     narrator = narrator or Narrator(quiet=True)
     if out.suffix != ".h5ad":
         raise RecipeError(f"--out {out} must end in .h5ad")
+    page, state = out.with_suffix(".qc.png"), out.with_suffix(".normaliser.json")
+    for path in (out, page, state):
+        inputs = [matrix, *(given for given in (obs, using) if given is not None)]
+        check_file(path, inputs=inputs, ours=overwrite and _is_ours(path))
     with narrator.stage("Reading"):
         adata = _open(matrix, obs)
         findings = pp.inspect(adata)
@@ -66,18 +78,49 @@ def normalize(
         else:
             settings = pp.Normalisation.configure(**changed({}, changes))
             normaliser = pp.Normaliser.fit(adata, settings, train=_rows(adata, train))
-        normaliser.write(adata, out)
         narrator.say(f"{len(normaliser.genes):,} of {adata.n_vars:,} genes")
         for note in normaliser.notes:
             narrator.say(note)
-    with narrator.stage("Drawing"):
-        from tybalt_like import pl
+    with whole_file(out) as partial:
+        with narrator.stage("Writing"):
+            normaliser.write(adata, partial)
+        with narrator.stage("Drawing"):
+            from tybalt_like import pl
 
-        figure = pl.qc(adata, pp.open_backed(out), batch=batch)
-        figure.savefig(out.with_suffix(".qc.png"), dpi=160, bbox_inches="tight")
-    normaliser.save(out.with_suffix(".normaliser.json"))
-    for path in (out, out.with_suffix(".normaliser.json"), out.with_suffix(".qc.png")):
+            figure = pl.qc(adata, pp.open_backed(partial), batch=batch)
+            with whole_file(page) as image:
+                figure.savefig(
+                    image,
+                    format="png",
+                    dpi=160,
+                    bbox_inches="tight",
+                    metadata={"Software": SOFTWARE},
+                )
+        with whole_file(state) as text:
+            normaliser.save(text)
+    for path in (out, state, page):
         narrator.say(str(path))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether an earlier call wrote the file."""
+    if not path.is_file():
+        return False
+    try:
+        if path.suffix == ".png":
+            from PIL import Image
+
+            with Image.open(path) as image:
+                return image.info.get("Software") == SOFTWARE
+        if path.suffix == ".json":
+            return "sample_steps" in json.loads(path.read_text(encoding="utf-8"))
+        import h5py
+
+        with h5py.File(path) as file:
+            about = file.get(f"uns/{keys.UNS}")
+            return about is not None and "normalisation" in json.loads(about[()])
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _open(matrix: Path, obs: Path | None) -> AnnData:

@@ -292,6 +292,11 @@ class Recipe(Trained):
         """Read a TOML file; see `tables_of`."""
         return cls.from_tables(tables_of(path))
 
+    def inputs(self) -> list[Path]:
+        """Files and folders that are read."""
+        named = (self.data.path, self.data.obs, self.scores.gene_sets)
+        return [Path(path) for path in named if path is not None and path != "-"]
+
     def to_tables(self) -> dict[str, Any]:
         """Nested plain values; `from_tables` reads them back."""
         tables: dict[str, Any] = json.loads(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tybalt_like import anomaly, distributed, folder, io, keys, pp, tl
+from tybalt_like import anomaly, distributed, io, keys, pp, tl
 from tybalt_like.cohort import read, split, trim
+from tybalt_like.core import files
 from tybalt_like.io.pixels import is_images
 from tybalt_like.models import Model
 from tybalt_like.progress import Narrator
@@ -33,6 +34,7 @@ def run(
     device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
+    inputs: Iterable[Path] = (),
     narrator: Narrator | None = None,
 ) -> Path:
     """Carry out a recipe and write its run folder, whole or not at all.
@@ -49,6 +51,8 @@ def run(
         Go on from the last checkpoint of an interrupted run, if there is one.
     overwrite
         Replace `out` if it exists.
+    inputs
+        Further files that `out` must not hold, such as the recipe's own.
     narrator
         Tells what is happening; silent if None.
 
@@ -67,12 +71,20 @@ def run(
     narrator = narrator or Narrator(quiet=True)
     with distributed.joined():
         if not distributed.is_main():  # of several processes, all train and one writes
-            checkpoint = folder.unfinished(out) / folder.CHECKPOINT
+            checkpoint = files.unfinished(out) / files.CHECKPOINT
             results = analyse(recipe, device=device, checkpoint=checkpoint)
             show(judge(results, device=device), device=device)
             return out / "report.html"
-        with folder.writing(out, recipe, resume=resume, overwrite=overwrite) as work:
-            checkpoint = work / folder.CHECKPOINT
+        with files.whole_folder(
+            out,
+            kind="run",
+            settings=recipe.to_tables(),
+            inputs=[*inputs, *recipe.inputs()],
+            resume=resume,
+            overwrite=overwrite,
+        ) as work:
+            tl.check_maps(recipe.pictures.maps)
+            checkpoint = work / files.CHECKPOINT
             results = analyse(recipe, device=device, narrator=narrator, checkpoint=checkpoint)
             with narrator.stage("Judging the encoding"):
                 results = judge(results, device=device, narrator=narrator)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import tybalt_like as tl_
-from tybalt_like.errors import DataError
+from tybalt_like.errors import DataError, WriteError
 
 
 def awkward() -> anndata.AnnData:
@@ -106,7 +106,7 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeyp
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(WriteError, match="no such folder"):
         tl_.io.write_table(pd.DataFrame(), tmp_path / "no" / "t.tsv")
     with pytest.raises(DataError, match="cannot write this kind"):
         tl_.io.write_table(pd.DataFrame(), tmp_path / "t.docx")

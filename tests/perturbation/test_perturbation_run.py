@@ -104,7 +104,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
     verb.run(of, out, device="cpu", resume=True)
     assert sorted(set(made) - {"again"}) == sorted(made[:2] + made[3:])
     with pytest.raises(RunError, match="other settings"):
-        verb.train(plan(training={"epochs": 5}), [Cell("treatment", 0, 0)], read(of), out / "cells")
+        verb.train(plan(training={"epochs": 5}), [Cell("treatment", 0, 0)], read(of), out / "jobs")
 
 
 def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:

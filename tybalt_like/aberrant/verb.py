@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +13,8 @@ from tybalt_like import io
 from tybalt_like.aberrant import counts, tables
 from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
 from tybalt_like.aberrant.statistics import inflation, p_values
-from tybalt_like.errors import RecipeError, RunError
-from tybalt_like.folder import unfinished
+from tybalt_like.core.files import whole_folder
+from tybalt_like.errors import RecipeError
 from tybalt_like.progress import Narrator
 
 if TYPE_CHECKING:
@@ -41,6 +39,7 @@ def aberrant(
     alpha: float = 0.05,
     seed: int = 0,
     overwrite: bool = False,
+    inputs: Iterable[Path] = (),
     narrator: Narrator | None = None,
 ) -> dict[str, Any]:
     """Find aberrant counts and write the folder `out`, whole or not at all.
@@ -64,6 +63,8 @@ def aberrant(
         Largest adjusted p-value of an aberrant count.
     overwrite
         Replace `out` if it exists.
+    inputs
+        Files and folders that `out` must not hold.
 
     Returns
     -------
@@ -85,7 +86,12 @@ def aberrant(
         notes.append(text)
         narrator.say(text)
 
-    with _whole(out, overwrite=overwrite) as work:
+    settings: dict[str, Any] = {"min_count": min_count, "latent_size": latent_size, "seed": seed}
+    settings = {"using": str(using)} if using else settings
+    inputs = [*inputs, *([] if using is None else [using])]
+    with whole_folder(
+        out, kind="aberrant", settings=settings, inputs=inputs, overwrite=overwrite
+    ) as work:
         if reference is None:
             with narrator.stage("Learning from the cohort"):
                 reference, tested = Reference.fit(
@@ -99,15 +105,10 @@ def aberrant(
                 )
                 reference.save(work)
             said = counts.warnings(tested.observed_ng, tested.samples)
-            settings: dict[str, Any] = {
-                "min_count": min_count,
-                "latent_size": latent_size,
-                "seed": seed,
-            }
         else:
             with narrator.stage("Testing new samples"):
                 tested = reference.test(adata, say=say)
-            said, settings = [], {"using": str(using)}
+            said = []
         about = _about(name, reference, tested, alpha=alpha) | {"using": str(using or "")}
         about["warnings"] = said + _doubts(about)
         about |= {"notes": notes, "settings": settings | {"alpha": alpha}}
@@ -156,21 +157,3 @@ def _write(work: Path, tested: Tested, about: dict[str, Any]) -> None:
     io.write_table(summary, work / SAMPLES)
     (work / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
     page.build(work, pairs=pairs, summary=summary, about=about)
-
-
-@contextmanager
-def _whole(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A folder to write into that becomes `out` when the block ends well, and else vanishes."""
-    if out.exists() and not overwrite:
-        raise RunError(f"{out} exists; choose another folder with --out, or add --overwrite")
-    work = unfinished(out)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
-        yield work
-    except BaseException:
-        shutil.rmtree(work)
-        raise
-    if out.exists():
-        shutil.rmtree(out)
-    work.rename(out)

@@ -10,6 +10,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from tybalt_like.core.files import write_text
+
 
 def print_table(title: str, rows: Mapping[str, Iterable[str]], columns: Iterable[str]) -> None:
     """A titled table of ready cells, the names of the rows in front."""
@@ -35,6 +37,4 @@ def keep(tables: Sequence[pd.DataFrame], file: Path | None) -> None:
     """Write all rows measured so far as JSON, whole or not at all; nothing without a file."""
     if file is None:
         return
-    partial = file.with_suffix(".partial")
-    pd.concat(tables).to_json(partial, orient="records", indent=1)
-    partial.replace(file)
+    write_text(file, pd.concat(tables).to_json(orient="records", indent=1))

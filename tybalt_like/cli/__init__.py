@@ -28,6 +28,7 @@ from tybalt_like.cli.options import (
 )
 from tybalt_like.cli.perturbation import perturbation, run_perturbation
 from tybalt_like.cli.sweep import sweep
+from tybalt_like.core.files import check_file, notes_of
 from tybalt_like.errors import RecipeError, TybaltLikeError
 
 if TYPE_CHECKING:
@@ -58,17 +59,33 @@ def main() -> None:
     # other programs share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
+    _find_caches()
     try:
         app()
     except TybaltLikeError as error:
         if IS_MAIN:
-            print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
+            print(f"error: {error}", *notes_of(error), sep="\n", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt as interrupt:
+        if IS_MAIN and notes_of(interrupt):
+            print("interrupted", *notes_of(interrupt), sep="\n", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _find_caches() -> None:
+    """Where the home folder cannot be written (containers), what numba compiles and matplotlib
+    finds out goes to a temporary folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    there = next((path for path in (home, *home.parents) if path.exists()), home)
+    if not os.access(there, os.W_OK):
+        import tempfile
+
+        folder = Path(tempfile.gettempdir()) / f"tybalt_like-{os.getuid()}"
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / "numba"))
+        os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
 
 
 def _print_version(wanted: bool) -> None:
@@ -165,6 +182,7 @@ def run(
         device=device,
         resume=resume,
         overwrite=overwrite,
+        inputs=[] if recipe is None else [shipped(recipe)],
         narrator=Narrator(quiet=quiet),
     )
     if IS_MAIN:
@@ -179,6 +197,7 @@ def latent(
     from tybalt_like import io
     from tybalt_like.folder import Run
 
+    _check(out, matrix)
     _emit(Run.load(run_dir).latent(io.read(matrix, genes_in=genes_in)), out)
 
 
@@ -190,6 +209,7 @@ def score(
     from tybalt_like import io
     from tybalt_like.folder import Run
 
+    _check(out, matrix)
     _emit(Run.load(run_dir).score(io.read(matrix, genes_in=genes_in)), out)
 
 
@@ -221,6 +241,9 @@ def normalize(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: scale=zscore")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what this command wrote before.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Normalise a matrix and draw its quality on one page.
@@ -239,8 +262,14 @@ def normalize(
         train=train,
         using=using,
         changes=change or [],
+        overwrite=overwrite,
         narrator=Narrator(quiet=quiet),
     )
+
+
+def _check(out: Path | None, matrix: Path) -> None:
+    if out is not None:
+        check_file(out, inputs=[matrix])
 
 
 def _emit(table: pd.DataFrame, out: Path | None) -> None:

@@ -76,6 +76,7 @@ def aberrant(
         alpha=alpha,
         seed=seed,
         overwrite=overwrite,
+        inputs=[matrix, *([] if obs is None else [obs])],
         narrator=Narrator(quiet=quiet),
     )
     _print(about, out, as_json=json)

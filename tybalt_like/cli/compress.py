@@ -53,6 +53,6 @@ def compress(
     narrator = Narrator(quiet=quiet)
     if not collect:
         cells = list(plan.cells()) if cell is None else [plan.cell(cell)]
-        compression.train(plan, cells, out, device=device, narrator=narrator)
+        compression.train(plan, cells, out, device=device, inputs=[file], narrator=narrator)
     if cell is None:
         print(compression.collect(plan, out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,8 +32,9 @@ def shipped(recipe: Path) -> Path:
 
 
 def use(threads: int | None) -> None:
-    """Let torch have that many threads."""
+    """Let torch, and what numba compiles, have that many threads."""
     if threads is not None:
+        os.environ["NUMBA_NUM_THREADS"] = str(threads)
         import torch
 
         torch.set_num_threads(threads)

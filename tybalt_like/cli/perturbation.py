@@ -94,7 +94,7 @@ def run_perturbation(
 
     plan = _plan(file, tables, change, seed)
     out = out or Path("reports/runs") / plan.name
-    run(plan, out, narrator=Narrator(quiet=quiet), **how)
+    run(plan, out, inputs=[file], narrator=Narrator(quiet=quiet), **how)
     _print(out, as_json=json)
 
 

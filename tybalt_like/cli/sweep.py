@@ -40,6 +40,7 @@ def sweep(
     if trials is not None:
         tables.setdefault("sweep", {})["trials"] = trials
     out = out or Path("reports/sweeps") / tables["name"]
-    best = carry_out(tables, out, device=device, narrator=Narrator(quiet=quiet))
+    inputs = [shipped(recipe)]
+    best = carry_out(tables, out, device=device, inputs=inputs, narrator=Narrator(quiet=quiet))
     if best is not None:
         print(best)

@@ -3,6 +3,7 @@ BioBombe (Way, Zietz, Rubinetti, Himmelstein & Greene, Genome Biology 21:109, 20
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tybalt_like import io
@@ -10,6 +11,7 @@ from tybalt_like.cohort import prepared
 from tybalt_like.compression.cell import Space, is_done, make
 from tybalt_like.compression.plan import Cell, Compression, Plan, beside
 from tybalt_like.compression.tables import write
+from tybalt_like.core.files import growing_folder
 from tybalt_like.enrichment import GeneSets
 from tybalt_like.errors import RunError
 from tybalt_like.progress import Narrator
@@ -17,6 +19,7 @@ from tybalt_like.progress import Narrator
 __all__ = ["Cell", "Compression", "Plan", "Space", "beside", "collect", "train"]
 
 CELLS = "cells"
+OWNS = (f"{CELLS}/", "metrics.tsv", "stability.tsv", "coverage.tsv", "figures/")
 
 
 def train(
@@ -25,12 +28,14 @@ def train(
     out: Path,
     *,
     device: str = "auto",
+    inputs: Iterable[Path] = (),
     narrator: Narrator | None = None,
 ) -> None:
     """Train those of `cells` whose files are missing; each becomes a file in ``out/cells``."""
     narrator = narrator or Narrator(quiet=True)
+    growing_folder(out, kind="compression", owns=OWNS, inputs=inputs)
     folder = out / CELLS
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     missing = [cell for cell in cells if not is_done(folder / cell.file, plan.identity(cell))]
     if len(missing) < len(cells):
         narrator.say(f"{len(cells) - len(missing)} of {len(cells)} cells are done already")

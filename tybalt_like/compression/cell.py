@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from tybalt_like import evaluation, keys, tl
 from tybalt_like.compression.plan import Cell, Plan
+from tybalt_like.core.files import whole_file
 from tybalt_like.enrichment import GeneSets, covered
 from tybalt_like.errors import DataError, RunError
 from tybalt_like.tl.encoders import few_threads
@@ -58,8 +58,7 @@ class Space:
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        with partial.open("wb") as file:
+        with whole_file(path) as partial, partial.open("wb") as file:
             np.savez_compressed(
                 file,
                 about=np.array(json.dumps({"identity": self.identity, "metrics": self.metrics})),
@@ -69,7 +68,6 @@ class Space:
                 genes=self.genes,
                 covered_s=self.covered_s,
             )
-        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -93,6 +93,7 @@ def read(
     if table is not None:
         joined, unmatched = join(adata, table)
         notes += joined
+    notes += _free_reserved_names(adata)
     reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
     reading |= {"n_vars": adata.n_vars, "notes": notes} | unmatched
     provenance.record(adata, reading=reading)
@@ -128,6 +129,22 @@ def _as_float32(adata: AnnData, name: str) -> None:
         raise DataError(f"{name}: the matrix holds {x.dtype}, not numbers")
     with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
         adata.X = x.astype(np.float32, copy=False)
+
+
+RESERVED = "_index"
+"""h5ad keeps this name of a column for itself; exports of Seurat hold one."""
+
+
+def _free_reserved_names(adata: AnnData) -> list[str]:
+    """Rename columns that could not be written again; what was done, in words."""
+    notes = []
+    for what, name in (("sample", "obs"), ("gene", "var")):
+        frame = getattr(adata, name)
+        if RESERVED in frame:
+            new = next(name for name in ("index", "index_", "index__") if name not in frame)
+            setattr(adata, name, frame.rename(columns={RESERVED: new}))
+            notes.append(f"{what} column {RESERVED!r} is called {new!r} here: h5ad reserves it")
+    return notes
 
 
 def _check(adata: AnnData, name: str) -> None:

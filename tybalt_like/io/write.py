@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from tybalt_like.core.files import has_room, whole_file
 from tybalt_like.errors import DataError
 from tybalt_like.io.grid import repeated_genes_allowed
 
@@ -36,8 +34,8 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
 
     Raises
     ------
-    DataError
-        If the folder does not exist.
+    WriteError
+        If the folder does not exist or cannot be written to.
     """
     from anndata import AnnData, settings
 
@@ -55,8 +53,12 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
         )
         if adata.raw is not None:
             clean.raw = adata.raw.to_adata()
-    with _whole(Path(path)) as partial, settings.override(allow_write_nullable_strings=False):
-        clean.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
+    path = Path(path)
+    with whole_file(path) as partial, settings.override(allow_write_nullable_strings=False):
+        if has_room(path, clean.__sizeof__()):
+            clean.write_h5ad(partial, compression="gzip", convert_strings_to_categoricals=False)
+        else:
+            partial.write_bytes(_image(clean))
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
@@ -67,13 +69,15 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     Raises
     ------
     DataError
-        If the extension is another or the folder does not exist.
+        If the extension is another.
+    WriteError
+        If the folder does not exist or cannot be written to.
     """
     path = Path(path)
     kind = path.name.removesuffix(".gz").rpartition(".")[2]
     if kind not in {"tsv", "csv", "parquet"}:
         raise DataError(f"{path}: cannot write this kind; use .tsv, .tsv.gz, .csv or .parquet")
-    with _whole(path) as partial:
+    with whole_file(path) as partial:
         if kind == "parquet":
             table.to_parquet(partial)
             return
@@ -85,17 +89,15 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
             table.to_csv(file, sep=sep)
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` when all went well."""
-    if not path.parent.is_dir():
-        raise DataError(f"{path.parent}: no such folder; make it first")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def _image(adata: AnnData) -> bytes:
+    """The file in memory: HDF5 does not survive a disk that becomes full while it writes."""
+    import h5py
+    from anndata.io import write_elem
+
+    with h5py.File("image.h5ad", "w", driver="core", backing_store=False) as file:
+        write_elem(file, "/", adata, dataset_kwargs={"compression": "gzip"})
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

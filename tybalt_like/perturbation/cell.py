@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like import keys, pp, tl
+from tybalt_like.core.files import whole_file
 from tybalt_like.errors import RunError
 from tybalt_like.models.paired import Paired
 from tybalt_like.perturbation import baselines
@@ -53,11 +53,9 @@ class Outcome:
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            entries: dict[str, Any] = {"about": np.array(json.dumps(self.about)), **self.arrays}
+        entries: dict[str, Any] = {"about": np.array(json.dumps(self.about)), **self.arrays}
+        with whole_file(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **entries)
-        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

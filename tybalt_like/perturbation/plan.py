@@ -126,6 +126,12 @@ class Plan(Trained):
                 for fold in range(n_folds):
                     yield Cell(drug, fold, seed)
 
+    def inputs(self) -> list[Path]:
+        """Files and folders that are read."""
+        named = [self.design.responses]
+        named += [self.data.path, self.data.obs] if self.data else []
+        return [Path(path) for path in named if path is not None]
+
     def to_tables(self) -> dict[str, Any]:
         """Nested plain values; `from_tables` reads them back."""
         tables = {

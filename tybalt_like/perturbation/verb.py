@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from tybalt_like import folder, io
+from tybalt_like.core import files
 from tybalt_like.errors import RecipeError
 from tybalt_like.perturbation import tables
 from tybalt_like.perturbation.cell import Outcome, is_done, make
@@ -21,7 +22,7 @@ from tybalt_like.perturbation.verdict import verdict
 from tybalt_like.progress import Narrator
 
 SCHEMA = 1
-CELLS, MODELS = "cells", "models"
+CELLS = files.JOBS
 LIBRARIES = ("tybalt-like", "torch", "numpy", "pandas", "scikit-learn", "anndata")
 REPORT = "report.html"
 
@@ -34,6 +35,7 @@ def run(
     device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
+    inputs: Iterable[Path] = (),
     narrator: Narrator | None = None,
 ) -> Path:
     """Carry out a plan and write its run folder, whole or not at all.
@@ -48,6 +50,8 @@ def run(
         Go on with an interrupted run, if there is one.
     overwrite
         Replace `out` if it exists.
+    inputs
+        Further files that `out` must not hold, such as the recipe's own.
 
     Returns
     -------
@@ -60,7 +64,15 @@ def run(
         One clear sentence about what is wrong with the input, the recipe or the folder.
     """
     narrator = narrator or Narrator(quiet=True)
-    with folder.writing(out, plan, resume=resume, overwrite=overwrite) as work:
+    inputs = [*inputs, *plan.inputs(), *([] if cells is None else [cells])]
+    with files.whole_folder(
+        out,
+        kind=TABLE,
+        settings=plan.to_tables(),
+        inputs=inputs,
+        resume=resume,
+        overwrite=overwrite,
+    ) as work:
         with narrator.stage("Reading"):
             samples = _read(plan, narrator)
         planned = list(plan.cells(list(samples.units), samples.n_folds))

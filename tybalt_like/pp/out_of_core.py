@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.core.files import has_room, whole_file
+from tybalt_like.errors import DataError, DiskFullError
 
 if TYPE_CHECKING:
     import h5py
@@ -63,8 +63,9 @@ def write_application(application: Application, path: Path) -> None:
 
     frame = application.frame()
     kept = f"layers/{keys.COUNTS}" if application.normaliser.scale == "counts" else None
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    if not has_room(path, 4 * frame.n_obs * frame.n_vars * (2 if kept else 1)):
+        raise DiskFullError(f"{path}: there is no room for the result; choose another place")
+    with whole_file(path) as partial:
         write_h5ad(frame, partial)
         with h5py.File(partial, "r+") as file:
             if "X" in file:  # anndata writes an empty one
@@ -76,9 +77,6 @@ def write_application(application: Application, path: Path) -> None:
                     rows = application.as_stored(piece.as_read_ng)
                     _write_rows(file, kept, rows, start, frame.n_obs)
                 start += len(piece.x_ng)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_rows(file: h5py.File, name: str, rows: Any, start: int, n_obs: int) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tybalt_like import pl
+from tybalt_like.core.files import write_text
 from tybalt_like.pl.theme import theme
 from tybalt_like.report.page import environment, image, script_hash, template_text
 from tybalt_like.report.picture import Picture, figure_of
@@ -83,7 +84,7 @@ def build(
         )
     )
     path = folder / PAGE
-    path.write_text(page, encoding="utf-8", newline="\n")
+    write_text(path, page)
     return path
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tybalt_like.core.files import write_text
 from tybalt_like.report import encoding, explorer, figures, images, made_images, prose, tables
 from tybalt_like.report.citations import citations
 from tybalt_like.report.contents import FILES, Contents
@@ -40,9 +41,7 @@ def build(run_dir: Path) -> Path:
     run = Contents.read(run_dir)
     page = _render(run, figures.draw(run))
     report = run_dir / "report.html"
-    unfinished = report.with_suffix(".partial")
-    unfinished.write_text(page, encoding="utf-8", newline="\n")
-    unfinished.replace(report)
+    write_text(report, page)
     return report
 
 

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from tybalt_like import pl
+from tybalt_like.core.files import write_text
 from tybalt_like.errors import RunError
 from tybalt_like.report.page import environment, image, script_hash, template_text
 from tybalt_like.report.picture import Picture, figure_of
@@ -134,9 +135,7 @@ def build(folder: Path) -> Path:
         )
     )
     path = folder / REPORT
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(page, encoding="utf-8", newline="\n")
-    unfinished.replace(path)
+    write_text(path, page)
     return path
 
 

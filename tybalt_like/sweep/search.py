@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from tybalt_like import io, tl, toml
 from tybalt_like.cohort import prepared
+from tybalt_like.core.files import growing_folder, write_text
 from tybalt_like.errors import DataError, NonFiniteLossError, RecipeError, RunError
 from tybalt_like.models.history import History
 from tybalt_like.progress import Narrator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 TRIALS, BEST, FIGURES, HISTORIES = "trials.tsv", "best.toml", "figures", "histories"
+OWNS = (TRIALS, BEST, f"{FIGURES}/", f"{HISTORIES}/", "locks/", "study.journal")
 
 
 def sweep(
@@ -31,6 +33,7 @@ def sweep(
     out: Path,
     *,
     device: str = "auto",
+    inputs: Iterable[Path] = (),
     narrator: Narrator | None = None,
 ) -> Path | None:
     """Try the points of a sweep until none is left, and write the results when all are done.
@@ -45,6 +48,8 @@ def sweep(
     out
         The folder of the study and its results: ``trials.tsv``, ``histories/``, ``figures/`` and
         ``best.toml``, the recipe of the best trial.
+    inputs
+        Files that `out` must not hold.
 
     Returns
     -------
@@ -58,6 +63,7 @@ def sweep(
     """
     narrator = narrator or Narrator(quiet=True)
     plan = Plan.from_tables(tables)
+    growing_folder(out, kind="sweep", owns=OWNS, inputs=inputs)
     study = Study(plan, out)
     worker = _Worker(plan, study, out, device=device, narrator=narrator)
     while worker.do_one():
@@ -156,9 +162,8 @@ def _write(study: Study, out: Path) -> Path:
         if not Path(best["data"][key]).is_absolute():
             best["data"][key] = os.path.relpath(best["data"][key], out)
     about = f"# Best of {len(table)} trials of {plan.name}: {objective} {row[objective]:.6g}\n\n"
-    partial = out / f".{BEST}.partial"
-    partial.write_text(about + toml.document(best), encoding="utf-8")
-    return partial.replace(out / BEST)
+    write_text(out / BEST, about + toml.document(best))
+    return out / BEST
 
 
 def _draw(plan: Plan, table: pd.DataFrame, out: Path) -> None:

@@ -1,6 +1,6 @@
 """Verbs on an AnnData; each says what it adds."""
 
-from tybalt_like.tl.embed import tsne, umap
+from tybalt_like.tl.embed import check_maps, tsne, umap
 from tybalt_like.tl.ensemble import ensemble
 from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.fit import fit, latent
@@ -14,6 +14,7 @@ from tybalt_like.tl.strange_images import strange_images
 __all__ = [
     "Gallery",
     "beside",
+    "check_maps",
     "ensemble",
     "evaluate",
     "explain",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.errors import DataError, RecipeError
 from tybalt_like.provenance import record
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+LIBRARIES = {"umap": "umap", "tsne": "openTSNE"}
 N_PCS = 50
 """Wider inputs (genes) are reduced to so many principal components, as is usual for both."""
 
@@ -32,7 +36,7 @@ def umap(
     Adds ``obsm[key]``, (n, 2). Coordinates differ between machines: keep the saved ones.
     """
     x_nk = _input(adata, use)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _torch_threads():
         warnings.simplefilter("ignore")  # of libraries about one another
         import umap as learn
 
@@ -60,13 +64,46 @@ def tsne(
     """
     x_nk = _input(adata, use)
     perplexity = min(perplexity, (len(x_nk) - 1) / 3)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _torch_threads():
         warnings.simplefilter("ignore")
         import openTSNE
 
         reducer = openTSNE.TSNE(perplexity=perplexity, initialization="pca", random_state=seed)
         adata.obsm[key] = np.asarray(reducer.fit(x_nk), dtype=np.float32)
     _note(adata, key, method="tsne", use=use, seed=seed, version=openTSNE.__version__)
+
+
+def check_maps(maps: Sequence[str]) -> None:
+    """Import what the maps need, which may fail, before anything is trained.
+
+    Raises
+    ------
+    RecipeError
+        If a library cannot be imported.
+    """
+    for method in maps:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import_module(LIBRARIES[method])
+        except Exception as error:  # numba raises what it likes
+            reason = " ".join(str(error).split())[:200]
+            raise RecipeError(
+                f"{method} maps cannot be made here ({reason}); mend that, or leave them out with "
+                "pictures.maps"
+            ) from error
+
+
+@contextmanager
+def _torch_threads() -> Iterator[None]:
+    """Give torch its number of threads back, which numba's changes."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _input(adata: AnnData, use: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tybalt_like.core.files import whole_file
 from tybalt_like.models.history import History
 
 Weights = dict[str, Tensor]
@@ -38,9 +39,8 @@ def save(
         for row, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{i}.{row}.{key}": value for key, value in state.items()}
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    partial = path.with_suffix(".tmp")
-    partial.write_bytes(to_bytes(tensors, {"history": json.dumps(history.to_dict())}))
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(to_bytes(tensors, {"history": json.dumps(history.to_dict())}))
 
 
 def restore(

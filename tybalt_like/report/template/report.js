@@ -37,14 +37,14 @@ function searchable(table, search, onlyFlagged, shown) {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let n = 0;
     for (const [row, text] of rows) {
-      const wanted = !onlyFlagged.checked || row.classList.contains("flagged");
+      const wanted = !onlyFlagged?.checked || row.classList.contains("flagged");
       row.hidden = !(wanted && words.every((word) => text.includes(word)));
       n += !row.hidden;
     }
     shown.textContent = `${n} of ${rows.length} shown`;
   };
   search.addEventListener("input", update);
-  onlyFlagged.addEventListener("change", update);
+  onlyFlagged?.addEventListener("change", update);
   update();
 }
 
@@ -95,7 +95,7 @@ async function showMap(data) {
 
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
 const table = document.getElementById("sample-table");
-sortable(table);
-searchable(table, ...["search", "only-flagged", "shown"].map((id) => document.getElementById(id)));
+for (const one of document.querySelectorAll("table.sortable")) sortable(one);
+if (table) searchable(table, ...["search", "only-flagged", "shown"].map((id) => document.getElementById(id)));
 const mapData = document.getElementById("map-data");
 if (mapData) showMap(mapData);

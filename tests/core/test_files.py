@@ -1,0 +1,285 @@
+"""What is written is whole or not there, and nothing that is not ours is ever replaced."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tybalt_like import datasets, errors
+from tybalt_like.core import files
+
+COMMAND = [sys.executable, "-m", "tybalt_like"]
+TINY = ["--set", "model.name=pca", "--set", "model.latent_dim=4", "--set", "normalize.n_genes=60"]
+TINY += ["--set", "evaluation.baselines=[]", "--set", "pictures.maps=[]", "--set", "scores.folds=0"]
+
+
+def command_line(*arguments: object, **how: object) -> subprocess.CompletedProcess[str]:
+    whole = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(whole, capture_output=True, text=True, check=False, **how)
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("input") / "expression.tsv"
+    datasets.load("tcga_brca")[:60, :80].to_df().T.to_csv(path, sep="\t")
+    return path
+
+
+def write(out: Path, *, text: str = "new", **how: object) -> None:
+    with files.whole_folder(out, kind="run", settings={"text": text}, **how) as work:
+        (work / "result").write_text(text)
+
+
+def refused(out: Path, **how: object) -> str:
+    with pytest.raises(errors.TybaltLikeError) as caught:
+        write(out, **how)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_a_folder_of_ours_is_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "mine", text="old")
+    assert "--overwrite" in refused(tmp_path / "mine")
+    write(tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "result").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def test_a_foreign_folder_is_not(tmp_path: Path) -> None:
+    out = tmp_path / "project"
+    out.mkdir()
+    (out / "thesis.txt").write_text("four years")
+    assert "no mark" in refused(out, overwrite=True)
+    assert (out / "thesis.txt").read_text() == "four years"
+
+
+def test_nor_is_one_of_ours_that_holds_something_else(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    write(out)
+    (out / "figures").mkdir()
+    (out / "figures" / "thesis.txt").write_text("four years")
+    assert "figures/thesis.txt" in refused(out, overwrite=True)
+    assert (out / "figures" / "thesis.txt").exists()
+
+
+def test_nor_one_that_holds_an_input(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    write(out)
+    assert "which is read" in refused(out, overwrite=True, inputs=[out / "result"])
+    assert (out / "result").read_text() == "new"
+
+
+def test_inputs_and_the_thesis_survive_the_command_line(tmp_path: Path, matrix: Path) -> None:
+    project = tmp_path / "proj"
+    project.mkdir()
+    (project / "thesis.txt").write_text("four years")
+    (project / "m.tsv").write_bytes(matrix.read_bytes())
+    for where in (project, "."):
+        done = command_line(
+            *("run", "--data", project / "m.tsv", "-o", where, "--overwrite", *TINY), cwd=project
+        )
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+        assert sorted(path.name for path in project.iterdir()) == ["m.tsv", "thesis.txt"]
+
+
+def test_files_and_links_are_not_folders(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    assert "is a file" in refused(tmp_path / "file", overwrite=True)
+    assert "is a link" in refused(tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+
+
+def broken(out: Path, error: type[BaseException], *, checkpoint: bool, **settings: int) -> None:
+    with files.whole_folder(out, kind="run", settings=settings) as work:
+        if checkpoint:
+            (work / files.CHECKPOINT).write_text("state")
+        raise error
+
+
+def test_an_error_keeps_what_can_be_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    with pytest.raises(ZeroDivisionError) as caught:
+        broken(out, ZeroDivisionError, checkpoint=True)
+    assert "--resume" in files.notes_of(caught.value)[0]
+    assert "--resume" in refused(out)
+    with files.whole_folder(out, kind="run", settings={}, resume=True) as work:
+        assert (work / files.CHECKPOINT).read_text() == "state"
+    assert not (out / files.CHECKPOINT).exists()
+
+
+def test_an_error_before_that_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        broken(tmp_path / "mine", ZeroDivisionError, checkpoint=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        broken(tmp_path / "mine", KeyboardInterrupt, checkpoint=True, seed=0)
+    assert "other settings" in refused(tmp_path / "mine", resume=True)
+
+
+def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    code = (
+        "from pathlib import Path; from tybalt_like.core import files\n"
+        f"with files.whole_folder(Path({str(out)!r}), kind='run', settings={{}}) as work:\n"
+        "    print('started', flush=True); input(); (work / 'result').write_text('first')\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as first:
+        assert first.stdout.readline() == "started\n"
+        assert "another process" in refused(out, overwrite=True)
+        first.communicate("\n")
+        assert first.returncode == 0
+    assert (out / "result").read_text() == "first"
+
+
+@pytest.mark.parametrize("killed", ["before the renames", "between them", "after them"])
+def test_a_replacement_that_was_killed_is_mended(tmp_path: Path, killed: str) -> None:
+    out, work, old = (tmp_path / name for name in ("mine", "mine.partial", ".mine.replaced"))
+    write(tmp_path / "new")
+    write(out, text="old")
+    if killed == "between them":
+        out.rename(old)
+    if killed == "after them":
+        out.rename(old)
+        (tmp_path / "new").rename(out)
+    else:
+        (tmp_path / "new").rename(work)
+    assert "--overwrite" in refused(out)
+    assert (out / "result").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def test_a_growing_folder_is_entered_by_its_kind_only(tmp_path: Path) -> None:
+    for _ in range(2):
+        files.growing_folder(tmp_path / "s", kind="sweep", owns=["jobs/", "trials.tsv"])
+    with pytest.raises(errors.RunError, match="holds a sweep"):
+        files.growing_folder(tmp_path / "s", kind="compression", owns=["jobs/"])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("four years")
+    with pytest.raises(errors.RunError, match="other files"):
+        files.growing_folder(tmp_path / "other", kind="sweep", owns=["jobs/"])
+
+
+@pytest.fixture
+def mounted(tmp_path: Path):
+    """A small file system of its own: mount it full or read-only."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    options = "size=200k"
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=False, timeout=20
+    )
+    if made.returncode:
+        pytest.skip("a file system can only be mounted by root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_the_training(mounted: Path, matrix: Path) -> None:
+    how = [
+        "--set",
+        "model.name=tybalt",
+        "--set",
+        "training.epochs=2",
+        "--set",
+        "model.latent_dim=2",
+    ]
+    out = mounted / "run"
+    run = ["run", "--data", matrix, "-o", out, "--quiet", *TINY, *how]
+    done = command_line(*run)
+    assert done.returncode == 1, done.stderr
+    first, resume = done.stderr.strip().split("\n")
+    assert "disk is full" in first
+    assert "--resume" in resume
+    assert not out.exists()
+    subprocess.run(["mount", "-o", "remount,size=50m", str(mounted)], check=True)
+    done = command_line(*run, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert (out / "report.html").exists()
+
+
+def test_a_read_only_place_is_one_sentence_before_the_work(mounted: Path, matrix: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+    for arguments in (
+        ["run", "--data", matrix, "-o", mounted / "run", *TINY],
+        ["normalize", matrix, "-o", mounted / "normal.h5ad"],
+    ):
+        done = command_line(*arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+        assert "Read-only" in done.stderr
+
+
+def test_tables_and_matrices_do_not_replace_what_is_there(tmp_path: Path, matrix: Path) -> None:
+    out = tmp_path / "normal.h5ad"
+    assert command_line("normalize", matrix, "-o", out, "--quiet").returncode == 0
+    before = out.stat().st_mtime_ns
+    done = command_line("normalize", matrix, "-o", out, "--quiet")
+    assert done.returncode == 2
+    assert "would be lost" in done.stderr
+    assert out.stat().st_mtime_ns == before
+    assert command_line("normalize", matrix, "-o", out, "--quiet", "--overwrite").returncode == 0
+    assert out.stat().st_mtime_ns > before
+    foreign = tmp_path / "clinical.h5ad"
+    foreign.write_text("a table")
+    done = command_line("normalize", matrix, "-o", foreign, "--quiet", "--overwrite")
+    assert done.returncode == 2
+    assert foreign.read_text() == "a table"
+    assert command_line("normalize", matrix, "-o", tmp_path / "no" / "x.h5ad").returncode == 2
+
+
+def test_maps_that_cannot_be_made_are_known_before_training(tmp_path: Path, matrix: Path) -> None:
+    (tmp_path / "umap.py").write_text("raise RuntimeError('cannot cache function')")
+    with_maps = ["--set", "pictures.maps=['umap']"]
+    done = command_line(
+        *("run", "--data", matrix, "-o", tmp_path / "run", *TINY, *with_maps),
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        },
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: umap maps cannot be made here (cannot cache function)")
+    assert not (tmp_path / "run.partial").exists()
+
+
+def test_one_thread_stays_one_thread(tmp_path: Path, matrix: Path) -> None:
+    how = ["--threads", "1", "--quiet", "--set", "pictures.maps=['umap']"]
+    done = command_line("run", "--data", matrix, "-o", tmp_path / "run", *TINY, *how)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1
+
+
+def test_a_column_that_h5ad_reserves_is_renamed(tmp_path: Path, matrix: Path) -> None:
+    samples = pd.read_csv(matrix, sep="\t", index_col=0, nrows=1).columns
+    table = pd.DataFrame({"_index": range(len(samples)), "index": "x"}, index=samples)
+    table.to_csv(tmp_path / "obs.tsv", sep="\t")
+    out = tmp_path / "run"
+    given = ["--data", matrix, "--obs", tmp_path / "obs.tsv", "-o", out, "--quiet", *TINY]
+    done = command_line("run", *given)
+    assert done.returncode == 0, done.stderr
+    reading = json.loads((out / "run.json").read_text())["reading"]
+    assert any("'index_'" in note for note in reading["notes"])
+    assert {"index", "index_"} <= set(pd.read_csv(out / "latent.tsv.gz", sep="\t", nrows=1))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_errors_of_writing_become_sentences(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "table.tsv"
+    with pytest.raises(errors.WriteError) as caught, files.whole_file(path):
+        raise OSError(number, os.strerror(number), str(path))
+    assert caught.value.exit_code == (1 if number == errno.ENOSPC else 2)
+    assert not list(tmp_path.iterdir())

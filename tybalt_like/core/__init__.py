@@ -1,0 +1,1 @@
+"""What every room stands on: errors, names, settings, records, and how files are written."""
