@@ -19,9 +19,9 @@ from tybalt_like.aberrant import Tested as Found
 from tybalt_like.aberrant.counts import warnings
 from tybalt_like.aberrant.injection import inject
 from tybalt_like.aberrant.latent_size import components, optimal_threshold
+from tybalt_like.aberrant.pair_tables import pairs
 from tybalt_like.aberrant.statistics import adjusted, inflation, p_values
-from tybalt_like.aberrant.tables import pairs
-from tybalt_like.errors import DataError, RunError
+from tybalt_like.core.errors import DataError, RunError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import benchmark, cli, datasets
+from tybalt_like import benchmark, cli
 from tybalt_like.benchmark.anomaly import DEFAULT, summary
 from tybalt_like.benchmark.baselines import BASELINES
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
+from tybalt_like.io import datasets
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tybalt_like import cli
 from tybalt_like.benchmark.latent import latent, summary
-from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.models import Model
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import cli, compression, datasets, evaluation, io
-from tybalt_like.compression import Cell, Plan, Space
-from tybalt_like.enrichment import GeneSets, covered
-from tybalt_like.errors import RecipeError, RunError
-from tybalt_like.toml import changed, tables_of
+from tybalt_like import cli, evaluation, io
+from tybalt_like.core.errors import RecipeError, RunError
+from tybalt_like.core.toml import changed, tables_of
+from tybalt_like.genes.gene_sets import GeneSets, covered
+from tybalt_like.io import datasets
+from tybalt_like.study import compression
+from tybalt_like.study.compression import Cell, Plan, Space
 
 RECIPE = """
 name = "tiny"

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import datasets
-from tybalt_like.errors import DataError
-from tybalt_like.provenance import recorded
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import recorded
+from tybalt_like.io import datasets
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, fisher_exact
 
-from tybalt_like import enrichment, io
-from tybalt_like.enrichment import GeneSets
-from tybalt_like.errors import DataError
+from tybalt_like import io
+from tybalt_like.core.errors import DataError
+from tybalt_like.genes import gene_sets as enrichment
+from tybalt_like.genes.gene_sets import GeneSets
 
 GENES = [f"g{i}" for i in range(40)]
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tybalt_like.cohort import read
-from tybalt_like.datasets import PIPELINES
-from tybalt_like.errors import RecipeError
-from tybalt_like.recipe import Recipe
-from tybalt_like.run import run
+from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.toml import tables_of
+from tybalt_like.io.datasets import PIPELINES
+from tybalt_like.run.cohort import read
+from tybalt_like.run.recipe import Recipe
+from tybalt_like.run.stages import run
 from tybalt_like.tl import Gallery
-from tybalt_like.toml import tables_of
 
 LABELS = ("up", "level", "dot", "cross", "frame", "blank")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tybalt_like import Run, read
-from tybalt_like.errors import RunError
+from tybalt_like.core.errors import RunError
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("schema_*"))
 

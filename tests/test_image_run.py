@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from tybalt_like import report
-from tybalt_like.datasets import PIPELINES
-from tybalt_like.errors import RecipeError
-from tybalt_like.recipe import Recipe
-from tybalt_like.run import run
+from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.toml import tables_of
+from tybalt_like.io.datasets import PIPELINES
+from tybalt_like.run.recipe import Recipe
+from tybalt_like.run.stages import run
 from tybalt_like.tl import Gallery
-from tybalt_like.toml import tables_of
 
 BRIEF = {"epochs": 3, "batch_size": 32, "min_epochs": 0, "patience": None}
 VAE = {"name": "beta_vae", "likelihood": "bernoulli", "hidden_dims": [16], "channels": 4}

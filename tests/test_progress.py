@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tybalt_like.models import Training
-from tybalt_like.progress import Narrator
+from tybalt_like.run.progress import Narrator
 
 
 @pytest.mark.parametrize(

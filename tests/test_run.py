@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import Recipe, Run, cli, datasets, read
-from tybalt_like.run import analyse
+from tybalt_like import Recipe, Run, cli, read
+from tybalt_like.io import datasets
+from tybalt_like.run.stages import analyse
 
 COMMAND = [sys.executable, "-m", "tybalt_like"]
 QUICK = ["--set", "training.epochs=40", "--set", "training.min_epochs=5"]

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from tybalt_like import Recipe
-from tybalt_like.errors import RecipeError, RunError
-from tybalt_like.run import analyse
-from tybalt_like.sweep import Plan, sweep
-from tybalt_like.toml import changed, tables_of
+from tybalt_like.core.errors import RecipeError, RunError
+from tybalt_like.core.toml import changed, tables_of
+from tybalt_like.run.stages import analyse
+from tybalt_like.study.sweep import Plan, sweep
 
 optuna = pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 
@@ -202,7 +202,7 @@ def test_an_unknown_objective_is_refused_with_the_known_ones(recipe, tmp_path) -
 
 @pytest.mark.parametrize("name", ["sweep_tybalt", "sweep_brca"])
 def test_shipped_sweeps_are_sound(name) -> None:
-    from tybalt_like.datasets import PIPELINES
+    from tybalt_like.io.datasets import PIPELINES
 
     plan = Plan.from_tables(tables_of(PIPELINES / f"{name}.toml"))
     assert plan.n_points == len(plan.grid()) == {"sweep_tybalt": 320, "sweep_brca": 24}[name]

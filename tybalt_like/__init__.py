@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tybalt_like import anomaly, datasets, evaluation, io, models, pl, pp, tl
+    from tybalt_like import anomaly, evaluation, io, models, pl, pp, tl
     from tybalt_like.estimator import ExpressionEncoder
-    from tybalt_like.folder import Run
-    from tybalt_like.io import read
-    from tybalt_like.recipe import Recipe
+    from tybalt_like.io import datasets, read
+    from tybalt_like.run.folder import Run
+    from tybalt_like.run.recipe import Recipe
 
 _ROOMS = ("anomaly", "datasets", "evaluation", "io", "models", "pl", "pp", "tl")
 _NAMES = {
     "ExpressionEncoder": "tybalt_like.estimator",
-    "Recipe": "tybalt_like.recipe",
-    "Run": "tybalt_like.folder",
+    "Recipe": "tybalt_like.run.recipe",
+    "Run": "tybalt_like.run.folder",
     "read": "tybalt_like.io",
 }
 

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tybalt_like.anomaly import Detector, Evidence
+from tybalt_like.core.settings import checked
 from tybalt_like.models import Model, Training
-from tybalt_like.settings import checked
 from tybalt_like.training.device import pick_device
 from tybalt_like.training.inference import Inference, infer
 from tybalt_like.training.loop import train

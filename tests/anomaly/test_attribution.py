@@ -4,8 +4,10 @@ import pytest
 from anndata import AnnData
 from scipy.stats import kstest
 
-from tybalt_like import datasets, keys, pp, tl
+from tybalt_like import pp, tl
 from tybalt_like.anomaly import Errors
+from tybalt_like.core import keys
+from tybalt_like.io import datasets
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tybalt_like.anomaly import (
     standardised_norm,
     together,
 )
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 
 def evidence(n: int, *, seed: int, g: int = 40, k: int = 3) -> Evidence:

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from tybalt_like import anomaly, keys, tl
-from tybalt_like.errors import DataError
+from tybalt_like import anomaly, tl
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 
 
 @pytest.fixture

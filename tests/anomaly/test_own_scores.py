@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tybalt_like import datasets, keys, pp, tl
+from tybalt_like import pp, tl
+from tybalt_like.core import keys
+from tybalt_like.io import datasets
 from tybalt_like.models import Model
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import Recipe, Run, anomaly, datasets
-from tybalt_like.errors import DataError, RecipeError
-from tybalt_like.results import Results
-from tybalt_like.run import analyse
+from tybalt_like import Recipe, Run, anomaly
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.io import datasets
+from tybalt_like.run.results import Results
+from tybalt_like.run.stages import analyse
 
 
 def analysed(tmp_path, obs: pd.DataFrame, **tables) -> Results:

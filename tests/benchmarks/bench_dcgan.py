@@ -28,7 +28,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from tybalt_like import datasets
+from tybalt_like.io import datasets
 from tybalt_like.models import Batch, Model, Training
 from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded

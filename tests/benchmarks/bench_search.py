@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from tybalt_like.models import Model, Training
 from tybalt_like.models.anogan import AnoGAN
-from tybalt_like.models.image_networks import ChannelsLast
+from tybalt_like.models.networks.image_networks import ChannelsLast
 from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded
 

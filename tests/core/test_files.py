@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tybalt_like import datasets, errors
-from tybalt_like.core import files
+from tybalt_like.core import errors, files
+from tybalt_like.io import datasets
 
 COMMAND = [sys.executable, "-m", "tybalt_like"]
 TINY = ["--set", "model.name=pca", "--set", "model.latent_dim=4", "--set", "normalize.n_genes=60"]

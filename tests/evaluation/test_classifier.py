@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tybalt_like import datasets
-from tybalt_like.errors import DataError, RecipeError
-from tybalt_like.evaluation.classifier import Classifier
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.images.classifier import Classifier
+from tybalt_like.io import datasets
 
 SHAPE = (1, 12, 12)
 

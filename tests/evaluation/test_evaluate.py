@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from tybalt_like import datasets, keys, pp, tl
-from tybalt_like.errors import DataError
+from tybalt_like import pp, tl
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.evaluation import Card
-from tybalt_like.evaluation.verdict import comparisons, readable, verdict
+from tybalt_like.evaluation.summary import comparisons, readable, verdict
+from tybalt_like.io import datasets
 from tybalt_like.models import Model, Training
 
 SHORT = Training(epochs=25, batch_size=32, learning_rate=1e-3, patience=None)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from anndata import AnnData
 
-from tybalt_like import keys, tl
-from tybalt_like.errors import DataError
+from tybalt_like import tl
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.pixels import as_anndata
 from tybalt_like.models import Training
 from tybalt_like.training.checkpoint import restore, save

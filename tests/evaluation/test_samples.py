@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tybalt_like.evaluation.samples import frechet_distance, precision_recall
+from tybalt_like.images.quality import frechet_distance, precision_recall
 
 
 def with_moments(mean_k: np.ndarray, covariance_kk: np.ndarray, *, n: int = 400) -> np.ndarray:

@@ -7,7 +7,7 @@ from anndata import AnnData
 
 import tybalt_like as tl_
 from tybalt_like import genes
-from tybalt_like.provenance import recorded
+from tybalt_like.core.provenance import recorded
 
 
 def matrix(names: list[str], **columns: list) -> AnnData:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tybalt_like import genes
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 TABLE = Path(__file__).parents[2] / "data" / "genes" / "human_genes.tsv.gz"
 

@@ -9,8 +9,10 @@ the schema rises.
 import sys
 from pathlib import Path
 
-from tybalt_like import Recipe, Run, datasets, folder, io
-from tybalt_like.run import analyse
+from tybalt_like import Recipe, Run, io
+from tybalt_like.io import datasets
+from tybalt_like.run import folder
+from tybalt_like.run.stages import analyse
 
 
 def make(out: Path) -> None:

@@ -17,8 +17,8 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 import tybalt_like as tl_
-from tybalt_like.errors import DataError
-from tybalt_like.provenance import recorded
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import recorded
 
 GENES = ["TP53", "GAPDH", "MYC", "KRAS", "BRCA1", "EGFR", "ACTB"]
 SAMPLES = ["S001", "S002", "S003", "S004"]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from test_formats import WRITERS
 
 import tybalt_like as tl_
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 FUZZ = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import tybalt_like as tl_
-from tybalt_like import datasets, pp
-from tybalt_like.errors import DataError
+from tybalt_like import pp
+from tybalt_like.core.errors import DataError
+from tybalt_like.io import datasets
 from tybalt_like.io.pixels import shape_of
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import tybalt_like as tl_
-from tybalt_like.errors import DataError
-from tybalt_like.provenance import recorded
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import recorded
 
 N_GENES, N_SAMPLES = 120, 30
 SYMBOLS = """

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import tybalt_like as tl_
-from tybalt_like.errors import DataError
-from tybalt_like.provenance import recorded
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import recorded
 
 GENES = ["TP53", "GAPDH", "MYC", "KRAS", "BRCA1", "EGFR", "ACTB", "PTEN"]
 SAMPLES = ["S001", "S002", "S003"]

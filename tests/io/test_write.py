@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import tybalt_like as tl_
-from tybalt_like.errors import DataError, WriteError
+from tybalt_like.core.errors import DataError, WriteError
 
 
 def awkward() -> anndata.AnnData:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from anndata import AnnData
 
-from tybalt_like import keys, tl
-from tybalt_like.errors import DataError, RecipeError
+from tybalt_like import tl
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.models import Model, Training
 
 N_VARS = 20

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.models import Batch, Model
 from tybalt_like.training.inference import infer
 from tybalt_like.training.loop import train

@@ -6,8 +6,9 @@ import torch
 from anndata import AnnData
 from scipy import stats
 
-from tybalt_like import keys, tl
-from tybalt_like.errors import DataError
+from tybalt_like import tl
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.models import Batch, Model, Training
 from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded

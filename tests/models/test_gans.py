@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.models import Batch, Model, Training
-from tybalt_like.models.average import Average
-from tybalt_like.models.gan_networks import ThinUp
+from tybalt_like.models.networks.average import Average
+from tybalt_like.models.networks.gan_networks import ThinUp
 from tybalt_like.models.wgan_gp import gradient_penalty
 from tybalt_like.training.loop import losses, train
 from tybalt_like.training.seed import seeded

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.errors import RecipeError
 from tybalt_like.models import Batch, Model, Training
-from tybalt_like.models.image_networks import pyramid
+from tybalt_like.models.networks.image_networks import pyramid
 from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tybalt_like.models import Batch, Model
-from tybalt_like.models.latent_search import BLOCK, in_blocks, search
+from tybalt_like.models.networks.latent_search import BLOCK, in_blocks, search
 from tybalt_like.training.seed import seeded
 
 RATES = ((0, 0.05), (100, 0.01))

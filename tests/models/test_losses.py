@@ -7,8 +7,8 @@ from scipy import stats
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tybalt_like.models import losses
-from tybalt_like.models.schedules import warmup
+from tybalt_like.models.networks import losses
+from tybalt_like.models.networks.schedules import warmup
 
 rng = np.random.default_rng(0)
 MEAN = rng.normal(size=(6, 4))

@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 
 from tybalt_like.models import Batch, Model
-from tybalt_like.models.dispersion import DISPERSION, fit_dispersion
+from tybalt_like.models.networks.dispersion import DISPERSION, fit_dispersion
 from tybalt_like.training.inference import infer
 from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from tybalt_like.models import Batch, Model
-from tybalt_like.models.losses import kl_normals, mmd
-from tybalt_like.models.paired import Normal as Ours
-from tybalt_like.models.paired import Paired, Rows, mean_where, ranking
+from tybalt_like.models.networks.losses import kl_normals, mmd
+from tybalt_like.models.networks.paired import Normal as Ours
+from tybalt_like.models.networks.paired import Paired, Rows, mean_where, ranking
 from tybalt_like.training.seed import seeded
 
 G, K, N = 12, 3, 9
@@ -221,7 +221,7 @@ def test_z2_is_drawn_from_its_own_posterior() -> None:
 
 def test_four_kinds_of_rows_are_four_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of one kind alone give what they give beside the others."""
-    monkeypatch.setattr("tybalt_like.distributed.noise_like", torch.zeros_like)
+    monkeypatch.setattr("tybalt_like.core.distributed.noise_like", torch.zeros_like)
     model, batch = new("dr_vae", free_bits=0.0), rows(12)
     of = Rows.of(Batch(batch))
     whole = model.loss(Batch(batch))

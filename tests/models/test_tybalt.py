@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.errors import RecipeError
 from tybalt_like.models import Batch, Model
 from tybalt_like.training.seed import seeded
 

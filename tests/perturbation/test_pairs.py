@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quick import plate
 
-from tybalt_like import io, keys
-from tybalt_like.errors import DataError
+from tybalt_like import io
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.perturbation.design import Design, Simulation
 from tybalt_like.perturbation.folds import folds, keep_labels, splits
 from tybalt_like.perturbation.matching import chosen_controls, units

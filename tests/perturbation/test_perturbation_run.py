@@ -10,11 +10,11 @@ import pytest
 from quick import QUICK, plan
 
 from tybalt_like import cli, io
-from tybalt_like.errors import RunError
+from tybalt_like.core.errors import RunError
 from tybalt_like.perturbation import Cell, Plan, read
-from tybalt_like.perturbation.cell import Outcome
 from tybalt_like.perturbation.design import Simulation
 from tybalt_like.perturbation.simulation import simulate
+from tybalt_like.perturbation.training import Outcome
 
 
 @pytest.mark.parametrize("model", ["pert_vae", "ss_vae", "dr_vae"])
@@ -24,7 +24,7 @@ def test_a_run_is_a_whole_folder(model: str, tmp_path: Path, capsys) -> None:
     tables["model"]["name"] = model
     if model == "pert_vae":
         tables["model"] = {k: v for k, v in tables["model"].items() if "top" not in k}
-    from tybalt_like import toml
+    from tybalt_like.core import toml
 
     recipe.write_text(toml.document(tables))
     run(recipe, tmp_path / "out")
@@ -74,7 +74,7 @@ def test_names_in_the_page_are_escaped(tmp_path: Path) -> None:
     adata.obs["cell_line"] = "<script>" + adata.obs["cell_line"].astype(str)
     io.write_h5ad(adata, tmp_path / "data.h5ad")
     tables = {key: table for key, table in QUICK.items() if key != "simulation"}
-    from tybalt_like import toml
+    from tybalt_like.core import toml
 
     recipe = tmp_path / "mine.toml"
     recipe.write_text(toml.document(tables | {"data": {"path": "data.h5ad"}}))
@@ -85,7 +85,7 @@ def test_names_in_the_page_are_escaped(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
-    from tybalt_like.perturbation import verb
+    from tybalt_like.perturbation import analysis as verb
 
     of, out = plan(), tmp_path / "out"
     made: list[str] = []
@@ -108,7 +108,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
-    from tybalt_like import toml
+    from tybalt_like.core import toml
 
     recipe = tmp_path / "mine.toml"
     recipe.write_text(toml.document(QUICK))
@@ -130,8 +130,8 @@ def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
 
 def test_snakemake_trains_and_collects(tmp_path: Path) -> None:
     pytest.importorskip("snakemake")
-    from tybalt_like import toml
-    from tybalt_like.datasets import PIPELINES
+    from tybalt_like.core import toml
+    from tybalt_like.io.datasets import PIPELINES
 
     (tmp_path / "mine.toml").write_text(toml.document(QUICK))
     command_line = f"{sys.executable} -m tybalt_like"
@@ -147,7 +147,7 @@ def test_snakemake_trains_and_collects(tmp_path: Path) -> None:
 
 
 def test_the_command_says_one_sentence_and_exits_with_2(tmp_path: Path, capsys) -> None:
-    from tybalt_like import toml
+    from tybalt_like.core import toml
 
     recipe = tmp_path / "bad.toml"
     recipe.write_text(toml.document(QUICK | {"perturbation": {"group": "line"}, "model": {

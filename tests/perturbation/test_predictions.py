@@ -11,9 +11,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tybalt_like import io
 from tybalt_like.perturbation import Cell, Plan, read
 from tybalt_like.perturbation.agreement import agreement, change_agreement, intervals
-from tybalt_like.perturbation.cell import make
 from tybalt_like.perturbation.design import Simulation
 from tybalt_like.perturbation.simulation import TRUTH, simulate
+from tybalt_like.perturbation.training import make
 
 
 def test_nothing_of_the_test_groups_is_learned(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from anndata import AnnData
 from quick import plan, plate
 
-from tybalt_like import io, keys
-from tybalt_like.errors import DataError, RecipeError
+from tybalt_like import io
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.perturbation import Cell, read
 from tybalt_like.perturbation.prepare import prepare
 from tybalt_like.perturbation.published import read_published

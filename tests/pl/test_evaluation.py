@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tybalt_like import pl
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 COLUMNS = ["encoder", "metric", "column", "value", "standard_error"]
 

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like import pl
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 
 @pytest.fixture(autouse=True)

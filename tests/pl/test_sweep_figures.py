@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tybalt_like import pl
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 SETTINGS = ["training.learning_rate", "training.batch_size", "model.kappa"]
 

@@ -7,7 +7,7 @@ from anndata import AnnData
 
 import tybalt_like as tl_
 from tybalt_like import pp
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 
 def two_batches(shift: float) -> AnnData:

@@ -7,7 +7,7 @@ from scipy import sparse
 
 import tybalt_like as tl_
 from tybalt_like import pp
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 REAL = {
     "airway_counts/airway_counts.h5ad": "counts",

@@ -11,7 +11,7 @@ from scipy.stats import gmean
 
 import tybalt_like as tl_
 from tybalt_like import pp
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 
 def factors(adata: AnnData, library: str, *, train=None) -> np.ndarray:

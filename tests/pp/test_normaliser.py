@@ -10,8 +10,8 @@ from scipy import sparse
 
 import tybalt_like as tl_
 from tybalt_like import genes, pp
-from tybalt_like.errors import DataError, RecipeError
-from tybalt_like.provenance import recorded
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.provenance import recorded
 
 SETTINGS = [
     {},

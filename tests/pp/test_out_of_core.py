@@ -14,7 +14,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from tybalt_like import pp
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 
 def counts() -> AnnData:

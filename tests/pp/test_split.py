@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import keys, pp
-from tybalt_like.errors import DataError
+from tybalt_like import pp
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.pp import Normalisation, Normaliser
 
 

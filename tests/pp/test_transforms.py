@@ -9,9 +9,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import norm, rankdata
 
 from tybalt_like import pp
-from tybalt_like.pp.base import Transform
-from tybalt_like.pp.inverse_normal import InverseNormal
-from tybalt_like.pp.quantile import Quantile
+from tybalt_like.pp.transforms.base import Transform
+from tybalt_like.pp.transforms.inverse_normal import InverseNormal
+from tybalt_like.pp.transforms.quantile import Quantile
 
 # Steps of 1/8 are exact in single precision, so that equal values stay equal.
 values = st.integers(-400, 400).map(lambda i: i / 8)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tybalt_like import report
-from tybalt_like.errors import RunError
+from tybalt_like.core.errors import RunError
 from tybalt_like.models import Model
 from tybalt_like.report.citations import citations
 

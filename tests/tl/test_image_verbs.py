@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
+from tybalt_like.images import concepts
+from tybalt_like.images import latent_space as image_codes
+from tybalt_like.images.latent_space import Codes
 from tybalt_like.models import Model
-from tybalt_like.tl import Gallery, concepts, image_codes
-from tybalt_like.tl.image_codes import Codes
+from tybalt_like.tl import Gallery
 
 vectors = arrays(np.float64, 5, elements=st.floats(-3, 3, width=32))
 

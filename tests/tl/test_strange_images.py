@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import keys, pl, tl
-from tybalt_like.errors import DataError
+from tybalt_like import pl, tl
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.pixels import as_anndata
 
 N = 40

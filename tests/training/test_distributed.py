@@ -11,7 +11,7 @@ from tybalt_like.models import Model
 TRAIN = """
 import sys
 import torch
-from tybalt_like import distributed
+from tybalt_like.core import distributed
 from tybalt_like.models import Model, Training
 from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded

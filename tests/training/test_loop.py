@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tybalt_like.errors import NonFiniteLossError
+from tybalt_like.core.errors import NonFiniteLossError
 from tybalt_like.models import Model, Training
 from tybalt_like.models.base import Batch, Step
 from tybalt_like.training.loop import train

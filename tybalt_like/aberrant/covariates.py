@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.aberrant.statistics import Floats
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tybalt_like.aberrant.fitting import Samples, dispersion, expect, fit_model
+from tybalt_like.aberrant.autoencoder import Samples, dispersion, expect, fit_model
 from tybalt_like.aberrant.injection import inject
 from tybalt_like.aberrant.statistics import Floats, p_values
 

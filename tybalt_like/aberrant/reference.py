@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import numpy as np
 
 from tybalt_like.aberrant import counts
-from tybalt_like.aberrant.covariates import Covariate, design
-from tybalt_like.aberrant.fitting import (
+from tybalt_like.aberrant.autoencoder import (
     Samples,
     cleaned,
     dispersion,
@@ -20,14 +19,15 @@ from tybalt_like.aberrant.fitting import (
     fit_model,
     without_itself,
 )
+from tybalt_like.aberrant.covariates import Covariate, design
 from tybalt_like.aberrant.latent_size import by_injection, by_threshold
 from tybalt_like.aberrant.statistics import Floats, adjusted, p_values
-from tybalt_like.errors import DataError, RunError
+from tybalt_like.core.errors import DataError, RunError
 from tybalt_like.genes import align
 from tybalt_like.models import Model
 from tybalt_like.models.nb_autoencoder import NBAutoencoder
 from tybalt_like.pp.findings import some
-from tybalt_like.pp.median_of_ratios import MedianOfRatios
+from tybalt_like.pp.transforms.median_of_ratios import MedianOfRatios
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -5,9 +5,9 @@ from tybalt_like.anomaly.calibration import conformal_p_values, q_values
 from tybalt_like.anomaly.combination import COMBINED, VIEWS, pooled, surprise
 from tybalt_like.anomaly.detector import COMMON, Detector
 from tybalt_like.anomaly.detector_1 import Detector1
-from tybalt_like.anomaly.evidence import Evidence
 from tybalt_like.anomaly.metrics import detection_metrics, together
 from tybalt_like.anomaly.norm import standardised_norm
+from tybalt_like.anomaly.outputs import Evidence
 from tybalt_like.anomaly.trimming import trimmed
 
 __all__ = [

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like.anomaly.evidence import Array, Evidence, floored
+from tybalt_like.anomaly.outputs import Array, Evidence, floored
 
 if TYPE_CHECKING:
     from tybalt_like.anomaly.detector import Detector

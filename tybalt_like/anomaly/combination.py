@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from tybalt_like.anomaly.evidence import Array
-from tybalt_like.errors import DataError
+from tybalt_like.anomaly.outputs import Array
+from tybalt_like.core.errors import DataError
 
 VIEWS = ("gene_residual", "nearest", "whitened", "density")
 """The scores that the combined one is made of."""

@@ -15,11 +15,11 @@ from tybalt_like.anomaly.attribution import Errors
 from tybalt_like.anomaly.calibration import conformal_p_values
 from tybalt_like.anomaly.combination import VIEWS, Combination
 from tybalt_like.anomaly.detector_1 import Detector1
-from tybalt_like.anomaly.evidence import Array, Evidence
 from tybalt_like.anomaly.latent import N_NEIGHBORS, Density, Position
+from tybalt_like.anomaly.outputs import Array, Evidence
 from tybalt_like.anomaly.profile import Profile
 from tybalt_like.anomaly.residual import Residual
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 
 SCHEMA = 2
 """Version of the saved detector."""

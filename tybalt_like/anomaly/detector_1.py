@@ -11,7 +11,7 @@ import pandas as pd
 
 from tybalt_like.anomaly.attribution import LEAST_SD, Errors
 from tybalt_like.anomaly.calibration import conformal_p_values
-from tybalt_like.anomaly.evidence import Array, Evidence, floored
+from tybalt_like.anomaly.outputs import Array, Evidence, floored
 
 
 @dataclass(frozen=True)

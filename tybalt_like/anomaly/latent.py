@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from scipy.special import logsumexp
 
-from tybalt_like.anomaly.evidence import Array, Evidence
+from tybalt_like.anomaly.outputs import Array, Evidence
 
 N_NEIGHBORS = 5
 MAX_AXES = 10

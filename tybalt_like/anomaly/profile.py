@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like.anomaly.evidence import Array, Evidence
+from tybalt_like.anomaly.outputs import Array, Evidence
 
 MAX_VALUES = 10_000_000
 """Values of the training profiles that are kept; with more, profiles are drawn at random."""

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from tybalt_like.anomaly.evidence import Array, Evidence, floored
+from tybalt_like.anomaly.outputs import Array, Evidence, floored
 
 LEAST_SD = 0.1
 """Smallest standard deviation of a gene's residual, as a share of the median gene's."""

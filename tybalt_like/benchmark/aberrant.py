@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like import datasets
 from tybalt_like.aberrant.counts import checked_counts, expressed
 from tybalt_like.aberrant.injection import Injected, inject
 from tybalt_like.aberrant.reference import Reference, Tested
 from tybalt_like.aberrant.statistics import Floats, inflation, p_values
 from tybalt_like.benchmark.table import mean_sd, print_table
-from tybalt_like.errors import DataError
-from tybalt_like.pp.median_of_ratios import MedianOfRatios
-from tybalt_like.progress import Narrator
+from tybalt_like.core.errors import DataError
+from tybalt_like.io import datasets
+from tybalt_like.pp.transforms.median_of_ratios import MedianOfRatios
+from tybalt_like.run.progress import Narrator
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like import anomaly, keys, pp, tl
+from tybalt_like import anomaly, pp, tl
 from tybalt_like.benchmark.baselines import Baseline, available
 from tybalt_like.benchmark.cases import Case, of_benchmark
 from tybalt_like.benchmark.table import keep, mean_sd, print_table
-from tybalt_like.errors import RecipeError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import RecipeError
 from tybalt_like.models import Model
-from tybalt_like.progress import Narrator
+from tybalt_like.run.progress import Narrator
 from tybalt_like.tl.encoders import few_threads
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tybalt_like.datasets import load
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io import read
-from tybalt_like.progress import Narrator
+from tybalt_like.io.datasets import load
+from tybalt_like.run.progress import Narrator
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like import keys
 from tybalt_like.benchmark.anomaly import DEFAULT, ENCODERS, Scored, detectors, measures, prepared
 from tybalt_like.benchmark.cases import of_benchmark
-from tybalt_like.cohort import trim
-from tybalt_like.datasets import ENVIRONMENT
-from tybalt_like.errors import DataError
-from tybalt_like.progress import Narrator
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.io.datasets import ENVIRONMENT
+from tybalt_like.run.cohort import trim
+from tybalt_like.run.progress import Narrator
 
 if TYPE_CHECKING:
     from anndata import AnnData

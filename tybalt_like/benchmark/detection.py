@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 
-from tybalt_like import keys
 from tybalt_like.benchmark.table import mean_sd, print_table
-from tybalt_like.datasets import PIPELINES
-from tybalt_like.progress import Narrator
-from tybalt_like.recipe import Recipe
-from tybalt_like.run import BASELINE, analyse
+from tybalt_like.core import keys
+from tybalt_like.io.datasets import PIPELINES
+from tybalt_like.run.progress import Narrator
+from tybalt_like.run.recipe import Recipe
+from tybalt_like.run.stages import BASELINE, analyse
 
 PCA_COMPONENTS = 20
 ALPHA = 0.1

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tybalt_like import datasets, keys, pp
+from tybalt_like import pp
 from tybalt_like.benchmark.anomaly import ALPHA, DEFAULT, Scored, detectors, measures
 from tybalt_like.benchmark.baselines import BASELINES
 from tybalt_like.benchmark.table import keep, mean_sd, print_table
-from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.io import datasets
 from tybalt_like.models import Training
-from tybalt_like.progress import Narrator
+from tybalt_like.run.progress import Narrator
 
 if TYPE_CHECKING:
     from anndata import AnnData

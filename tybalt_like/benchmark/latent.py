@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tybalt_like import evaluation, keys, pp, tl
+from tybalt_like import evaluation, pp, tl
 from tybalt_like.benchmark.table import keep, mean_sd, print_table
-from tybalt_like.datasets import load
-from tybalt_like.errors import DataError, RecipeError
-from tybalt_like.evaluation.card import PERMUTED
-from tybalt_like.evaluation.verdict import PROBES
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.evaluation.report import PERMUTED
+from tybalt_like.evaluation.summary import PROBES
+from tybalt_like.io.datasets import load
 from tybalt_like.models import Model
-from tybalt_like.progress import Narrator
+from tybalt_like.run.progress import Narrator
 from tybalt_like.tl.encoders import Cohort, Encoding, controls, few_threads
 from tybalt_like.tl.measures import groups
 

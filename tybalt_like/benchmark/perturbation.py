@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from tybalt_like.benchmark.table import keep, mean_sd, print_table
-from tybalt_like.datasets import PIPELINES
-from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.toml import tables_of
+from tybalt_like.io.datasets import PIPELINES
 from tybalt_like.perturbation import Cell, Plan, Samples, read
-from tybalt_like.perturbation.cell import make
-from tybalt_like.perturbation.tables import changes, predictions, responses
-from tybalt_like.perturbation.verdict import verdict
-from tybalt_like.progress import Narrator
-from tybalt_like.toml import tables_of
+from tybalt_like.perturbation.prediction_tables import changes, predictions, responses
+from tybalt_like.perturbation.summary import verdict
+from tybalt_like.perturbation.training import make
+from tybalt_like.run.progress import Narrator
 
 RECIPES = (
     "drvae_simulated",

@@ -28,8 +28,8 @@ from tybalt_like.cli.options import (
 )
 from tybalt_like.cli.perturbation import perturbation, run_perturbation
 from tybalt_like.cli.sweep import sweep
+from tybalt_like.core.errors import RecipeError, TybaltLikeError
 from tybalt_like.core.files import check_file, notes_of
-from tybalt_like.errors import RecipeError, TybaltLikeError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,11 +146,11 @@ def run(
     """From an expression matrix to a report."""
     if recipe is None and matrix is None:
         raise RecipeError("give a recipe or --data with an expression matrix")
-    from tybalt_like.progress import Narrator
-    from tybalt_like.recipe import Recipe
-    from tybalt_like.run import run as carry_out
-    from tybalt_like.summary import print_summary
-    from tybalt_like.toml import changed, tables_of
+    from tybalt_like.core.toml import changed, tables_of
+    from tybalt_like.run.progress import Narrator
+    from tybalt_like.run.recipe import Recipe
+    from tybalt_like.run.stages import run as carry_out
+    from tybalt_like.run.terminal import print_summary
 
     use(threads)
     tables: dict[str, Any] = {"name": _stem(matrix)}
@@ -195,7 +195,7 @@ def latent(
 ) -> None:
     """Encode new samples with a finished run: one row of latent features each."""
     from tybalt_like import io
-    from tybalt_like.folder import Run
+    from tybalt_like.run.folder import Run
 
     _check(out, matrix)
     _emit(Run.load(run_dir).latent(io.read(matrix, genes_in=genes_in)), out)
@@ -207,7 +207,7 @@ def score(
 ) -> None:
     """Score new samples with a finished run: anomaly scores, p- and q-values."""
     from tybalt_like import io
-    from tybalt_like.folder import Run
+    from tybalt_like.run.folder import Run
 
     _check(out, matrix)
     _emit(Run.load(run_dir).score(io.read(matrix, genes_in=genes_in)), out)
@@ -216,8 +216,8 @@ def score(
 @app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Build the report of a finished run again."""
-    from tybalt_like.folder import Run, kind_of
     from tybalt_like.report import build, perturbation
+    from tybalt_like.run.folder import Run, kind_of
 
     if kind_of(run_dir) == "perturbation":
         print(perturbation.build(run_dir))
@@ -251,8 +251,8 @@ def normalize(
     Writes OUT.h5ad, the fitted OUT.normaliser.json and the page OUT.qc.png. An h5ad or zarr
     matrix stays on disk and may be larger than memory.
     """
-    from tybalt_like.normalize import normalize as carry_out
-    from tybalt_like.progress import Narrator
+    from tybalt_like.run.normalise import normalize as carry_out
+    from tybalt_like.run.progress import Narrator
 
     carry_out(
         matrix,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from tybalt_like.cli.options import GenesIn, Quiet, Threads, use
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from tybalt_like.aberrant.reference import LatentSize
@@ -60,7 +60,7 @@ def aberrant(
         raise RecipeError("--covariates are those of the cohort named by --using; leave them out")
     from tybalt_like import io
     from tybalt_like.aberrant import aberrant as carry_out
-    from tybalt_like.progress import Narrator
+    from tybalt_like.run.progress import Narrator
 
     use(threads)
     name = matrix.name.split(".")[0] or "counts"

@@ -28,7 +28,7 @@ def brca(
     """Luminal breast cancer learned; basal-like and HER2-enriched found."""
     from tybalt_like.benchmark import brca as measure
     from tybalt_like.benchmark import print_detection
-    from tybalt_like.progress import Narrator
+    from tybalt_like.run.progress import Narrator
 
     use(threads)
     rows = measure(seeds=seeds, narrator=Narrator(quiet=quiet))
@@ -51,7 +51,7 @@ def latent(
     """
     from tybalt_like.benchmark import latent as measure
     from tybalt_like.benchmark import print_latent
-    from tybalt_like.progress import Narrator
+    from tybalt_like.run.progress import Narrator
 
     use(threads)
     datasets = dataset.split(",") if dataset else None
@@ -89,8 +89,8 @@ def anomaly(
     The file of --json is written after each seed; the same command goes on where it stopped.
     """
     from tybalt_like import benchmark as measure
-    from tybalt_like.errors import RecipeError
-    from tybalt_like.progress import Narrator
+    from tybalt_like.core.errors import RecipeError
+    from tybalt_like.run.progress import Narrator
 
     use(threads)
     narrator = Narrator(quiet=quiet)
@@ -131,7 +131,7 @@ def aberrant(
     """Outliers injected into counts: who finds them, and are p-values of clean ones uniform?"""
     from tybalt_like.benchmark import aberrant as measure
     from tybalt_like.benchmark import print_aberrant
-    from tybalt_like.progress import Narrator
+    from tybalt_like.run.progress import Narrator
 
     use(threads)
     narrator = Narrator(quiet=quiet)
@@ -154,7 +154,7 @@ def perturbation(
     """
     from tybalt_like.benchmark import perturbation as measure
     from tybalt_like.benchmark import print_perturbation
-    from tybalt_like.progress import Narrator
+    from tybalt_like.run.progress import Narrator
 
     use(threads)
     recipes = dataset.split(",") if dataset else None
@@ -179,7 +179,7 @@ def images(
     The file of --json is written class by class; the same command goes on where it stopped.
     """
     from tybalt_like import benchmark as measure
-    from tybalt_like.progress import Narrator
+    from tybalt_like.run.progress import Narrator
 
     use(threads)
     rows = measure.images(

@@ -38,9 +38,9 @@ def compress(
     Trains the cells that are missing, then draws reconstruction, probes, stability and gene-set
     coverage against k. On a cluster, pipelines/Snakefile trains each cell as a job.
     """
-    from tybalt_like import compression
-    from tybalt_like.progress import Narrator
-    from tybalt_like.toml import changed, tables_of
+    from tybalt_like.core.toml import changed, tables_of
+    from tybalt_like.run.progress import Narrator
+    from tybalt_like.study import compression
 
     use(threads)
     file = shipped(recipe)

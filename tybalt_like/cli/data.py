@@ -15,7 +15,7 @@ data = typer.Typer(help="Named data sets.", no_args_is_help=True)
 @data.command("list")
 def data_list() -> None:
     """The data sets that can be named in a recipe."""
-    from tybalt_like import datasets
+    from tybalt_like.io import datasets
 
     for name, entry in datasets.registry().items():
         print(f"{name}\t{entry.title}")
@@ -24,7 +24,7 @@ def data_list() -> None:
 @data.command()
 def fetch(name: str) -> None:
     """Bring a data set onto this machine and print where it is."""
-    from tybalt_like import datasets
+    from tybalt_like.io import datasets
 
     print(datasets.fetch(name))
 
@@ -36,7 +36,7 @@ def inspect(
 ) -> None:
     """Say how an expression file was understood: orientation, shape, scale, what is odd."""
     from tybalt_like import io, pp
-    from tybalt_like.provenance import recorded
+    from tybalt_like.core.provenance import recorded
 
     adata = io.read(matrix, genes_in=genes_in)
     reading = recorded(adata)["reading"]
@@ -50,6 +50,6 @@ def inspect(
 @data.command()
 def path(name: str) -> None:
     """Print where a data set is, without downloading it."""
-    from tybalt_like import datasets
+    from tybalt_like.io import datasets
 
     print(datasets.path(name))

@@ -25,7 +25,7 @@ Change = Annotated[
 
 def shipped(recipe: Path) -> Path:
     """The file itself, or the shipped recipe of that name."""
-    from tybalt_like.datasets import PIPELINES
+    from tybalt_like.io.datasets import PIPELINES
 
     inside = PIPELINES / f"{recipe.name.removesuffix('.toml')}.toml"
     return recipe if recipe.exists() or not inside.exists() else inside

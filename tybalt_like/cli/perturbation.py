@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tybalt_like.cli.options import Change, Device, Quiet, Threads, shipped, use
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from tybalt_like.perturbation import Plan
@@ -50,7 +50,7 @@ def perturbation(
     Does what `run` does with such a recipe. On a cluster, pipelines/Snakefile trains each drug,
     fold and seed as a job (--cell) and then collects them (--cells).
     """
-    from tybalt_like.toml import tables_of
+    from tybalt_like.core.toml import tables_of
 
     use(threads)
     file = shipped(recipe)
@@ -62,8 +62,8 @@ def perturbation(
         )
         return
     from tybalt_like.perturbation import read
-    from tybalt_like.perturbation.verb import named, train
-    from tybalt_like.progress import Narrator
+    from tybalt_like.perturbation.analysis import named, train
+    from tybalt_like.run.progress import Narrator
 
     plan = _plan(file, tables, change or [], seed)
     samples = read(plan)
@@ -89,8 +89,8 @@ def run_perturbation(
     **how: Any,
 ) -> None:
     """Carry out a recipe with a table ``[perturbation]`` and print what it found."""
-    from tybalt_like.perturbation.verb import run
-    from tybalt_like.progress import Narrator
+    from tybalt_like.perturbation.analysis import run
+    from tybalt_like.run.progress import Narrator
 
     plan = _plan(file, tables, change, seed)
     out = out or Path("reports/runs") / plan.name
@@ -99,8 +99,8 @@ def run_perturbation(
 
 
 def _plan(file: Path, tables: dict[str, Any], change: list[str], seed: int | None) -> Plan:
+    from tybalt_like.core.toml import changed
     from tybalt_like.perturbation import Plan, beside
-    from tybalt_like.toml import changed
 
     tables = changed(beside(file, tables), change)
     if seed is not None:

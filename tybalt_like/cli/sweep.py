@@ -31,9 +31,9 @@ def sweep(
     The same command in several processes, on one machine or many that share the folder, divides
     the work; repeated, it goes on where it was interrupted.
     """
-    from tybalt_like.progress import Narrator
-    from tybalt_like.sweep import sweep as carry_out
-    from tybalt_like.toml import changed, tables_of
+    from tybalt_like.core.toml import changed, tables_of
+    from tybalt_like.run.progress import Narrator
+    from tybalt_like.study.sweep import sweep as carry_out
 
     use(threads)
     tables = changed(tables_of(shipped(recipe)), change or [])

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tybalt_like.errors import DiskFullError, RunError, TybaltLikeError, WriteError
+from tybalt_like.core.errors import DiskFullError, RunError, TybaltLikeError, WriteError
 
 MARKER = ".tybalt_like.json"
 """In every folder that this package wrote: its kind, and which files in it are the package's."""

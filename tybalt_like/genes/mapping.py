@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import record
 from tybalt_like.genes.names import clean
 from tybalt_like.genes.table import Kind, human
-from tybalt_like.provenance import record
 
 if TYPE_CHECKING:
     from anndata import AnnData

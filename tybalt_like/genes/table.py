@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.genes.names import RENAMED
 
 Kind = Literal["symbol", "entrez", "ensembl"]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tybalt_like import provenance
-from tybalt_like.errors import DataError, TybaltLikeError
+from tybalt_like.core import provenance
+from tybalt_like.core.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
 from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Grid, repeated_genes_allowed
-from tybalt_like.io.images import folder_of_images
+from tybalt_like.io.image_folder import folder_of_images
 from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.orientation import orientation
 from tybalt_like.io.samples import SampleTable, join

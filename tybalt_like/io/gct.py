@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.layout import Layout, decoded

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.layout import Layout, decoded, split

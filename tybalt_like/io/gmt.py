@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.source import Source
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format
 from tybalt_like.io.pixels import as_anndata
 from tybalt_like.io.source import Source

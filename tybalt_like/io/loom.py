@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format
 from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.layout import decoded

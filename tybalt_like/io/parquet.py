@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.source import Source

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like import keys, provenance
-from tybalt_like.errors import DataError
+from tybalt_like.core import keys, provenance
+from tybalt_like.core.errors import DataError
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.layout import Layout, decoded

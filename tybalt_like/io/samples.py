@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 
 import pandas as pd
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.layout import MISSING, decoded, header_at, is_number, split
 from tybalt_like.io.source import Source
 

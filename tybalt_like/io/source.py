@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from isal.igzip_lib import IsalError
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.lines import Lines
 
 HEAD_BYTES = 1 << 16

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.io.delimited import Floats, read_rows
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.layout import GENE_COLUMNS, MISSING, UNNAMED, Layout, is_number, sniff

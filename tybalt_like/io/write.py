@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import has_room, whole_file
-from tybalt_like.errors import DataError
 from tybalt_like.io.grid import repeated_genes_allowed
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.blocks import glorot_linear
-from tybalt_like.models.losses import squared_error
+from tybalt_like.models.networks.blocks import glorot_linear
+from tybalt_like.models.networks.losses import squared_error
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from tybalt_like.models.adage import AdageConfig
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.blocks import glorot_linear
-from tybalt_like.models.losses import squared_error
+from tybalt_like.models.networks.blocks import glorot_linear
+from tybalt_like.models.networks.losses import squared_error
 
 
 class TiedAdage(Model, name="adage_tied"):

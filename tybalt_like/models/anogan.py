@@ -9,10 +9,10 @@ import torch
 from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
-from tybalt_like.models.adversarial import SearchConfig
 from tybalt_like.models.base import Batch, Training
-from tybalt_like.models.gan_detector import GANDetector, GANDetectorConfig
-from tybalt_like.models.latent_search import in_blocks
+from tybalt_like.models.networks.adversarial import SearchConfig
+from tybalt_like.models.networks.gan_detector import GANDetector, GANDetectorConfig
+from tybalt_like.models.networks.latent_search import in_blocks
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from tybalt_like.errors import DataError, RecipeError
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.settings import checked
 from tybalt_like.models.history import History
-from tybalt_like.settings import checked
 
 SCHEMA = 1
 """Version of the saved-model layout; raised when a reader of older files needs to know."""

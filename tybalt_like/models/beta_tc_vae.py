@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tybalt_like.models.base import Batch
 from tybalt_like.models.beta_vae import BetaVAE, BetaVAEConfig
-from tybalt_like.models.losses import kl_standard_normal
-from tybalt_like.models.schedules import warmup
+from tybalt_like.models.networks.losses import kl_standard_normal
+from tybalt_like.models.networks.schedules import warmup
 
 ROWS = 256
 """Rows compared with one another, at most: the cost grows with their square. More rows, as in a

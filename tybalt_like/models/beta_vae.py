@@ -10,16 +10,16 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tybalt_like.models.base import Batch, Training
-from tybalt_like.models.blocks import (
+from tybalt_like.models.networks.blocks import (
     Standardise,
     posterior_heads,
     product_of_weights,
     start_at,
 )
-from tybalt_like.models.image_networks import encoder_decoder, unit_response
-from tybalt_like.models.losses import bernoulli_nll, gaussian_nll
-from tybalt_like.models.schedules import Warmup, warmup
-from tybalt_like.models.variational import Variational
+from tybalt_like.models.networks.image_networks import encoder_decoder, unit_response
+from tybalt_like.models.networks.losses import bernoulli_nll, gaussian_nll
+from tybalt_like.models.networks.schedules import Warmup, warmup
+from tybalt_like.models.networks.variational import Variational
 
 LEAST_VARIANCE = 1e-4
 """Added to the variance of every gene, so that a constant gene's likelihood stays finite."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.errors import RecipeError
 from tybalt_like.models.base import Batch
-from tybalt_like.models.losses import bernoulli_nll
+from tybalt_like.models.networks.losses import bernoulli_nll
 from tybalt_like.models.tybalt import Tybalt, TybaltConfig
 
 

@@ -10,7 +10,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tybalt_like.models.base import Batch, Training
-from tybalt_like.models.blocks import (
+from tybalt_like.models.networks.blocks import (
     Standardise,
     gene_encoder,
     mlp,
@@ -18,10 +18,10 @@ from tybalt_like.models.blocks import (
     product_of_weights,
     start_at,
 )
-from tybalt_like.models.dispersion import DISPERSION
-from tybalt_like.models.losses import negative_binomial_nll, zero_inflated_nll
-from tybalt_like.models.schedules import Warmup, warmup
-from tybalt_like.models.variational import Variational
+from tybalt_like.models.networks.dispersion import DISPERSION
+from tybalt_like.models.networks.losses import negative_binomial_nll, zero_inflated_nll
+from tybalt_like.models.networks.schedules import Warmup, warmup
+from tybalt_like.models.networks.variational import Variational
 
 
 @dataclass(frozen=True)

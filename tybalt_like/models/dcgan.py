@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from tybalt_like.models.adversarial import Adversarial, NetworksConfig, SearchConfig
 from tybalt_like.models.base import Batch, Step, Training
-from tybalt_like.models.image_networks import AnyBatchNorm
+from tybalt_like.models.networks.adversarial import Adversarial, NetworksConfig, SearchConfig
+from tybalt_like.models.networks.image_networks import AnyBatchNorm
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from tybalt_like.models.base import Batch
-from tybalt_like.models.paired import Rows, mean_where
+from tybalt_like.models.networks.paired import Rows, mean_where
+from tybalt_like.models.networks.response import Response, ResponseConfig, interval, spread
 from tybalt_like.models.pert_vae import PertVAE, PertVAEConfig
-from tybalt_like.models.response import Response, ResponseConfig, interval, spread
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tybalt_like.models.base import Batch, Training
-from tybalt_like.models.gan_detector import GANDetector, GANDetectorConfig
+from tybalt_like.models.networks.gan_detector import GANDetector, GANDetectorConfig
 
 
 @dataclass(frozen=True)

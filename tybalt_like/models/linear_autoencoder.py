@@ -9,8 +9,8 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.blocks import gene_encoder, glorot_linear
-from tybalt_like.models.losses import squared_error
+from tybalt_like.models.networks.blocks import gene_encoder, glorot_linear
+from tybalt_like.models.networks.losses import squared_error
 
 
 @dataclass(frozen=True)

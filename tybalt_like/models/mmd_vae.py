@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from tybalt_like.distributed import noise_like
+from tybalt_like.core.distributed import noise_like
 from tybalt_like.models.beta_vae import BetaVAE, BetaVAEConfig
-from tybalt_like.models.losses import kl_standard_normal, mmd
+from tybalt_like.models.networks.losses import kl_standard_normal, mmd
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.blocks import Standardise
 from tybalt_like.models.count_vae import library_size
-from tybalt_like.models.dispersion import fit_dispersion
-from tybalt_like.models.losses import negative_binomial_nll
+from tybalt_like.models.networks.blocks import Standardise
+from tybalt_like.models.networks.dispersion import fit_dispersion
+from tybalt_like.models.networks.losses import negative_binomial_nll
 
 LOG_RANGE = (-15.0, 20.0)
 """Logarithms of expected counts at the size factor 1: beyond, an odd sample could overflow."""

@@ -9,7 +9,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from tybalt_like.models.base import Batch
-from tybalt_like.models.paired import (
+from tybalt_like.models.networks.paired import (
     Normal,
     Paired,
     PairedConfig,

@@ -9,9 +9,9 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from tybalt_like.models.base import Batch
-from tybalt_like.models.losses import multiquadratic
-from tybalt_like.models.paired import Normal, Paired, PairedConfig, Rows, mean_where
-from tybalt_like.models.response import Response, ResponseConfig, interval, spread
+from tybalt_like.models.networks.losses import multiquadratic
+from tybalt_like.models.networks.paired import Normal, Paired, PairedConfig, Rows, mean_where
+from tybalt_like.models.networks.response import Response, ResponseConfig, interval, spread
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from tybalt_like.models.base import Batch, Training
-from tybalt_like.models.blocks import glorot_linear, keras_batch_norm, product_of_weights
-from tybalt_like.models.losses import bernoulli_nll
-from tybalt_like.models.schedules import Warmup, warmup
-from tybalt_like.models.variational import Variational
+from tybalt_like.models.networks.blocks import glorot_linear, keras_batch_norm, product_of_weights
+from tybalt_like.models.networks.losses import bernoulli_nll
+from tybalt_like.models.networks.schedules import Warmup, warmup
+from tybalt_like.models.networks.variational import Variational
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.errors import RecipeError
 
 ONE_TREATMENT = "treatment"
 """Name of the drug where no column names one."""

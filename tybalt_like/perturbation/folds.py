@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.perturbation.design import Design
 from tybalt_like.perturbation.matching import Index, Units
 

@@ -11,13 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.settings import checked
 from tybalt_like.models import Model
-from tybalt_like.models.paired import Paired
+from tybalt_like.models.networks.paired import Paired
 from tybalt_like.perturbation.design import Design, Simulation
 from tybalt_like.pp import Normalisation
-from tybalt_like.recipe import Data, Trained
-from tybalt_like.settings import checked
+from tybalt_like.run.recipe import Data, Trained
 
 TABLE = "perturbation"
 KEYS = ("name", "seed", "data", "simulation", TABLE, "normalize", "model", "training")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like import keys, pp
-from tybalt_like.errors import DataError
+from tybalt_like import pp
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.perturbation.design import Design
 from tybalt_like.perturbation.folds import keep_labels, splits
 from tybalt_like.perturbation.matching import Index, Units, chosen_controls

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tybalt_like import datasets, io, pp
-from tybalt_like.errors import DataError
+from tybalt_like import io, pp
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import recorded
+from tybalt_like.io import datasets
 from tybalt_like.perturbation.design import ONE_TREATMENT, Design
 from tybalt_like.perturbation.folds import folds
 from tybalt_like.perturbation.matching import Index, Units, drugs, units
 from tybalt_like.perturbation.plan import Plan
 from tybalt_like.perturbation.published import is_published, read_published
 from tybalt_like.perturbation.simulation import simulate
-from tybalt_like.provenance import recorded
 
 if TYPE_CHECKING:
     from anndata import AnnData

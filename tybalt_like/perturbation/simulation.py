@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tybalt_like.core.provenance import record
 from tybalt_like.perturbation.design import Design, Simulation
-from tybalt_like.provenance import record
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -1,25 +1,15 @@
 """Figures: tables or AnnData in, matplotlib Axes or Figure out; nothing is shown or trained."""
 
-from tybalt_like.pl.aberrant import (
-    aberrant_per_sample,
-    expected_observed,
-    p_value_qq,
-    volcano,
-)
+from tybalt_like.images.drawing import image_rows, image_sheets
+from tybalt_like.images.plots import bands, bars, code_planes, subspace_angles, trade_off
+from tybalt_like.images.residual_maps import image_guess, residual_maps
+from tybalt_like.pl.aberrant import aberrant_per_sample, expected_observed, p_value_qq, volcano
 from tybalt_like.pl.compression import compression
 from tybalt_like.pl.curves import detection_by_label, precision_recall, roc
 from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
 from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
 from tybalt_like.pl.history import training
-from tybalt_like.pl.images import image_rows, image_sheets
-from tybalt_like.pl.latent_space import (
-    bands,
-    bars,
-    code_planes,
-    subspace_angles,
-    trade_off,
-)
 from tybalt_like.pl.palette import Style, styles
 from tybalt_like.pl.perturbation import (
     change_scores,
@@ -30,7 +20,6 @@ from tybalt_like.pl.perturbation import (
     uncertain_responses,
 )
 from tybalt_like.pl.qc import batch_purity, qc
-from tybalt_like.pl.residuals import image_guess, residual_maps
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
 from tybalt_like.pl.scores import metrics, score_distribution

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tybalt_like.errors import DataError
-from tybalt_like.evaluation.card import CHANCE, MEAN
+from tybalt_like.core.errors import DataError
+from tybalt_like.evaluation.report import CHANCE, MEAN
 from tybalt_like.pl.palette import MISSING, Palette, Style, styles
 from tybalt_like.pl.theme import legible, theme
 

@@ -16,8 +16,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 
-from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.pl.palette import DIVERGING, MISSING, SEQUENTIAL, Palette, clean, styles
 from tybalt_like.pl.scatter import column, is_continuous
 from tybalt_like.pl.theme import legible, theme

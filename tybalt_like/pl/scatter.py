@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.pl.palette import MISSING, SEQUENTIAL, Palette, Style, clean, styles
 from tybalt_like.pl.theme import legible, theme
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from seaborn import pointplot
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.pl.palette import MISSING, Palette, Style, clean, styles
 from tybalt_like.pl.theme import legible, theme
 

@@ -9,13 +9,13 @@ from pkgutil import iter_modules
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-from tybalt_like.pp.batch_effects import BatchPurity, batch_purity, combat  # noqa: E402
-from tybalt_like.pp.findings import Findings, check, inspect  # noqa: E402
-from tybalt_like.pp.normaliser import Normaliser  # noqa: E402
-from tybalt_like.pp.out_of_core import open_backed  # noqa: E402
-from tybalt_like.pp.quality import quality  # noqa: E402
-from tybalt_like.pp.settings import Normalisation  # noqa: E402
-from tybalt_like.pp.split import split  # noqa: E402
+from tybalt_like.pp.batch_effects import BatchPurity, batch_purity, combat
+from tybalt_like.pp.findings import Findings, check, inspect
+from tybalt_like.pp.normaliser import Normaliser
+from tybalt_like.pp.out_of_core import open_backed
+from tybalt_like.pp.quality import quality
+from tybalt_like.pp.settings import Normalisation
+from tybalt_like.pp.split import split
 
 __all__ = [
     "BatchPurity",

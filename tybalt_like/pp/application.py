@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import record
 from tybalt_like.genes import align
-from tybalt_like.pp.base import applied
 from tybalt_like.pp.columns import Columns, for_transform
 from tybalt_like.pp.findings import some
 from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
 from tybalt_like.pp.scale import FAMILY, detect
-from tybalt_like.provenance import record
+from tybalt_like.pp.transforms.base import applied
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.pp.matrix import row_chunks, spread_rows
 from tybalt_like.pp.scale import Scale, detect
 from tybalt_like.pp.select import spread

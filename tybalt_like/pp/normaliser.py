@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.pp.application import Application
-from tybalt_like.pp.base import GeneTransform, Transform
 from tybalt_like.pp.batches import BatchOffsets
 from tybalt_like.pp.columns import Choice
-from tybalt_like.pp.fit import fitted
+from tybalt_like.pp.learning import fitted
 from tybalt_like.pp.matrix import Floats
 from tybalt_like.pp.out_of_core import write_application
 from tybalt_like.pp.scale import Scale
 from tybalt_like.pp.settings import Normalisation
+from tybalt_like.pp.transforms.base import GeneTransform, Transform
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tybalt_like import keys
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, DiskFullError
 from tybalt_like.core.files import has_room, whole_file
-from tybalt_like.errors import DataError, DiskFullError
 
 if TYPE_CHECKING:
     import h5py

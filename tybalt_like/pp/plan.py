@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tybalt_like.errors import DataError
-from tybalt_like.pp.base import SampleTransform, Transform
-from tybalt_like.pp.log import Log1p, Log2
+from tybalt_like.core.errors import DataError
 from tybalt_like.pp.matrix import Floats
-from tybalt_like.pp.quantile import Quantile
 from tybalt_like.pp.scale import FAMILY, Detected
 from tybalt_like.pp.settings import Normalisation
+from tybalt_like.pp.transforms.base import SampleTransform, Transform
+from tybalt_like.pp.transforms.log import Log1p, Log2
+from tybalt_like.pp.transforms.quantile import Quantile
 
 ARRAY_FLOOR = 20.0
 """Floor of raw array intensities before the logarithm, as is usual for Affymetrix' average

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like.errors import DataError
+from tybalt_like.core.errors import DataError
 from tybalt_like.pp.matrix import Floats
 
 

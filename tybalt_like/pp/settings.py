@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tybalt_like.errors import RecipeError
-from tybalt_like.pp.base import Transform
+from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.settings import checked
 from tybalt_like.pp.columns import Duplicates
 from tybalt_like.pp.scale import Scale
-from tybalt_like.settings import checked
+from tybalt_like.pp.transforms.base import Transform
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tybalt_like import keys
-from tybalt_like.errors import RunError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import RunError
+from tybalt_like.images.figure_data import Gallery
 from tybalt_like.pl.palette import clean, styles
-from tybalt_like.tl.gallery import Gallery
 
 if TYPE_CHECKING:
     from anndata import AnnData

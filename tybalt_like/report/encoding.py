@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tybalt_like import pl
-from tybalt_like.evaluation.card import CHANCE, GENES, MEAN
-from tybalt_like.evaluation.verdict import PROBES
-from tybalt_like.evaluation.verdict import verdict as in_words
+from tybalt_like.evaluation.report import CHANCE, GENES, MEAN
+from tybalt_like.evaluation.summary import PROBES
+from tybalt_like.evaluation.summary import verdict as in_words
 from tybalt_like.report.picture import Picture, figure_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tybalt_like import keys, pl
+from tybalt_like import pl
+from tybalt_like.core import keys
 from tybalt_like.pl.scatter import LEGEND_ROWS
 from tybalt_like.pl.theme import theme
 from tybalt_like.report import encoding, images, made_images

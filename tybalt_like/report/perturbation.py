@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from tybalt_like import pl
+from tybalt_like.core.errors import RunError
 from tybalt_like.core.files import write_text
-from tybalt_like.errors import RunError
 from tybalt_like.report.page import environment, image, script_hash, template_text
 from tybalt_like.report.picture import Picture, figure_of
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tybalt_like import keys
-from tybalt_like.errors import DataError, RecipeError
-from tybalt_like.provenance import record
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.provenance import record
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like import keys
-from tybalt_like.errors import NonFiniteLossError
-from tybalt_like.evaluation.card import GENES, PERMUTED
+from tybalt_like.core import keys
+from tybalt_like.core.errors import NonFiniteLossError
+from tybalt_like.evaluation.report import GENES, PERMUTED
 from tybalt_like.models import Model, Training
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.training.loop import EpochHook

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from tybalt_like import anomaly, keys
-from tybalt_like.errors import DataError
-from tybalt_like.provenance import record
+from tybalt_like import anomaly
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import record
 from tybalt_like.tl.fit import in_split
 
 if TYPE_CHECKING:

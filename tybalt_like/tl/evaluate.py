@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tybalt_like import keys
-from tybalt_like.errors import DataError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import recorded
 from tybalt_like.evaluation import Card
-from tybalt_like.evaluation.card import COLUMNS
+from tybalt_like.evaluation.report import COLUMNS
 from tybalt_like.models import Model, Training
-from tybalt_like.provenance import recorded
 from tybalt_like.tl.encoders import Cohort, Encoding, baseline, controls, few_threads, own
 from tybalt_like.tl.fit import in_split
 from tybalt_like.tl.measures import groups, inside, reconstruction, stability

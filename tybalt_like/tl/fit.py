@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tybalt_like import keys
-from tybalt_like.errors import DataError, NonFiniteLossError
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, NonFiniteLossError
+from tybalt_like.core.provenance import record
 from tybalt_like.io.pixels import is_images, shape_of
 from tybalt_like.models import Model, Training
-from tybalt_like.provenance import record
 from tybalt_like.tl.covariates import categories, known
 from tybalt_like.training.device import pick_device
 from tybalt_like.training.inference import infer

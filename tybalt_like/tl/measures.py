@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tybalt_like import evaluation, keys
+from tybalt_like import evaluation
 from tybalt_like.anomaly import standardised_norm
+from tybalt_like.core import keys
 from tybalt_like.evaluation import Estimate, Labels, tabulate
-from tybalt_like.evaluation.card import CHANCE, GENES, MEAN
+from tybalt_like.evaluation.report import CHANCE, GENES, MEAN
 from tybalt_like.models import Model
 from tybalt_like.models.base import Batch
-from tybalt_like.models.variational import Variational
+from tybalt_like.models.networks.variational import Variational
 from tybalt_like.tl.covariates import known
 from tybalt_like.tl.encoders import Array, Cohort, Encoding
 from tybalt_like.training.loop import losses

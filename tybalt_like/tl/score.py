@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like import anomaly, keys
-from tybalt_like.errors import DataError
+from tybalt_like import anomaly
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import record
 from tybalt_like.io.pixels import is_images, shape_of
 from tybalt_like.models import Model
-from tybalt_like.provenance import record
 from tybalt_like.tl.fit import in_split, inputs
 from tybalt_like.training.inference import own_scores
 

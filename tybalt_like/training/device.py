@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from tybalt_like.distributed import local_rank
-from tybalt_like.errors import RecipeError
+from tybalt_like.core.distributed import local_rank
+from tybalt_like.core.errors import RecipeError
 
 
 def pick_device(name: str = "auto") -> torch.device:

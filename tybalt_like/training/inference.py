@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tybalt_like.models.base import Batch, Model
-from tybalt_like.models.paired import Paired
+from tybalt_like.models.networks.paired import Paired
 
 M = TypeVar("M", bound=Model)
 ROWS = 2048

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tybalt_like import distributed
-from tybalt_like.errors import NonFiniteLossError
+from tybalt_like.core import distributed
+from tybalt_like.core.errors import NonFiniteLossError
 
 
 class Log:

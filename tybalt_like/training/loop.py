@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tybalt_like import distributed
+from tybalt_like.core import distributed
 from tybalt_like.models.base import Batch, Model, Step, Training
 from tybalt_like.models.history import History
 from tybalt_like.training import checkpoint as checkpoints

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
-from tybalt_like import distributed
+from tybalt_like.core import distributed
 from tybalt_like.models.base import Batch, Step, Training
 
 

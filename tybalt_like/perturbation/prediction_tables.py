@@ -1,0 +1,149 @@
+"""What the trainings of a run found, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like.perturbation.agreement import BINARY, CONTINUOUS, agreement, intervals
+from tybalt_like.perturbation.plan import Cell
+from tybalt_like.perturbation.training import Outcome
+
+Outcomes = Mapping[Cell, Outcome]
+
+
+def predictions(outcomes: Outcomes) -> pd.DataFrame:
+    """One row per held-out sample and seed: its response, and what each method says of it."""
+    rows = []
+    for cell, outcome in outcomes.items():
+        of = outcome.arrays
+        if cell.fold is None or "scores" not in of:
+            continue
+        about = {"drug": cell.drug, "seed": cell.seed, "fold": cell.fold}
+        names = ["sample", "group", "is_pair", "y", "low", "high"]
+        table = pd.DataFrame(about | {name: of[name] for name in names})
+        rows.append(table.join(pd.DataFrame(of["scores"], columns=of["methods"].tolist())))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+FIRST = ("drug", "seed", "fold", "sample", "group", "is_pair", "y", "low", "high")
+
+
+def methods(table: pd.DataFrame) -> list[str]:
+    """The columns of `predictions` that are scores."""
+    return [str(column) for column in table if column not in FIRST]
+
+
+def responses(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per drug, seed, method and measure: ``value`` with a 95 % interval."""
+    rows = []
+    for (drug, seed), part in table.groupby(["drug", "seed"], sort=False):
+        known = part[part["y"].notna()]
+        y_n, fold_n = known["y"].to_numpy(float), known["fold"].to_numpy()
+        group_n = known["group"].to_numpy(str)
+        about = {"drug": drug, "seed": seed, "n": len(known)}
+        if np.isin(y_n, (0, 1)).all():
+            about["positive"] = int(y_n.sum())
+        for method in methods(table):
+            score_n = known[method].to_numpy(float)
+            spans = intervals(y_n, score_n, fold_n=fold_n, group_n=group_n, seed=int(str(seed)))
+            for measure, value in agreement(y_n, score_n, fold_n).items():
+                low, high = spans[measure]
+                found = {"measure": measure, "value": value, "low": low, "high": high}
+                rows.append(about | {"method": method} | found)
+    return pd.DataFrame(rows)
+
+
+def changes(outcomes: Outcomes) -> pd.DataFrame:
+    """One row per drug, seed, fold, method and measure of the predicted changes."""
+    rows = [
+        {"drug": cell.drug, "seed": cell.seed, "fold": cell.fold}
+        | {"method": method, "measure": measure, "value": value}
+        for cell, outcome in outcomes.items()
+        for method, measures in outcome.about["changes"].items()
+        for measure, value in measures.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def genes(outcomes: Outcomes) -> pd.DataFrame:
+    """One row per drug and gene: mean measured and predicted change, and their correlation over
+    held-out samples; means over folds and seeds."""
+    parts = [
+        pd.DataFrame(
+            {"drug": cell.drug}
+            | {
+                name: outcome.arrays[key]
+                for name, key in (
+                    ("gene", "genes"),
+                    ("measured", "measured"),
+                    ("predicted", "predicted"),
+                    ("correlation", "gene_correlation"),
+                )
+            }
+        )
+        for cell, outcome in outcomes.items()
+        if "measured" in outcome.arrays
+    ]
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts).groupby(["drug", "gene"], sort=False, as_index=False).mean()
+    order = table["predicted"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].sort_values("drug", kind="stable").reset_index(drop=True)
+
+
+def trainings(outcomes: Outcomes) -> pd.DataFrame:
+    """One row per training: sizes of its splits, epochs, seconds, and why it ended."""
+    rows = [
+        {
+            "drug": cell.drug,
+            "seed": cell.seed,
+            "fold": "" if cell.fold is None else str(cell.fold),
+            **outcome.about["splits"],
+            **{key: outcome.about[key] for key in ("epochs", "best_epoch", "seconds", "stopped")},
+        }
+        for cell, outcome in outcomes.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def latents(outcomes: Outcomes) -> pd.DataFrame:
+    """Of the models that nothing was held out from: every sample before and after treatment.
+
+    ``state`` is ``before``, ``predicted`` (after treatment) or ``after`` (as measured); ``pc1``
+    and ``pc2`` are principal components of the drug's latent features, ``z1`` to ``zk``.
+    """
+    parts = []
+    for cell, outcome in outcomes.items():
+        of = outcome.arrays
+        if cell.fold is not None or "z1" not in of:
+            continue
+        states = {"before": of["z1"]}
+        if "z2" in of:
+            states |= {"predicted": of["z2"], "after": of["z2_measured"]}
+        z_nk = np.concatenate(list(states.values()))
+        known_n = ~np.isnan(z_nk).any(1)
+        centred_nk = z_nk - z_nk[known_n].mean(0)
+        axes = np.linalg.svd(centred_nk[known_n], full_matrices=False)[2][:2]
+        pc_n2 = centred_nk @ axes.T
+        table = pd.DataFrame(
+            {
+                "drug": cell.drug,
+                "sample": np.tile(of["sample"], len(states)),
+                "group": np.tile(of["group"], len(states)),
+                "y": np.tile(of["y"], len(states)),
+                "state": np.repeat(list(states), len(of["z1"])),
+                "pc1": pc_n2[:, 0],
+                "pc2": pc_n2[:, -1],
+            }
+        )
+        names = [f"z{i + 1}" for i in range(z_nk.shape[1])]
+        parts.append(table.join(pd.DataFrame(z_nk, columns=names))[known_n])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def measures(is_binary: bool) -> tuple[str, ...]:
+    """The measures of predicted responses."""
+    return BINARY if is_binary else CONTINUOUS

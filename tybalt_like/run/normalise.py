@@ -1,0 +1,145 @@
+"""A matrix normalised into a file, with its quality on one page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tybalt_like import io, pp
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.files import check_file, whole_file
+from tybalt_like.core.toml import changed
+from tybalt_like.run.progress import Narrator
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SOFTWARE = "tybalt_like normalize"
+"""Stands in the pictures that were drawn here."""
+
+
+def normalize(
+    matrix: Path,
+    out: Path,
+    *,
+    obs: Path | None = None,
+    batch: str | None = None,
+    train: str | None = None,
+    using: Path | None = None,
+    changes: Sequence[str] = (),
+    overwrite: bool = False,
+    narrator: Narrator | None = None,
+) -> None:
+    """Write `out` (h5ad), ``<out>.normaliser.json`` and the page ``<out>.qc.png``.
+
+    Parameters
+    ----------
+    matrix
+        Any format that `io.read` knows. h5ad and zarr stay on disk.
+    obs
+        Sample table; with one, the matrix is read into memory.
+    batch
+        obs column of batches: the page then shows how much samples keep to theirs.
+    train
+        ``"column=value"``: learn from these samples only; from all if None.
+    using
+        A saved normaliser to apply instead.
+    changes
+        Settings of `pp.Normalisation` such as ``"scale=zscore"``.
+    overwrite
+        Replace what an earlier call wrote.
+
+    Raises
+    ------
+    TybaltLikeError
+        One clear sentence; nothing is written then.
+    """
+    narrator = narrator or Narrator(quiet=True)
+    if out.suffix != ".h5ad":
+        raise RecipeError(f"--out {out} must end in .h5ad")
+    page, state = out.with_suffix(".qc.png"), out.with_suffix(".normaliser.json")
+    for path in (out, page, state):
+        inputs = [matrix, *(given for given in (obs, using) if given is not None)]
+        check_file(path, inputs=inputs, ours=overwrite and _is_ours(path))
+    with narrator.stage("Reading"):
+        adata = _open(matrix, obs)
+        findings = pp.inspect(adata)
+        for line in findings.lines():
+            narrator.say(line)
+        pp.check(findings)
+    with narrator.stage("Normalising"):
+        if using is not None:
+            normaliser = pp.Normaliser.load(using)
+        else:
+            settings = pp.Normalisation.configure(**changed({}, changes))
+            normaliser = pp.Normaliser.fit(adata, settings, train=_rows(adata, train))
+        narrator.say(f"{len(normaliser.genes):,} of {adata.n_vars:,} genes")
+        for note in normaliser.notes:
+            narrator.say(note)
+    with whole_file(out) as partial:
+        with narrator.stage("Writing"):
+            normaliser.write(adata, partial)
+        with narrator.stage("Drawing"):
+            from tybalt_like import pl
+
+            figure = pl.qc(adata, pp.open_backed(partial), batch=batch)
+            with whole_file(page) as image:
+                figure.savefig(
+                    image,
+                    format="png",
+                    dpi=160,
+                    bbox_inches="tight",
+                    metadata={"Software": SOFTWARE},
+                )
+        with whole_file(state) as text:
+            normaliser.save(text)
+    for path in (out, state, page):
+        narrator.say(str(path))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether an earlier call wrote the file."""
+    if not path.is_file():
+        return False
+    try:
+        if path.suffix == ".png":
+            from PIL import Image
+
+            with Image.open(path) as image:
+                return image.info.get("Software") == SOFTWARE
+        if path.suffix == ".json":
+            return "sample_steps" in json.loads(path.read_text(encoding="utf-8"))
+        import h5py
+
+        with h5py.File(path) as file:
+            about = file.get(f"uns/{keys.UNS}")
+            return about is not None and "normalisation" in json.loads(about[()])
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _open(matrix: Path, obs: Path | None) -> AnnData:
+    """On disk where that is possible, in memory otherwise."""
+    if obs is None and matrix.suffix in (".h5ad", ".zarr"):
+        return pp.open_backed(matrix)
+    return io.read(matrix, obs=obs)
+
+
+def _rows(adata: AnnData, train: str | None) -> NDArray[np.bool_]:
+    """The samples to learn from."""
+    if train is None:
+        return np.ones(adata.n_obs, dtype=bool)
+    column, equals, value = train.partition("=")
+    if not equals or column not in adata.obs:
+        known = ", ".join(map(str, adata.obs.columns)) or "none"
+        raise DataError(f"--train {train!r}: write COLUMN=VALUE; sample columns: {known}")
+    rows_n = np.asarray(adata.obs[column].astype(str) == value)
+    if not rows_n.any():
+        raise DataError(f"--train {train!r}: no sample has {column} = {value!r}")
+    return rows_n

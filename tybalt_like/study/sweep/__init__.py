@@ -1,0 +1,7 @@
+"""Train a recipe at many points of its settings, in one process or in several that share a folder,
+and keep the best."""
+
+from tybalt_like.study.sweep.search import sweep
+from tybalt_like.study.sweep.space import Plan, Range, Sweep
+
+__all__ = ["Plan", "Range", "Sweep", "sweep"]

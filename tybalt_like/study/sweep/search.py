@@ -1,0 +1,191 @@
+"""The work of a sweep: take a point, train it, write it down; the last to finish writes results."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tybalt_like import io, tl
+from tybalt_like.core import toml
+from tybalt_like.core.errors import DataError, NonFiniteLossError, RecipeError, RunError
+from tybalt_like.core.files import growing_folder, write_text
+from tybalt_like.models.history import History
+from tybalt_like.run.cohort import prepared
+from tybalt_like.run.progress import Narrator
+from tybalt_like.run.recipe import Recipe
+from tybalt_like.study.sweep.space import Plan, Range
+from tybalt_like.study.sweep.trials import Study, Trial
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+TRIALS, BEST, FIGURES, HISTORIES = "trials.tsv", "best.toml", "figures", "histories"
+OWNS = (TRIALS, BEST, f"{FIGURES}/", f"{HISTORIES}/", "locks/", "study.journal")
+
+
+def sweep(
+    tables: Mapping[str, Any],
+    out: Path,
+    *,
+    device: str = "auto",
+    inputs: Iterable[Path] = (),
+    narrator: Narrator | None = None,
+) -> Path | None:
+    """Try the points of a sweep until none is left, and write the results when all are done.
+
+    The same call in several processes shares the work; repeated, it goes on where it was
+    interrupted.
+
+    Parameters
+    ----------
+    tables
+        A recipe with a table ``[sweep]``; see `Sweep`.
+    out
+        The folder of the study and its results: ``trials.tsv``, ``histories/``, ``figures/`` and
+        ``best.toml``, the recipe of the best trial.
+    inputs
+        Files that `out` must not hold.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The best recipe; None if other processes are still at work.
+
+    Raises
+    ------
+    TybaltLikeError
+        One clear sentence about what is wrong with the recipe, the data or the folder.
+    """
+    narrator = narrator or Narrator(quiet=True)
+    plan = Plan.from_tables(tables)
+    growing_folder(out, kind="sweep", owns=OWNS, inputs=inputs)
+    study = Study(plan, out)
+    worker = _Worker(plan, study, out, device=device, narrator=narrator)
+    while worker.do_one():
+        pass
+    with study.lock:
+        if study.n_left:
+            narrator.say(f"{study.n_left} of {plan.n_points} trials are still in other processes")
+            return None
+        return _write(study, out)
+
+
+class _Worker:
+    """One process; keeps the cohort while the settings that shape it stay the same."""
+
+    def __init__(
+        self, plan: Plan, study: Study, out: Path, *, device: str, narrator: Narrator
+    ) -> None:
+        self.plan, self.study, self.out = plan, study, out
+        self.device, self.narrator = device, narrator
+        self._cohort: tuple[object, AnnData] | None = None
+
+    def do_one(self) -> bool:
+        """Take a point and train it; False if there is none."""
+        with self.study.take() as trial:
+            if trial is None:
+                return False
+            recipe = Recipe.from_tables(self.plan.tables_at(trial.settings))
+            cohort = self._cohort_of(recipe)
+            try:
+                history = self._train(recipe, cohort)
+            except (DataError, NonFiniteLossError) as error:
+                self.study.fail(trial, str(error))
+                self._say(trial, f"failed: {error}")
+                return True
+            self._finish(trial, history)
+        return True
+
+    def _cohort_of(self, recipe: Recipe) -> AnnData:
+        shape = recipe.data, recipe.split, recipe.normalize, recipe.seed
+        if self._cohort is None or self._cohort[0] != shape:
+            self._cohort = shape, prepared(recipe)
+        return self._cohort[1]
+
+    def _train(self, recipe: Recipe, cohort: AnnData) -> History:
+        return tl.fit(
+            cohort,
+            model=recipe.model_name,
+            training=recipe.training_settings,
+            seed=recipe.seed,
+            device=self.device,
+            **recipe.model_config,
+        ).history
+
+    def _finish(self, trial: Trial, history: History) -> None:
+        objective = self.plan.sweep.objective
+        # best_epoch is -1, which is the last row, where the last weights were kept.
+        kept = history.rows[history.best_epoch] if history.rows else {}
+        if objective not in kept:
+            known = ", ".join(kept) or "none, because this model is not trained in epochs"
+            raise RecipeError(
+                f"sweep.objective {objective!r} is not in the training history; columns: {known}"
+            )
+        table = history.frame().set_index("epoch")
+        io.write_table(table, _made(self.out / HISTORIES) / f"{trial.point:04d}.csv")
+        seconds = sum(row["seconds"] for row in history.rows)
+        trial.note(best_epoch=int(kept["epoch"]), epochs=len(history.rows), seconds=seconds)
+        value = kept[objective]
+        if math.isfinite(value):
+            self.study.tell(trial, value)
+        else:
+            self.study.fail(trial, f"{objective} is {value}")
+        self._say(trial, f"{objective} {value:,.6g}")
+
+    def _say(self, trial: Trial, result: str) -> None:
+        done = self.study.table()
+        best = done[self.plan.sweep.objective].min()
+        best_yet = "" if math.isnan(best) else f", best {best:,.6g}"
+        settings = ", ".join(f"{key} {_short(item)}" for key, item in trial.settings.items())
+        self.narrator.say(f"{len(done)} of {self.plan.n_points}: {result}{best_yet} ({settings})")
+
+
+def _write(study: Study, out: Path) -> Path:
+    """Results of a sweep that is done; the caller holds the lock of the study."""
+    plan, table = study.plan, study.table()
+    objective = plan.sweep.objective
+    io.write_table(table.set_index("trial"), out / TRIALS)
+    if table[objective].isna().all():
+        raise RunError(
+            f"every trial failed ({table['failed'].iloc[0]}); mend the recipe and remove {out}"
+        )
+    _draw(plan, table, out)
+    row = table.iloc[int(table[objective].argmin())]
+    best = plan.tables_at(study.settings(int(row["trial"])))
+    best["name"] = f"{plan.name}_best"
+    for key in {"path", "obs"} & set(best["data"]):
+        if not Path(best["data"][key]).is_absolute():
+            best["data"][key] = os.path.relpath(best["data"][key], out)
+    about = f"# Best of {len(table)} trials of {plan.name}: {objective} {row[objective]:.6g}\n\n"
+    write_text(out / BEST, about + toml.document(best))
+    return out / BEST
+
+
+def _draw(plan: Plan, table: pd.DataFrame, out: Path) -> None:
+    """All figures, in a folder that replaces the old one when it is whole."""
+    from tybalt_like import pl
+
+    settings, objective = list(plan.space), plan.sweep.objective
+    log = [key for key, given in plan.space.items() if isinstance(given, Range) and given.log]
+    work = _made(out / f".{FIGURES}.partial")
+    for name, draw in (("parallel", pl.parallel_coordinates), ("marginals", pl.marginals)):
+        pl.save(draw(table, settings, objective=objective, log=log), work, name)
+    if plan.sweep.sampler == "grid":
+        pl.save(pl.sweep_panels(table, settings, objective=objective), work, "panels")
+    shutil.rmtree(out / FIGURES, ignore_errors=True)
+    work.rename(out / FIGURES)
+
+
+def _short(item: object) -> str:
+    return f"{item:.4g}" if isinstance(item, float) else str(item)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder

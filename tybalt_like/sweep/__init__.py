@@ -1,7 +1,0 @@
-"""Train a recipe at many points of its settings, in one process or in several that share a folder,
-and keep the best."""
-
-from tybalt_like.sweep.search import sweep
-from tybalt_like.sweep.space import Plan, Range, Sweep
-
-__all__ = ["Plan", "Range", "Sweep", "sweep"]
