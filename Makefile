@@ -2,10 +2,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test lint gallery
+.PHONY: demo test check lint gallery
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
+
+# What to run while working, in under 4 minutes; `make test` also runs what is slow.
+check: $(INSTALLED) lint
+	$(BIN)/pytest -m "not slow"
 
 test: $(INSTALLED) lint
 	$(BIN)/pytest
@@ -35,15 +39,11 @@ gallery: $(INSTALLED)
 			cp $$figure reports/gallery/$$of/$${figure##*/images_}; \
 		done; \
 	done
-	rm -f reports/gallery/*.json
-	$(BIN)/tybalt-like benchmark brca --quiet --json reports/gallery/brca.json > reports/gallery/brca.txt
-	$(BIN)/tybalt-like benchmark anomaly --quiet --json reports/gallery/anomaly.json > reports/gallery/anomaly.txt
-	$(BIN)/tybalt-like benchmark anomaly --contaminated --quiet --json reports/gallery/contaminated.json > reports/gallery/contaminated.txt
-	$(BIN)/tybalt-like benchmark anomaly --adbench --quiet --json reports/gallery/adbench.json > reports/gallery/adbench.txt
-	$(BIN)/tybalt-like benchmark images --quiet --detectors 'default (PCA-20);f-AnoGAN;AnoGAN' --json reports/gallery/mnist.json > reports/gallery/mnist.txt
-	$(BIN)/tybalt-like benchmark aberrant --quiet --json reports/gallery/aberrant.json > reports/gallery/aberrant.txt
-	$(BIN)/tybalt-like benchmark perturbation --quiet --json reports/gallery/perturbation.json > reports/gallery/perturbation.txt
-	$(BIN)/tybalt-like benchmark latent --quiet --json reports/gallery/latent.json > reports/gallery/latent.txt
+	for name in brca anomaly contaminated adbench mnist aberrant perturbation latent; do \
+		rm -f reports/gallery/$$name.tsv.gz; \
+		$(BIN)/python tests/benchmarks $$name --table reports/gallery/$$name.tsv.gz \
+			> reports/gallery/$$name.txt; \
+	done
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

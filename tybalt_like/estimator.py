@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,23 +11,34 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tybalt_like.anomaly import Detector, Evidence
-from tybalt_like.core.settings import checked
-from tybalt_like.models import Model, Training
-from tybalt_like.training.device import pick_device
-from tybalt_like.training.inference import Inference, infer
-from tybalt_like.training.loop import train
-from tybalt_like.training.seed import seeded
+from tybalt_like import tl
+from tybalt_like.anomaly import Detector
+from tybalt_like.anomaly import scores as tables
+from tybalt_like.core import keys
+from tybalt_like.models import ModelSettings
+from tybalt_like.pp import Normalisation, Normaliser
+from tybalt_like.pp.split import divided
+from tybalt_like.tl.fit import in_split
+from tybalt_like.tl.score import model_outputs
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 Array = NDArray[np.float64]
+VALIDATION = 0.1
+"""Share of the training samples that decides when to stop, as in a recipe."""
+AS_THEY_ARE = {"units": "log2", "library": "none", "log": "no", "select": "all"}
+"""Every feature in its place, on its training range."""
+ROUNDING = 1e-9
+"""A sample on the threshold, as one calibration sample is, does not count as beyond it."""
 
 
 class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """A generative model of normal profiles, as a transformer and an outlier detector.
 
-    `fit` divides its samples at random: most train the model, some decide when to stop and some
-    calibrate the scores. Features are scaled to [0, 1] on the training part, and new samples
-    clipped to it.
+    `fit` does what a run does: it divides its samples at random into those that train the model,
+    those that decide when to stop and those that calibrate the scores, and learns the
+    normalisation and the model from the training part.
 
     Parameters
     ----------
@@ -39,6 +50,9 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         Further settings of the model.
     training
         Changes to the model's training defaults, for example ``{"epochs": 50}``.
+    normalisation
+        Settings of `pp.Normalisation`, for example ``{"n_genes": 2000}`` or, of counts, ``{}``. If
+        None, values are taken as they are, and every feature is scaled to its training range.
     calibration
         Share of the samples that calibrates; a tenth of the others decides when to stop.
     alpha
@@ -50,6 +64,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
 
     Attributes
     ----------
+    normaliser_ : pp.Normaliser
     model_ : Model
     detector_ : Detector
     offset_ : float
@@ -63,6 +78,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         latent_dim: int = 20,
         config: dict[str, Any] | None = None,
         training: dict[str, Any] | None = None,
+        normalisation: dict[str, Any] | None = None,
         calibration: float = 0.2,
         alpha: float = 0.05,
         random_state: int = 0,
@@ -72,6 +88,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         self.latent_dim = latent_dim
         self.config = config
         self.training = training
+        self.normalisation = normalisation
         self.calibration = calibration
         self.alpha = alpha
         self.random_state = random_state
@@ -79,49 +96,50 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         """Learn from samples x genes: an array, a DataFrame or an AnnData."""
-        x_ng = self._validated(X, reset=True)
-        train_n, validation_n, calibration_n = self._divide(len(x_ng))
-        self.low_g_ = x_ng[train_n].min(0)
-        self.range_g_ = x_ng[train_n].max(0) - self.low_g_
-        unit_ng = self._scaled(x_ng)
-        kind = Model.named(self.model)
-        changes = vars(kind.training_defaults) | (self.training or {})
-        device = pick_device(self.device)
-        tensor_ng = torch.from_numpy(unit_ng.astype(np.float32)).to(device)
-        with seeded(self.random_state):
-            config = {"latent_dim": self.latent_dim, **(self.config or {})}
-            self.model_ = Model.create(self.model, x_ng.shape[1], **config).to(device)
-            self.model_.check(tensor_ng)
-            self.model_.history = train(
-                self.model_,
-                {"x_ng": tensor_ng[train_n]},
-                validation={"x_ng": tensor_ng[validation_n]} if len(validation_n) else None,
-                training=checked(Training, changes, where="training"),
-            )
-        seen = self._evidence(unit_ng)
+        adata = self._samples(X, reset=True)
+        adata.obs[keys.SPLIT] = divided(
+            np.full(adata.n_obs, "", dtype=object),
+            train=1 - self.calibration,
+            calibration=self.calibration,
+            validation=VALIDATION,
+            seed=self.random_state,
+        ).astype(str)
+        given = AS_THEY_ARE if self.normalisation is None else self.normalisation
+        self.normaliser_ = Normaliser.fit(adata, Normalisation.configure(**given))
+        encoded = self.normaliser_.transform(adata)
+        config = {"latent_dim": self.latent_dim, **(self.config or {})}
+        settings = ModelSettings.of(self.model, config, self.training)
+        self.model_ = tl.fit(encoded, model=settings, seed=self.random_state, device=self.device)
+        seen = model_outputs(encoded, model=self.model_)
+        train_n, calibration_n = (in_split(encoded, s) for s in (keys.TRAIN, keys.CALIBRATION))
         self.detector_ = Detector.fit(seen[train_n], seen[calibration_n])
         ordered = np.sort(self.detector_.calibration_c)
         rank = int(np.ceil((1 - self.alpha) * (len(ordered) + 1)))
         self.offset_ = -float(ordered[min(rank, len(ordered)) - 1])
+        self._n_features_out = encoded.obsm[keys.latent(self.model)].shape[1]
         return self
 
     def transform(self, X: Any) -> Array:
         """Latent coordinates, (n, latent_dim)."""
-        return np.asarray(self._infer(self._scaled(self._validated(X))).z_nk)
+        z_nk = self._encoded(X).obsm[keys.latent(self.model)]
+        return np.asarray(z_nk, dtype=np.float64)
 
     def inverse_transform(self, X: Any) -> Array:
-        """Profiles on the original scale that belong to latent coordinates, (n, n_features)."""
+        """Profiles that belong to latent coordinates, (n, genes of `normaliser_`): on the scale of
+        the input or, where the normalisation takes a logarithm, on that scale."""
         check_is_fitted(self)
         parameter = next(iter(self.model_.state_dict().values()))
         z_nk = torch.as_tensor(np.asarray(X, dtype=np.float32)).to(parameter.device)
         with torch.no_grad():
-            unit_ng = self.model_.decode(z_nk).cpu().double().numpy()
-        return np.asarray(unit_ng * self.range_g_ + self.low_g_)
+            decoded_ng = self.model_.decode(z_nk).cpu().double().numpy()
+        return np.asarray(self.normaliser_.inverse(decoded_ng))
 
     def score_samples(self, X: Any) -> Array:
         """Minus the combined anomaly score, (n,): lower is stranger, as in scikit-learn."""
-        evidence = self._evidence(self._scaled(self._validated(X)))
-        return -self.detector_.score(evidence)["combined"].to_numpy()
+        encoded = self._encoded(X)
+        outputs, names = model_outputs(encoded, model=self.model_), list(encoded.obs_names)
+        scores = self.detector_.score(outputs, names=names, model=self.model)
+        return -tables.of(scores, self.model).to_numpy(np.float64)
 
     def decision_function(self, X: Any) -> Array:
         """Score relative to the threshold, (n,); negative is anomalous."""
@@ -129,38 +147,31 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """-1 for anomalous samples, 1 for normal ones."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        beyond = -ROUNDING * max(1.0, abs(self.offset_))
+        return np.where(self.decision_function(X) < beyond, -1, 1)
 
-    def _divide(self, n: int) -> tuple[NDArray[np.int64], ...]:
-        """Row numbers to train on, to stop by and to calibrate on."""
-        rows = np.random.default_rng(self.random_state).permutation(n)
-        n_calibration = max(1, round(self.calibration * n))
-        n_validation = (n - n_calibration) // 10
-        ends = [n_calibration, n_calibration + n_validation]
-        calibration_n, validation_n, train_n = np.split(rows, ends)
-        return np.sort(train_n), np.sort(validation_n), np.sort(calibration_n)
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002
+        """``<model>_1`` to ``<model>_k``, as in the latent table of a run."""
+        check_is_fitted(self)
+        names = [f"{self.model}_{i + 1}" for i in range(self._n_features_out)]
+        return np.array(names, dtype=object)
 
-    def _validated(self, X: Any, *, reset: bool = False) -> Array:
-        if not reset:
-            check_is_fitted(self)
+    def _encoded(self, X: Any) -> AnnData:
+        check_is_fitted(self)
+        encoded = self.normaliser_.transform(self._samples(X))
+        tl.latent(encoded, self.model_)
+        return encoded
+
+    def _samples(self, X: Any, *, reset: bool = False) -> AnnData:
+        from anndata import AnnData
+
         if hasattr(X, "obs_names"):
             X = X.to_df()
         if isinstance(X, pd.DataFrame):
             X = X.astype(np.float64, errors="ignore")
-        return np.asarray(
-            validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=4)
-            if reset
-            else validate_data(self, X, reset=False, dtype=np.float64)
-        )
-
-    def _scaled(self, x_ng: Array) -> Array:
-        """Features in [0, 1] of their training range; 0 where they never varied."""
-        range_g = np.where(self.range_g_ > 0, self.range_g_, 1.0)
-        return np.asarray(np.clip((x_ng - self.low_g_) / range_g, 0, 1))
-
-    def _infer(self, unit_ng: Array) -> Inference:
-        return infer(self.model_, unit_ng, dtype=np.float64)
-
-    def _evidence(self, unit_ng: Array) -> Evidence:
-        result = self._infer(unit_ng)
-        return Evidence(unit_ng, result.reconstruction_ng, result.z_nk)
+        least = {"ensure_min_samples": 4} if reset else {}
+        x_ng = validate_data(self, X, reset=reset, dtype=np.float64, **least)
+        known = getattr(self, "feature_names_in_", None)
+        genes = [f"x{i}" for i in range(x_ng.shape[1])] if known is None else list(known)
+        rows = pd.RangeIndex(len(x_ng)).astype(str)
+        return AnnData(x_ng, obs=pd.DataFrame(index=rows), var=pd.DataFrame(index=genes))

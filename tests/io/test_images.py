@@ -15,8 +15,8 @@ from PIL import Image
 import tybalt_like as tl_
 from tybalt_like import pp
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import image_shape
 from tybalt_like.io import datasets
-from tybalt_like.io.pixels import shape_of
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 FUZZ = settings(
@@ -49,7 +49,7 @@ def test_idx_gives_back_every_pixel_and_label(tmp_path_factory, pixels, packed, 
     if labelled:
         (folder / LABELS).write_bytes(idx(label_n))
     adata = tl_.read(folder / (IMAGES + end))
-    assert shape_of(adata) == (1, *pixels.shape[1:])
+    assert image_shape(adata) == (1, *pixels.shape[1:])
     np.testing.assert_array_equal(np.rint(adata.X * 255), pixels.reshape(len(pixels), -1))
     assert set(adata.obs["part"]) == {"train"}
     if labelled:
@@ -118,7 +118,7 @@ def test_npz_of_medmnist_and_of_keras(tmp_path: Path) -> None:
     file = tmp_path / "bloodmnist.npz"
     np.savez_compressed(file, **medmnist())
     adata = tl_.read(file)
-    assert shape_of(adata) == (3, 8, 8)
+    assert image_shape(adata) == (3, 8, 8)
     assert list(adata.obs["label"]) == list("011102")
     assert list(adata.obs["part"]) == ["train"] * 3 + ["validation"] + ["test"] * 2
     first = medmnist()["train_images"][0]
@@ -173,11 +173,11 @@ def test_a_folder_of_images_with_classes_or_a_table(tmp_path: Path) -> None:
     table = pd.DataFrame({"file": [f"{i}.png" for i in range(4)], "label": list("abba")})
     assert list(tl_.read(plain, obs=table).obs["label"]) == list("abba")
     write(plain / "4.jpg", np.full((8, 8, 3), [255, 0, 0], np.uint8))  # one is RGB: all are
-    assert shape_of(tl_.read(plain)) == (3, 8, 8)
+    assert image_shape(tl_.read(plain)) == (3, 8, 8)
     write(plain / "5.png", digits(1, 10)[0, :, :5])
     with pytest.raises(DataError, match=r"5\.png: 10 x 5 pixels where 0\.png has 8 x 8"):
         tl_.read(plain)
-    assert shape_of(tl_.read(plain, image_size=16)) == (3, 16, 16)
+    assert image_shape(tl_.read(plain, image_size=16)) == (3, 16, 16)
 
 
 def test_bad_folders_are_one_sentence(tmp_path: Path) -> None:

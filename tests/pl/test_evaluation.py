@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import pl
 from tybalt_like.core.errors import DataError
+from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
 
 COLUMNS = ["encoder", "metric", "column", "value", "standard_error"]
 
@@ -30,7 +30,7 @@ def card() -> pd.DataFrame:
 
 
 def test_probes_have_a_row_per_column_and_a_bar_per_encoder() -> None:
-    figure = pl.probe_scores(card(), model="pca")
+    figure = probe_scores(card(), model="pca")
     linear, knn = figure.axes
     assert [tick.get_text() for tick in linear.get_yticklabels()] == ["type", "side"]
     for ax in (linear, knn):
@@ -43,14 +43,14 @@ def test_probes_have_a_row_per_column_and_a_bar_per_encoder() -> None:
         np.testing.assert_allclose(segments[0][:, 0], [0.87, 0.93])
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["pca", "mine", "guessing"]
     with pytest.raises(DataError, match="macro_f1"):
-        pl.probe_scores(card(), model="pca", measure="macro_f1")
+        probe_scores(card(), model="pca", measure="macro_f1")
 
 
 def test_gene_curve_falls_from_all_genes_to_none() -> None:
     genes = pd.DataFrame(
         {"encoder": ["mine"] * 4 + ["pca"] * 4, "r2": [0.1, 0.4, 0.2, 0.3, 0.9, 0.8, np.nan, 0.7]}
     )
-    ax = pl.gene_agreement(genes, model="mine")
+    ax = gene_agreement(genes, model="mine")
     lines = {line.get_label(): line for line in ax.lines}
     mine = lines["mine: median 0.25"]
     assert list(mine.get_xdata()) == [0.1, 0.2, 0.3, 0.4]
@@ -58,21 +58,21 @@ def test_gene_curve_falls_from_all_genes_to_none() -> None:
     assert list(lines["pca: median 0.80"].get_xdata()) == [0.7, 0.8, 0.9]
     assert mine.get_linewidth() > lines["pca: median 0.80"].get_linewidth()
     with pytest.raises(DataError, match="no genes"):
-        pl.gene_agreement(pd.DataFrame(), model="mine")
+        gene_agreement(pd.DataFrame(), model="mine")
 
 
 def test_kl_bars_are_ordered_and_inactive_ones_are_apart() -> None:
     features = pd.DataFrame({"kl": [0.1, 2.0, 0.0], "active": [True, True, False]})
-    ax = pl.latent_kl(features)
+    ax = latent_kl(features)
     assert [bar.get_height() for bar in ax.patches] == [2.0, 0.1, 0.0]
     assert ax.patches[0].get_facecolor() != ax.patches[2].get_facecolor()
     with pytest.raises(DataError, match="no posterior"):
-        pl.latent_kl(features[["active"]])
+        latent_kl(features[["active"]])
 
 
 def test_encoders_keep_their_style_in_every_figure() -> None:
-    few = pl.encoder_styles(["pca", "mine", "chance"], model="mine")
+    few = encoder_styles(["pca", "mine", "chance"], model="mine")
     assert list(few) == ["mine", "pca"]
     assert len({style.marker for style in few.values()}) == 2
-    many = pl.encoder_styles(["mine", "pca", "ica", "mean profile"], model="mine")
+    many = encoder_styles(["mine", "pca", "ica", "mean profile"], model="mine")
     assert {name: many[name] for name in few} == few

@@ -11,6 +11,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like import pl
 from tybalt_like.core.errors import DataError
+from tybalt_like.pl.palette import styles
+from tybalt_like.pl.scores import metric_dots
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +38,8 @@ def cohort(labels: list[str | None]) -> AnnData:
 
 
 def test_labels_keep_their_style_whatever_else_occurs() -> None:
-    few = pl.styles(["b", None, ""], first=["b", "z"])
-    many = pl.styles([f"kind {i}" for i in range(20)], first=["b", "z"])
+    few = styles(["b", None, ""], first=["b", "z"])
+    many = styles([f"kind {i}" for i in range(20)], first=["b", "z"])
     assert (few["b"], few["z"]) == (many["b"], many["z"])
     assert len(set(many.values())) == 22
     assert set(few) == {"b", "z"}
@@ -46,7 +48,7 @@ def test_labels_keep_their_style_whatever_else_occurs() -> None:
 def test_embedding_draws_each_label_in_its_colour_and_counts_it() -> None:
     labels = ["a", "$b$", None, "_c", "a"]
     adata = cohort(labels)
-    palette = pl.styles(labels)
+    palette = styles(labels)
     ax = pl.umap(adata, color="kind", palette=palette)
     assert legend_texts(ax) == ["$b$ (1)", "_c (1)", "a (2)", "no label (1)"]
     drawn = {}
@@ -124,7 +126,7 @@ def test_heatmap_refuses_features_that_never_vary() -> None:
 
 def test_score_distribution_has_a_row_per_label() -> None:
     scores = pd.DataFrame({"s": [1.0, 2, 3, 9, np.nan], "kind": ["a", "a", "", "b", "b"]})
-    palette = pl.styles(scores["kind"], first=["b"])
+    palette = styles(scores["kind"], first=["b"])
     ax = pl.score_distribution(scores, "s", label="kind", threshold=5, palette=palette)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["b (1)", "a (2)", "no label (1)"]
     assert sorted(ax.collections[1].get_offsets()[:, 0]) == [1, 2]
@@ -170,7 +172,7 @@ def test_metrics_put_the_best_detector_on_top() -> None:
             "auroc": [0.6, 0.7, 0.9, 0.8],
         }
     )
-    ax = pl.metrics(table, model="m")
+    ax = metric_dots(table, model="m")
     assert [t.get_text() for t in ax.get_yticklabels()] == ["norm", "m knn"]
     assert [t.get_fontweight() for t in ax.get_yticklabels()] == ["normal", "bold"]
     assert list(ax.lines[0].get_xdata()) == [0.9, 0.6]

@@ -5,8 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import pl
 from tybalt_like.core.errors import DataError
+from tybalt_like.pl.perturbation import (
+    change_scores,
+    gene_changes,
+    intervals,
+    response_curves,
+    shifts,
+    uncertain_responses,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +37,14 @@ def labelled(figure) -> bool:
 
 def test_curves_name_their_areas() -> None:
     areas = {"ours": {"auroc": 1.0, "auprc": 1.0}, "theirs": {"auroc": 0.5, "auprc": 0.4}}
-    figure = pl.response_curves(predictions(), areas)
+    figure = response_curves(predictions(), areas)
     assert labelled(figure)
     x, y = figure.axes[0].lines[0].get_data()
     assert np.trapezoid(y, x) == pytest.approx(1)
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert texts[:2] == ["ours: 1.000", "theirs: 0.500"]
     with pytest.raises(DataError, match="both classes"):
-        pl.response_curves(predictions().assign(y=1.0), areas)
+        response_curves(predictions().assign(y=1.0), areas)
 
 
 def test_arrows_go_from_before_to_after() -> None:
@@ -49,7 +56,7 @@ def test_arrows_go_from_before_to_after() -> None:
             for name in "abc"
         ]
     )
-    figure = pl.shifts(latent)
+    figure = shifts(latent)
     assert labelled(figure)
     for ax, state in zip(figure.axes, ("after", "predicted"), strict=True):
         arrow = ax.texts[0]
@@ -61,7 +68,7 @@ def test_the_largest_predicted_changes_are_named() -> None:
     rng = np.random.default_rng(0)
     genes = pd.DataFrame({"gene": [f"g{i}" for i in range(50)], "measured": rng.normal(size=50)})
     genes["predicted"] = np.arange(50) - 10.0
-    figure = pl.gene_changes(genes)
+    figure = gene_changes(genes)
     assert labelled(figure)
     names = [text.get_text() for text in figure.axes[1].get_yticklabels()]
     assert len(names) == 20
@@ -76,8 +83,8 @@ def test_scores_and_intervals_have_a_row_per_method() -> None:
     ]
     table = pd.DataFrame(rows)
     for figure in (
-        pl.intervals(table, measure="auroc", label="AUROC", first=["ours"]),
-        pl.change_scores(table, labels={"explained": "explained"}, first="ours"),
+        intervals(table, measure="auroc", label="AUROC", first=["ours"]),
+        change_scores(table, labels={"explained": "explained"}, first="ours"),
     ):
         assert labelled(figure)
         names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
@@ -85,8 +92,8 @@ def test_scores_and_intervals_have_a_row_per_method() -> None:
 
 
 def test_unknown_responses_are_drawn_with_their_interval() -> None:
-    ax = pl.uncertain_responses(predictions(), "ours", is_binary=True)
+    ax = uncertain_responses(predictions(), "ours", is_binary=True)
     assert ax.get_ylabel() == "predicted probability of class 1"
     assert len(ax.collections[0].get_segments()) == 40
     with pytest.raises(DataError, match="is known"):
-        pl.uncertain_responses(predictions().iloc[:0], "ours", is_binary=True)
+        uncertain_responses(predictions().iloc[:0], "ours", is_binary=True)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import pl
 from tybalt_like.core.errors import DataError
+from tybalt_like.pl.compression import compression_curves
+from tybalt_like.pl.sweep import marginals, parallel_coordinates, sweep_panels
 
 SETTINGS = ["training.learning_rate", "training.batch_size", "model.kappa"]
 
@@ -26,7 +27,7 @@ def trials() -> pd.DataFrame:
 
 
 def test_parallel_coordinates_lead_each_trial_to_its_objective(trials) -> None:
-    ax = pl.parallel_coordinates(trials, SETTINGS, objective="val_loss").axes[0]
+    ax = parallel_coordinates(trials, SETTINGS, objective="val_loss").axes[0]
     paths = [path.vertices for path in ax.collections[0].get_paths()]
     assert len(paths) == 11
     best = next(line for line in ax.lines if line.get_label() == "best trial")
@@ -41,7 +42,7 @@ def test_parallel_coordinates_lead_each_trial_to_its_objective(trials) -> None:
 
 
 def test_marginals_show_medians_of_every_value(trials) -> None:
-    figure = pl.marginals(trials, SETTINGS, objective="val_loss")
+    figure = marginals(trials, SETTINGS, objective="val_loss")
     first = figure.axes[0]
     assert [tick.get_text() for tick in first.get_xticklabels()] == ["0.001", "0.002", "0.004"]
     medians = next(line for line in first.lines if len(line.get_xdata()) == 3)
@@ -50,13 +51,13 @@ def test_marginals_show_medians_of_every_value(trials) -> None:
 
 
 def test_panels_hold_a_curve_per_colour(trials) -> None:
-    figure = pl.sweep_panels(trials, SETTINGS, objective="val_loss")
+    figure = sweep_panels(trials, SETTINGS, objective="val_loss")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["kappa 0.1", "kappa 1"]
     small_batches = figure.axes[0].lines[0].get_ydata()
     np.testing.assert_array_equal(small_batches, [5, 1, 9])
 
 
-@pytest.mark.parametrize("draw", [pl.parallel_coordinates, pl.marginals, pl.sweep_panels])
+@pytest.mark.parametrize("draw", [parallel_coordinates, marginals, sweep_panels])
 def test_a_sweep_without_results_cannot_be_drawn(trials, draw) -> None:
     with pytest.raises(DataError, match="no trial has a value of 'val_loss'"):
         draw(trials.assign(val_loss=np.nan), SETTINGS, objective="val_loss")
@@ -73,7 +74,7 @@ def test_compression_draws_means_over_seeds_against_k() -> None:
     metrics = pd.DataFrame(rows, columns=["model", "k", "seed", "metric", "value"])
     stability = pd.DataFrame({"model": "tybalt", "k": [2, 20], "cka": [0.4, 0.6], "svcca": np.nan})
     union = pd.DataFrame({"model": "pca", "k": [2, 20], "up_to_k": [0.1, 0.3]})
-    figure = pl.compression(metrics, stability, union)
+    figure = compression_curves(metrics, stability, union)
     drawn = [ax for ax in figure.axes if ax.axison]
     assert [ax.get_title(loc="left") for ax in drawn] == [
         *("Reconstruction", "Probe: sex", "Stability: CKA", "Gene sets", "Gene sets of ensembles")
@@ -81,4 +82,4 @@ def test_compression_draws_means_over_seeds_against_k() -> None:
     of_tybalt = drawn[0].lines[1]
     assert (list(of_tybalt.get_xdata()), list(of_tybalt.get_ydata())) == ([2, 20], [2.5, 20.5])
     with pytest.raises(DataError, match="nothing to draw"):
-        pl.compression(metrics.head(0), stability.head(0), union.head(0))
+        compression_curves(metrics.head(0), stability.head(0), union.head(0))

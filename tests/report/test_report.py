@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tybalt_like.report.citations import citations
 
 from tybalt_like import report
 from tybalt_like.core.errors import RunError
 from tybalt_like.models import Model
-from tybalt_like.report.citations import citations
 
 HOSTILE = "<script>alert(1)</script>"
 HOSTILE_LABEL = '"><img src=x onerror=alert(2)>'

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tybalt_like.anomaly.outputs import Array, Evidence, floored
-
-if TYPE_CHECKING:
-    from tybalt_like.anomaly.detector import Detector
-    from tybalt_like.anomaly.detector_1 import Detector1
+from tybalt_like.anomaly.outputs import Array, ModelOutputs, floored
 
 LEAST_SD = 0.01
 """Smallest standard deviation of a gene's calibration residual, as a share of the median gene's."""
 
 
 @dataclass(frozen=True)
-class Errors:
+class ResidualStatistics:
     """Mean and spread of every gene's residual over the calibration samples.
 
     The variance of each gene is moderated (Smyth 2004, the empirical Bayes of limma): a few
@@ -72,8 +68,8 @@ class Errors:
 
 
 def gene_scores(
-    detector: Detector | Detector1,
-    samples: Evidence,
+    residuals: ResidualStatistics,
+    samples: ModelOutputs,
     *,
     names: Sequence[str],
     genes: Sequence[str],
@@ -82,7 +78,8 @@ def gene_scores(
     """The `n_top` genes of each sample that the model misses by most.
 
     z is the residual (observed - expected), standardised by that gene's residuals over the
-    calibration samples (`Errors`), so that genes the model never gets right do not dominate.
+    calibration samples (`ResidualStatistics`), so that genes the model never gets right do not
+    dominate.
 
     Returns
     -------
@@ -94,8 +91,8 @@ def gene_scores(
     """
     from scipy.stats import false_discovery_control
 
-    z_ng = detector.errors.z(samples.residual_ng)
-    p_ng = detector.errors.p_values(z_ng)
+    z_ng = residuals.z(samples.residual_ng)
+    p_ng = residuals.p_values(z_ng)
     squared_ng = np.square(z_ng)
     total_n1 = squared_ng.sum(1, keepdims=True)
     n_top = min(n_top, z_ng.shape[1])

@@ -11,22 +11,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from tybalt_like.anomaly.outputs import Array
+from tybalt_like.anomaly.view import View
 from tybalt_like.core.errors import DataError
 
-VIEWS = ("gene_residual", "nearest", "whitened", "density")
-"""The scores that the combined one is made of."""
-WEIGHTS = {"nearest": 2.0}
-"""Of views in the soft maximum, 1 if not named. The plain distance counts twice, which costs 0.001
-AUROC on expression cohorts and keeps the combination level with kNN on tables of few,
-uncorrelated columns."""
-COMBINED = (
-    "how much stranger than usual the strangest of four views finds the sample: its residual (each "
-    "gene in units of its usual error), its distance to the nearest training profile, the same "
-    "distance in units of the shrunk covariance of the genes, and the density of the training "
-    "samples at its place in the latent space; each standardised by its mean and standard "
-    "deviation over the calibration samples, and joined by the logarithm of the mean exponential, "
-    "in which the plain distance counts twice"
-)
+WEIGHTS = {"gene_residual": 1.0, "nearest": 2.0, "whitened": 1.0, "density": 1.0}
+"""The views that the combined score is made of, with their weights in the soft maximum. The plain
+distance counts twice, which costs 0.001 AUROC on expression cohorts and keeps the combination level
+with kNN on tables of few, uncorrelated columns."""
+VIEWS = tuple(WEIGHTS)
 TAIL = 0.25
 """Share of the calibration scores that `surprise` takes for the tail."""
 
@@ -54,11 +46,14 @@ class Combination:
         Names of scores.
     location_v, scale_v
         Their mean and standard deviation over the calibration samples.
+    weight_v
+        Their weights in the soft maximum.
     """
 
     views: tuple[str, ...]
     location_v: Array
     scale_v: Array
+    weight_v: Array
 
     @classmethod
     def fit(cls, calibration: pd.DataFrame, views: Sequence[str] = VIEWS) -> Self:
@@ -74,25 +69,32 @@ class Combination:
             raise DataError(f"there is no score {unknown[0]!r} to combine; scores: {known}")
         values_cv = calibration[list(views)].to_numpy()
         scale_v = values_cv.std(0)
-        return cls(tuple(views), values_cv.mean(0), np.where(scale_v > 1e-12, scale_v, 1.0))
+        return cls(
+            tuple(views),
+            values_cv.mean(0),
+            np.where(scale_v > 1e-12, scale_v, 1.0),
+            np.array([WEIGHTS.get(view, 1.0) for view in views]),
+        )
 
     def score(self, table: pd.DataFrame) -> Array:
         """The combined score of samples whose scores are the columns, (n,)."""
         from scipy.special import logsumexp
 
         z_nv = (table[list(self.views)].to_numpy() - self.location_v) / self.scale_v
-        weight_v = np.array([WEIGHTS.get(view, 1.0) for view in self.views])
-        return np.asarray(logsumexp(z_nv, axis=1, b=weight_v / weight_v.sum()))
+        return np.asarray(logsumexp(z_nv, axis=1, b=self.weight_v / self.weight_v.sum()))
 
     def __str__(self) -> str:
         """Definition in words."""
-        if self.views == VIEWS:
-            return COMBINED
         if len(self.views) == 1:
             return f"{self.views[0]}, standardised over the calibration samples"
+        said = [View.registry[v].says if v in View.registry else v for v in self.views]
+        twice = [v for v, weight in zip(self.views, self.weight_v, strict=True) if weight == 2]
+        counts = f", in which {' and '.join(twice)} counts twice" if twice else ""
         return (
-            f"how much stranger than usual the strangest of {', '.join(self.views)} finds the "
-            "sample, each standardised over the calibration samples (log mean exp)"
+            f"how much stranger than usual the strangest of {len(said)} views finds the sample: "
+            f"{', '.join(said[:-1])}, and {said[-1]}; each standardised by its mean and standard "
+            "deviation over the calibration samples, and joined by the logarithm of the mean "
+            f"exponential{counts}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ def together(anomalies: Sequence[str]) -> str:
 
 
 def detection_metrics(
-    scores: Mapping[str, ArrayLike],
+    scores: Mapping[Any, ArrayLike],
     *,
     label_n: Sequence[str],
     normal_n: NDArray[np.bool_],
@@ -31,7 +32,7 @@ def detection_metrics(
     Parameters
     ----------
     scores
-        Detector name -> score of every sample, higher is stranger.
+        Detector -> score of every sample, higher is stranger.
     label_n
         Label of every sample.
     normal_n

@@ -1,4 +1,4 @@
-"""What a model says about samples: the material of every score."""
+"""What a model makes of samples: the material of every score."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Rows = NDArray[np.bool_] | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What a model says about samples.
+class ModelOutputs:
+    """Profiles, what a model makes of them, and what it says of them.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Evidence:
     own: Mapping[str, Array] = field(default_factory=dict)
     image_shape: tuple[int, int, int] | None = None
 
-    def __getitem__(self, rows: Rows) -> Evidence:
+    def __getitem__(self, rows: Rows) -> ModelOutputs:
         own = {name: score_n[rows] for name, score_n in self.own.items()}
         return replace(
             self,

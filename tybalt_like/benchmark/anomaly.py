@@ -13,14 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like import anomaly, pp, tl
+from tybalt_like.anomaly import scores as tables
 from tybalt_like.benchmark.baselines import Baseline, available
-from tybalt_like.benchmark.cases import Case, of_benchmark
-from tybalt_like.benchmark.table import keep, mean_sd, print_table
+from tybalt_like.benchmark.cases import Case
+from tybalt_like.benchmark.table import Kept, mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.models import Model
-from tybalt_like.run.progress import Narrator
+from tybalt_like.run.progress import Progress
 from tybalt_like.tl.encoders import few_threads
+from tybalt_like.tl.score import fit_detector
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -55,20 +57,31 @@ SCALES = {"real": "zscore", "unit": "zero_one"}
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of all samples, higher is stranger, and the seconds that fitting and scoring took."""
+    """Scores of all samples, higher is stranger.
+
+    Attributes
+    ----------
+    seconds
+        That fitting and scoring took.
+    ours
+        Whether it is one of this package's.
+    part
+        Whether it is a part of a combined score.
+    """
 
     score_n: Array
     seconds: float
+    ours: bool = False
+    part: bool = False
 
 
 def detect(
-    cases: Sequence[str] | None = None,
+    cases: Iterable[tuple[Case, AnnData]],
     *,
-    own: tuple[Case, AnnData] | None = None,
     encoders: Sequence[str] | None = None,
     seeds: int = 5,
     file: Path | None = None,
-    narrator: Narrator | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Every detector on every case and seed.
 
@@ -79,14 +92,12 @@ def detect(
     Parameters
     ----------
     cases
-        Names of some of `CASES`; all that are on this machine if None.
-    own
-        A case of one's own with its samples, instead.
+        With their samples.
     encoders
         Some of `ENCODERS`; all that are registered if None.
     file
-        JSON file that the rows are written to after each seed; what it holds already is not
-        measured again.
+        Table that the rows are written to after each seed; what it holds already is not measured
+        again.
 
     Returns
     -------
@@ -94,9 +105,9 @@ def detect(
         One row per ``case, anomaly, detector, seed``: ``n_normal, n_anomaly, prevalence, auroc,
         auprc``, ``flagged`` (share of the held-out normal samples with conformal p <= 0.1),
         ``nominal`` (the largest share that p-values of so few calibration samples can give),
-        ``seconds``, ``ours`` and ``remark``.
+        ``seconds``, ``ours``, ``part`` (of a combined score) and ``remark``.
     """
-    narrator = narrator or Narrator(quiet=True)
+    progress, kept = progress or Progress(quiet=True), Kept(file, KEY)
     if unknown := set(encoders or ()) - set(ENCODERS):
         raise RecipeError(f"unknown detector {min(unknown)!r}; known: {', '.join(ENCODERS)}")
     chosen = {
@@ -104,16 +115,13 @@ def detect(
         for name, settings in ENCODERS.items()
         if settings["name"] in Model.registry and (encoders is None or name in encoders)
     }
-    tables = [pd.read_json(file, orient="records")] if file and file.exists() else []
-    done = {key for table in tables for key in zip(*(table[c] for c in KEY), strict=True)}
-    for case, adata in [own] if own else of_benchmark(cases, narrator):
+    for case, adata in cases:
         for seed in range(seeds):
-            if (case.name, case.anomalies[0], seed) in done:
+            if kept.has(case.name, case.anomalies[0], seed):
                 continue
-            with narrator.stage(f"{case.name}: {', '.join(case.anomalies)}, seed {seed}"):
-                tables.append(_measure(case, adata, chosen, seed=seed))
-            keep(tables, file)
-    return pd.concat(tables, ignore_index=True)
+            with progress.stage(f"{case.name}: {', '.join(case.anomalies)}, seed {seed}"):
+                kept.add(_measure(case, adata, chosen, seed=seed))
+    return kept.rows()
 
 
 def _measure(
@@ -165,21 +173,22 @@ def detectors(
     combined: dict[str, Scored] = {}
     for name, settings in encoders.items():
         start = time.perf_counter()
-        table = encoder_scores(scaled, settings, seed=seed)
+        scores = encoder_scores(scaled, settings, seed=seed)
         seconds = time.perf_counter() - start
-        combined[name] = Scored(table.pop("combined").to_numpy(), seconds)
+        combined[name] = Scored(scores.pop(tables.COMBINED), seconds, ours=True)
         if name in PUBLISHED:
-            yield name, Scored(table[PUBLISHED[name]].to_numpy(), seconds)
+            yield name, Scored(scores[PUBLISHED[name]], seconds, ours=True)
             yield f"{name}, combined", combined[name]
         else:
             yield name, combined[name]
-        for part in table:
-            yield f"{name}: {part}", Scored(table[part].to_numpy(), seconds)
-    pooled = [combined[name] for name in TOGETHER if name in combined]
-    if len(pooled) > 1:
+        for part, score_n in scores.items():
+            yield f"{name}: {part}", Scored(score_n, seconds, ours=True, part=True)
+    together = [combined[name] for name in TOGETHER if name in combined]
+    if len(together) > 1:
         calibration_n = _split(scaled, keys.CALIBRATION)
-        scores = [(one.score_n, one.score_n[calibration_n]) for one in pooled]
-        yield ENSEMBLE, Scored(anomaly.pooled(scores), sum(one.seconds for one in pooled))
+        pairs = [(one.score_n, one.score_n[calibration_n]) for one in together]
+        seconds = sum(one.seconds for one in together)
+        yield ENSEMBLE, Scored(anomaly.pooled(pairs), seconds, ours=True)
     x_ng = np.asarray(scaled("real").X, dtype=np.float64)
     train_mg, calibration_n = x_ng[_split(scaled, keys.TRAIN)], _split(scaled, keys.CALIBRATION)
     simple: dict[str, Scored] = {}
@@ -204,8 +213,8 @@ def detectors(
 
 def encoder_scores(
     scaled: Callable[[str], AnnData], settings: Mapping[str, Any], *, seed: int
-) -> pd.DataFrame:
-    """All scores of a model trained with that seed, a column each."""
+) -> dict[str, Array]:
+    """All scores of a model trained with that seed, by name."""
     kind = Model.named(settings["name"])
     adata = scaled(kind.domain).copy()
     config = {key: value for key, value in settings.items() if key != "name"}
@@ -218,11 +227,9 @@ def encoder_scores(
         adata.obs.iloc[rows, adata.obs.columns.get_loc(keys.SPLIT)] = keys.VALIDATION
     with few_threads():
         model = tl.fit(adata, model=kind.name, seed=seed, device="cpu", **config)
-        tl.score(adata, model=model)
-    start = keys.score(kind.name, "")
-    table: pd.DataFrame = adata.obs[[c for c in adata.obs if c.startswith(start)]]
-    table = table.rename(columns=lambda column: str(column).removeprefix(start))
-    return table.drop(columns=["p_value", "q_value", "flagged"])
+        _, scores = fit_detector(adata, model=model)
+    found = scores.set_index("sample").groupby("score", sort=False)["value"]
+    return {str(name): of.reindex(adata.obs_names).to_numpy() for name, of in found}
 
 
 def measures(
@@ -244,12 +251,12 @@ def measures(
     about = {}
     for name, one in scored.items():
         p_n = anomaly.conformal_p_values(one.score_n[normal_n], one.score_n[calibration_n])
-        ours = name.startswith((ENSEMBLE, *ENCODERS))
         about[name] = {
             "flagged": float((p_n <= ALPHA).mean()),
             "nominal": np.floor(ALPHA * (m + 1)) / (m + 1),
             "seconds": one.seconds,
-            "ours": ours,
+            "ours": one.ours,
+            "part": one.part,
         }
     return found.join(pd.DataFrame.from_dict(about, orient="index"), on="detector")
 
@@ -281,7 +288,7 @@ def print_anomaly(rows: pd.DataFrame, *, parts: bool = False) -> None:
     parts
         Also show the scores that combined ones are made of.
     """
-    shown = rows if parts else rows[~rows["detector"].str.contains(": ", regex=False)]
+    shown = rows if parts else rows[~rows["part"]]
     for (case, anomalous), part in shown.groupby(["case", "anomaly"], sort=False):
         first = part.iloc[0]
         cells = {

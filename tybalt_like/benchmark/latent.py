@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like import evaluation, pp, tl
-from tybalt_like.benchmark.table import keep, mean_sd, print_table
+from tybalt_like.benchmark.table import Kept, mean_sd, print_table
 from tybalt_like.core import keys
-from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.errors import DataError
 from tybalt_like.evaluation.report import PERMUTED
 from tybalt_like.evaluation.summary import PROBES
-from tybalt_like.io.datasets import load
+from tybalt_like.io import read
 from tybalt_like.models import Model
-from tybalt_like.run.progress import Narrator
+from tybalt_like.run.progress import Progress
 from tybalt_like.tl.encoders import Cohort, Encoding, controls, few_threads
 from tybalt_like.tl.measures import groups
 
@@ -42,13 +42,6 @@ class Task:
     covariate: str | None = None
 
 
-TASKS = {
-    "tcga_brca": Task(("pam50",)),
-    "all_leukaemia": Task(("lineage", "sex", "mol.biol"), covariate="sex"),
-    "tissue_dslabs": Task(("tissue",)),
-    "cptac_ucec": Task(("Histologic_type", "Genomics_subtype"), covariate="Proteomics_TMT_batch"),
-    "geuvadis_counts": Task(("sex",)),
-}
 ENCODERS: dict[str, dict[str, Any]] = {
     "pca": {"name": "pca"},
     "ica": {"name": "ica"},
@@ -72,14 +65,14 @@ COLUMNS = ["dataset", "encoder", "seed", "metric", "column", "value", "minus_pca
 
 
 def latent(
+    cohorts: Iterable[tuple[str, Task, AnnData]],
     *,
     seeds: int = 5,
-    datasets: Sequence[str] | None = None,
     encoders: Sequence[str] = tuple(ENCODERS),
     file: Path | None = None,
-    narrator: Narrator | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Measure all encoders, each with its own defaults, on the cohorts that are here.
+    """Measure all encoders, each with its own defaults, on cohorts.
 
     Each seed holds out 40 % of the samples anew; all encoders have as many features, a third of
     the training samples and at most 100. Probes and reconstruction see held-out samples only.
@@ -88,13 +81,13 @@ def latent(
 
     Parameters
     ----------
-    datasets
-        Some of `TASKS`; all that are on this machine if None.
+    cohorts
+        Name, what is read from the encodings, and samples.
     encoders
         Some of `ENCODERS`.
     file
-        JSON file that the rows are written to after each seed; what it holds already is not
-        measured again.
+        Table that the rows are written to after each seed; what it holds already is not measured
+        again.
 
     Returns
     -------
@@ -102,27 +95,33 @@ def latent(
         One row per ``dataset``, ``encoder``, ``seed``, ``metric`` and label ``column``, with
         ``value`` and ``minus_pca``.
     """
-    narrator = narrator or Narrator(quiet=True)
-    rows = [] if file is None or not file.exists() else [pd.read_json(file, orient="records")]
-    done = {pair for table in rows for pair in zip(table["dataset"], table["seed"], strict=True)}
-    for dataset in datasets or TASKS:
-        if dataset not in TASKS:
-            raise RecipeError(f"unknown cohort {dataset!r}; known: {', '.join(TASKS)}")
-        try:
-            adata = load(dataset)
-        except DataError as error:
-            if datasets is not None:
-                raise
-            narrator.say(f"left out: {error}")
-            continue
-        for seed in sorted(set(range(seeds)) - {seed for name, seed in done if name == dataset}):
-            with narrator.stage(f"{dataset}, seed {seed}"):
-                table = _measure(adata, TASKS[dataset], encoders, seed=seed)
-            rows.append(table.assign(dataset=dataset, seed=seed)[COLUMNS])
-            keep(rows, file)
-    if not rows:
-        raise DataError("none of the cohorts is on this machine; set TYBALT_LIKE_DATA")
-    return pd.concat(rows, ignore_index=True)
+    progress, kept = progress or Progress(quiet=True), Kept(file, ("dataset", "seed"))
+    for dataset, task, adata in cohorts:
+        for seed in range(seeds):
+            if kept.has(dataset, seed):
+                continue
+            with progress.stage(f"{dataset}, seed {seed}"):
+                table = _measure(adata, task, encoders, seed=seed)
+            kept.add(table.assign(dataset=dataset, seed=seed)[COLUMNS])
+    return kept.rows()
+
+
+def of_file(
+    path: str, *, labels: Sequence[str], covariate: str | None = None, obs: str | None = None
+) -> tuple[str, Task, AnnData]:
+    """A cohort of one's own; see `latent`.
+
+    Raises
+    ------
+    DataError
+        If a column does not exist.
+    """
+    adata = read(path, obs=obs)
+    for column in (*labels, *([covariate] if covariate else [])):
+        if column not in adata.obs:
+            known = ", ".join(map(str, adata.obs.columns)) or "none"
+            raise DataError(f"{path}: no column {column!r} in the sample table; columns: {known}")
+    return Path(path).name, Task(tuple(labels), covariate), adata
 
 
 def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) -> pd.DataFrame:

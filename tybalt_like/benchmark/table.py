@@ -10,7 +10,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from tybalt_like.core.files import write_text
+from tybalt_like.core.errors import DataError
+from tybalt_like.io import write_table
+
+NUMBERS = ("value", "minus_pca", "auroc", "auprc", "flagged", "nominal", "seconds", "prevalence")
+"""Columns in which nothing means that nothing was measured."""
 
 
 def print_table(title: str, rows: Mapping[str, Iterable[str]], columns: Iterable[str]) -> None:
@@ -33,8 +37,56 @@ def mean_sd(values: Iterable[float]) -> str:
     return f"{known.mean():.3f}{spread}"
 
 
-def keep(tables: Sequence[pd.DataFrame], file: Path | None) -> None:
-    """Write all rows measured so far as JSON, whole or not at all; nothing without a file."""
-    if file is None:
-        return
-    write_text(file, pd.concat(tables).to_json(orient="records", indent=1))
+class Kept:
+    """Rows that are measured part by part, written after each, and not measured again.
+
+    Parameters
+    ----------
+    file
+        TSV (``.tsv.gz``: compressed) that is read and written; None keeps nothing.
+    key
+        Columns that tell parts apart.
+    """
+
+    def __init__(self, file: Path | None, key: Sequence[str]) -> None:
+        self.file, self.key = file, list(key)
+        self._tables = [read_rows(file)] if file and file.exists() else []
+
+    def has(self, *part: object) -> bool:
+        """Whether a part is there."""
+        return any(
+            part in set(table[self.key].itertuples(index=False, name=None))
+            for table in self._tables
+        )
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Add a part and write all, whole or not at all."""
+        self._tables.append(table)
+        if self.file is not None:
+            rows = self.rows()
+            write_table(rows.set_index(rows.columns[0]), self.file)
+
+    def rows(self) -> pd.DataFrame:
+        """All parts; none is an error.
+
+        Raises
+        ------
+        DataError
+            If nothing was measured.
+        """
+        if not self._tables:
+            raise DataError("none of the cohorts is on this machine; set TYBALT_LIKE_DATA")
+        return pd.concat(self._tables, ignore_index=True)
+
+
+def read_rows(file: Path) -> pd.DataFrame:
+    """Rows that `Kept` wrote, to the last digit."""
+    names = ("label", "column", "remark", "case", "anomaly", "detector", "encoder", "dataset")
+    return pd.read_csv(
+        file,
+        sep="\t",
+        dtype=dict.fromkeys(names, str),
+        keep_default_na=False,
+        na_values={name: [""] for name in NUMBERS},
+        float_precision="round_trip",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,20 +15,16 @@ from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
 from tybalt_like.cli.models import models
 from tybalt_like.cli.options import (
-    Change,
-    Device,
     GenesIn,
     Matrix,
     OutTable,
     Quiet,
     RunDir,
-    Threads,
-    shipped,
-    use,
 )
-from tybalt_like.cli.perturbation import perturbation, run_perturbation
+from tybalt_like.cli.perturbation import perturbation
+from tybalt_like.cli.run import run
 from tybalt_like.cli.sweep import sweep
-from tybalt_like.core.errors import RecipeError, TybaltLikeError
+from tybalt_like.core.errors import TybaltLikeError
 from tybalt_like.core.files import check_file, notes_of
 
 if TYPE_CHECKING:
@@ -44,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(run)
 app.command()(models)
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
@@ -107,89 +104,6 @@ def _options(
 
 
 @app.command()
-def run(
-    recipe: Annotated[
-        Path | None, typer.Argument(help="TOML recipe, or the name of one that is shipped.")
-    ] = None,
-    matrix: Annotated[
-        Path | None, typer.Option("--data", help="Expression matrix, instead of a recipe's.")
-    ] = None,
-    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column that names the groups.")] = None,
-    normal: Annotated[
-        str | None, typer.Option(help="Reference labels, separated by commas; all if not given.")
-    ] = None,
-    anomaly: Annotated[
-        str | None, typer.Option(help="Labels that should be found, separated by commas.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Run folder; reports/runs/NAME if not given."),
-    ] = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Profile of the recipe, such as quick.")
-    ] = None,
-    genes_in: GenesIn = "auto",
-    change: Change = None,
-    seed: Annotated[int | None, typer.Option(help="Feeds everything random.", min=0)] = None,
-    device: Device = "auto",
-    threads: Threads = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run, or start it.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run folder if it exists.")
-    ] = False,
-    quiet: Quiet = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the run's summary as JSON.")] = False,
-) -> None:
-    """From an expression matrix to a report."""
-    if recipe is None and matrix is None:
-        raise RecipeError("give a recipe or --data with an expression matrix")
-    from tybalt_like.core.toml import changed, tables_of
-    from tybalt_like.run.progress import Narrator
-    from tybalt_like.run.recipe import Recipe
-    from tybalt_like.run.stages import run as carry_out
-    from tybalt_like.run.terminal import print_summary
-
-    use(threads)
-    tables: dict[str, Any] = {"name": _stem(matrix)}
-    if recipe is not None:
-        tables = tables_of(shipped(recipe), profile=profile)
-    if recipe is not None and "perturbation" in tables:
-        if any((matrix, obs, label, normal, anomaly)) or genes_in != "auto":
-            raise RecipeError("a recipe with [perturbation] takes its data from the recipe alone")
-        how: dict[str, Any] = {"device": device, "resume": resume, "overwrite": overwrite}
-        how |= {"seed": seed, "quiet": quiet, "json": json}
-        run_perturbation(shipped(recipe), tables, change or [], out, **how)
-        return
-    source = tables.setdefault("data", {})
-    if matrix is not None:
-        source.pop("dataset", None)
-    given = {"path": matrix, "obs": obs, "label": label}
-    source |= {key: str(value) for key, value in given.items() if value is not None}
-    if genes_in != "auto":
-        source["genes_in"] = genes_in
-    listed = {"normal": normal, "anomalies": anomaly}
-    source |= {key: _listed(value) for key, value in listed.items() if value is not None}
-    if seed is not None:
-        tables["seed"] = seed
-    chosen = Recipe.from_tables(changed(tables, change or []))
-    out = out or Path("reports/runs") / chosen.name
-    carry_out(
-        chosen,
-        out,
-        device=device,
-        resume=resume,
-        overwrite=overwrite,
-        inputs=[] if recipe is None else [shipped(recipe)],
-        narrator=Narrator(quiet=quiet),
-    )
-    if IS_MAIN:
-        print_summary(out, as_json=json)
-
-
-@app.command()
 def latent(
     run_dir: RunDir, matrix: Matrix, genes_in: GenesIn = "auto", out: OutTable = None
 ) -> None:
@@ -215,14 +129,9 @@ def score(
 
 @app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
-    """Build the report of a finished run again."""
-    from tybalt_like.report import build, perturbation
-    from tybalt_like.run.folder import Run, kind_of
+    """Build the report of a finished run of any kind again."""
+    from tybalt_like.report import build
 
-    if kind_of(run_dir) == "perturbation":
-        print(perturbation.build(run_dir))
-        return
-    Run.load(run_dir)
     print(build(run_dir))
 
 
@@ -252,7 +161,7 @@ def normalize(
     matrix stays on disk and may be larger than memory.
     """
     from tybalt_like.run.normalise import normalize as carry_out
-    from tybalt_like.run.progress import Narrator
+    from tybalt_like.run.progress import Progress
 
     carry_out(
         matrix,
@@ -263,7 +172,7 @@ def normalize(
         using=using,
         changes=change or [],
         overwrite=overwrite,
-        narrator=Narrator(quiet=quiet),
+        progress=Progress(quiet=quiet),
     )
 
 
@@ -279,12 +188,3 @@ def _emit(table: pd.DataFrame, out: Path | None) -> None:
         table.to_csv(sys.stdout, sep="\t")
     else:
         io.write_table(table, out)
-
-
-def _stem(matrix: Path | None) -> str:
-    """File name without its endings, to name a run by."""
-    return matrix.name.split(".")[0] if matrix else ""
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]

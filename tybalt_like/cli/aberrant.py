@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from tybalt_like.cli.options import GenesIn, Quiet, Threads, use
+from tybalt_like.cli.options import (
+    GenesIn,
+    Json,
+    Overwrite,
+    Quiet,
+    RunOut,
+    Seed,
+    Threads,
+    listed,
+    use,
+)
 from tybalt_like.core.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -25,10 +35,7 @@ def aberrant(
     using: Annotated[
         Path | None, typer.Option(help="Folder of an earlier cohort to compare new samples with.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder to write; reports/aberrant/NAME if not given."),
-    ] = None,
+    out: RunOut = None,
     genes_in: GenesIn = "auto",
     min_count: Annotated[
         int, typer.Option(help="Genes need so many counts in half of the samples.", min=1)
@@ -42,13 +49,11 @@ def aberrant(
     alpha: Annotated[
         float, typer.Option(help="Largest adjusted p-value of an aberrant count.")
     ] = 0.05,
-    seed: Annotated[int, typer.Option(help="Feeds everything random.", min=0)] = 0,
+    seed: Seed = None,
     threads: Threads = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUT if it exists.")
-    ] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Find genes whose counts are aberrant in single samples, in the manner of OUTRIDER.
 
@@ -60,26 +65,27 @@ def aberrant(
         raise RecipeError("--covariates are those of the cohort named by --using; leave them out")
     from tybalt_like import io
     from tybalt_like.aberrant import aberrant as carry_out
-    from tybalt_like.run.progress import Narrator
+    from tybalt_like.run.progress import Progress
+    from tybalt_like.run.terminal import print_summary
 
     use(threads)
     name = matrix.name.split(".")[0] or "counts"
     out = out or Path("reports/aberrant") / name
-    about = carry_out(
+    carry_out(
         io.read(matrix, obs=obs, genes_in=genes_in),
         out,
         name=name,
         using=using,
-        covariates=[part.strip() for part in covariates.split(",")] if covariates else [],
+        covariates=listed(covariates) if covariates else [],
         latent_size=latent_size,
         min_count=min_count,
         alpha=alpha,
-        seed=seed,
+        seed=seed or 0,
         overwrite=overwrite,
         inputs=[matrix, *([] if obs is None else [obs])],
-        narrator=Narrator(quiet=quiet),
+        progress=Progress(quiet=quiet),
     )
-    _print(about, out, as_json=json)
+    print_summary(out, as_json=json)
 
 
 def _latent_size(text: str) -> LatentSize:
@@ -88,17 +94,3 @@ def _latent_size(text: str) -> LatentSize:
     if not text.isdecimal():
         raise RecipeError(f"--latent-dim {text!r}: write threshold, injection or a number")
     return int(text)
-
-
-def _print(about: dict[str, Any], out: Path, *, as_json: bool) -> None:
-    from json import dumps
-
-    page = str(out / "aberrant.html")
-    if as_json:
-        print(dumps({"page": page, **about}))
-        return
-    print(
-        f"{about['aberrant']:,} aberrant counts (adjusted p <= {about['alpha']:g}) among "
-        f"{about['n_genes']:,} genes x {about['n_samples']:,} samples"
-    )
-    print(f"page: {page}")

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from tybalt_like.cli.options import Change, Device, Quiet, Threads, shipped, use
+from tybalt_like.cli.options import (
+    Change,
+    Device,
+    List,
+    Overwrite,
+    Quiet,
+    RunOut,
+    Threads,
+    shipped,
+    use,
+)
 
 
 def compress(
@@ -15,44 +25,49 @@ def compress(
         Path,
         typer.Argument(help="TOML recipe with a table 'compression', or a shipped one's name."),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", help="Folder of the results; reports/compression/NAME if none."
-        ),
-    ] = None,
-    cell: Annotated[
-        str | None, typer.Option(help="Train this one only: model,k,seed, such as pca,20,0.")
+    out: RunOut = None,
+    job: Annotated[
+        str | None, typer.Option("--job", "--cell", help="Only train this one; see --list.")
     ] = None,
     collect: Annotated[
-        bool, typer.Option("--collect", help="Only write tables and figures of finished cells.")
+        bool, typer.Option("--collect", help="Only write tables and figures of finished trainings.")
     ] = False,
-    show: Annotated[bool, typer.Option("--list", help="Only print the cells, one a line.")] = False,
+    show: List = False,
     change: Change = None,
     device: Device = "auto",
     threads: Threads = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare latent spaces of many sizes, seeds and models, as BioBombe does.
 
-    Trains the cells that are missing, then draws reconstruction, probes, stability and gene-set
-    coverage against k. On a cluster, pipelines/Snakefile trains each cell as a job.
+    Does what `run` does with such a recipe: trains what is missing, then draws reconstruction,
+    probes, stability and gene-set coverage against k. On a cluster, pipelines/Snakefile trains
+    each space as a job.
     """
     from tybalt_like.core.toml import changed, tables_of
-    from tybalt_like.run.progress import Narrator
+    from tybalt_like.run.progress import Progress
     from tybalt_like.study import compression
+    from tybalt_like.study.kind import CompressionKind
+    from tybalt_like.study.store import named
 
     use(threads)
     file = shipped(recipe)
-    tables = changed(compression.beside(file, tables_of(file)), change or [])
-    plan = compression.Plan.from_tables(tables)
-    out = out or Path("reports/compression") / plan.name
+    plan = compression.Plan.from_tables(changed(tables_of(file), change or []))
+    out = out or Path(CompressionKind.folder) / plan.name
     if show:
-        print(*plan.cells(), sep="\n")
+        print(*(one.name for one in plan.jobs()), sep="\n")
         return
-    narrator = Narrator(quiet=quiet)
     if not collect:
-        cells = list(plan.cells()) if cell is None else [plan.cell(cell)]
-        compression.train(plan, cells, out, device=device, inputs=[file], narrator=narrator)
-    if cell is None:
+        jobs = plan.jobs() if job is None else [named(plan.jobs(), job)]
+        compression.train(
+            plan,
+            jobs,
+            out,
+            device=device,
+            overwrite=overwrite,
+            inputs=[file],
+            progress=Progress(quiet=quiet),
+        )
+    if job is None:
         print(compression.collect(plan, out))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +22,19 @@ OutTable = Annotated[
 Change = Annotated[
     list[str] | None, typer.Option("--set", help="Change a setting: model.latent_dim=50")
 ]
+Seed = Annotated[int | None, typer.Option(help="Feeds everything random.", min=0)]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an interrupted run, or start it.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what this package wrote there before.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+RunOut = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Folder of the results; reports/.../NAME if not given."),
+]
+List = Annotated[bool, typer.Option("--list", help="Only print the trainings, one a line.")]
 
 
 def shipped(recipe: Path) -> Path:
@@ -38,3 +52,43 @@ def use(threads: int | None) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def listed(text: str) -> list[str]:
+    """The parts of a text that commas separate."""
+    return [part.strip() for part in text.split(",")]
+
+
+def carry_out(
+    tables: Mapping[str, Any],
+    change: Sequence[str] | None,
+    *,
+    seed: int | None = None,
+    out: Path | None,
+    recipe: Path | None,
+    device: str,
+    threads: int | None,
+    resume: bool = False,
+    overwrite: bool,
+    quiet: bool,
+    json: bool = False,
+) -> None:
+    """Carry out the tables of a recipe of any kind, with changes to them."""
+    from tybalt_like.core.toml import changed
+    from tybalt_like.run.kind import Options, RecipeKind
+    from tybalt_like.run.progress import Progress
+
+    use(threads)
+    chosen = changed(tables, change or [])
+    if seed is not None:
+        chosen["seed"] = seed
+    kind = RecipeKind.of(chosen)
+    options = Options(
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+        inputs=() if recipe is None else (shipped(recipe),),
+        progress=Progress(quiet=quiet),
+        as_json=json,
+    )
+    kind.carry_out(chosen, out or Path(kind.folder) / str(chosen["name"]), options)

@@ -7,40 +7,52 @@ from typing import Annotated
 
 import typer
 
-from tybalt_like.cli.options import Change, Device, Quiet, Threads, shipped, use
+from tybalt_like.cli.options import (
+    Change,
+    Device,
+    Overwrite,
+    Quiet,
+    RunOut,
+    Threads,
+    carry_out,
+    shipped,
+)
+from tybalt_like.core.errors import RecipeError
 
 
 def sweep(
     recipe: Annotated[
         Path, typer.Argument(help="TOML recipe with a table 'sweep', or the name of a shipped one.")
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder of the study; reports/sweeps/NAME if not given."),
-    ] = None,
+    out: RunOut = None,
     trials: Annotated[
         int | None, typer.Option(help="Number of draws, for the samplers tpe and random.", min=1)
     ] = None,
     change: Change = None,
     device: Device = "auto",
     threads: Threads = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe with many settings and write the best as a recipe.
 
-    The same command in several processes, on one machine or many that share the folder, divides
-    the work; repeated, it goes on where it was interrupted.
+    Does what `run` does with such a recipe. The same command in several processes, on one machine
+    or many that share the folder, divides the work; repeated, it goes on where it was interrupted.
     """
-    from tybalt_like.core.toml import changed, tables_of
-    from tybalt_like.run.progress import Narrator
-    from tybalt_like.study.sweep import sweep as carry_out
+    from tybalt_like.core.toml import tables_of, with_values
 
-    use(threads)
-    tables = changed(tables_of(shipped(recipe)), change or [])
+    tables = tables_of(shipped(recipe))
+    if "sweep" not in tables:
+        raise RecipeError("a sweep needs the tables [sweep] and [sweep.space]")
     if trials is not None:
-        tables.setdefault("sweep", {})["trials"] = trials
-    out = out or Path("reports/sweeps") / tables["name"]
-    inputs = [shipped(recipe)]
-    best = carry_out(tables, out, device=device, inputs=inputs, narrator=Narrator(quiet=quiet))
-    if best is not None:
-        print(best)
+        tables = with_values(tables, {"sweep.trials": trials})
+    carry_out(
+        tables,
+        change,
+        out=out,
+        recipe=recipe,
+        device=device,
+        threads=threads,
+        overwrite=overwrite,
+        quiet=quiet,
+    )

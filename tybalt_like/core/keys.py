@@ -17,6 +17,8 @@ OF_GENES = "_genes"
 """Ending of the embedding keys for pictures of the genes instead of the latents."""
 UNS = "tybalt_like"
 """uns entry: provenance, one JSON string."""
+SCORE_COLUMNS = "score_columns"
+"""Entry of the provenance: the obs columns that hold scores, p- and q-values and flags."""
 
 
 def latent(model: str) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,3 +20,28 @@ def recorded(adata: AnnData) -> dict[str, Any]:
 def record(adata: AnnData, **entries: Any) -> None:
     """Add entries of plain JSON values, replacing those of the same name."""
     adata.uns[keys.UNS] = json.dumps(recorded(adata) | entries)
+
+
+def is_images(adata: AnnData) -> bool:
+    """Whether the samples were read as images."""
+    return "image" in recorded(adata)
+
+
+def image_shape(adata: AnnData) -> tuple[int, int, int]:
+    """Channels, height and width of the images that were read.
+
+    Raises
+    ------
+    DataError
+        If the samples are no images, or not all of their pixels are here.
+    """
+    image = recorded(adata).get("image")
+    if image is None:
+        raise DataError("these samples are no images: nothing is recorded about their shape")
+    channels, height, width = image["shape"]
+    if channels * height * width != adata.n_vars:
+        raise DataError(
+            f"images of {channels} x {height} x {width} have not {adata.n_vars} pixels; keep all "
+            'with normalize.select = "all"'
+        )
+    return int(channels), int(height), int(width)

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from tybalt_like.core.errors import RecipeError
 
 T = TypeVar("T")
 
+FilePath = Annotated[str, "a file that is read"]
+"""Type of a setting that names a file: relative to the recipe that names it."""
+TABLES: dict[str, type] = {}
+"""The settings that belong to each table of a recipe; see `table`."""
 
-def checked(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
-    """Fill the dataclass `kind` from `table`, checking names, types and ranges.
+
+def table(name: str) -> Callable[[type[T]], type[T]]:
+    """Declare a dataclass to be what the table ``[name]`` of a recipe holds."""
+
+    def register(kind: type[T]) -> type[T]:
+        TABLES[name] = kind
+        return kind
+
+    return register
+
+
+def checked(kind: type[T], given: Mapping[str, Any], *, where: str) -> T:
+    """Fill the dataclass `kind` from `given`, checking names, types and ranges.
 
     Parameters
     ----------
     kind
         A dataclass with annotated fields; its ``__post_init__`` may raise RecipeError.
-    table
+    given
         Plain values as TOML or keyword arguments give them.
     where
         Name of the table in messages, for example ``"training"``.
@@ -31,16 +48,68 @@ def checked(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
     """
     from pydantic import TypeAdapter, ValidationError
 
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"{where} must be a table: [{where}]")
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    for key in table:
+    for key in given:
         if key not in known:
             near = get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             raise RecipeError(f"unknown key {where}.{key}; {hint}")
     try:
-        return TypeAdapter(kind).validate_python(dict(table))
+        return TypeAdapter(kind).validate_python(dict(given))
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join([where, *map(str, first["loc"])])
         got = "" if first["type"] == "missing" else f", not {first['input']!r}"
         raise RecipeError(f"{path}: {first['msg'].lower()}{got}") from None
+
+
+def located(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Tables of a recipe in which every file is named from here, not from the recipe's folder."""
+    result = dict(tables)
+    for name, kind in TABLES.items():
+        given = tables.get(name)
+        if isinstance(given, Mapping):
+            paths = {key: given[key] for key in _paths(kind) if isinstance(given.get(key), str)}
+            result[name] = dict(given) | {k: str(folder / path) for k, path in paths.items()}
+    return result
+
+
+def pinned(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables in which every file is named by its whole path, its size and its time of change:
+    equal tables mean equal files."""
+    result = dict(tables)
+    for name, kind in TABLES.items():
+        given = tables.get(name)
+        if isinstance(given, Mapping):
+            paths = {key: given[key] for key in _paths(kind) if isinstance(given.get(key), str)}
+            result[name] = dict(given) | {key: _stamp(path) for key, path in paths.items()}
+    return result
+
+
+def _stamp(path: str) -> list[str | int]:
+    file = Path(path).resolve()
+    if not file.is_file():
+        return [str(file)]
+    return [str(file), file.stat().st_size, file.stat().st_mtime_ns]
+
+
+def files_of(settings: object) -> Iterator[Path]:
+    """The files that settings name, those of settings within them included."""
+    for field in fields(settings):  # type: ignore[arg-type]
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            yield from files_of(value)
+        elif field.name in _paths(type(settings)) and isinstance(value, str) and value != "-":
+            yield Path(value)
+
+
+def _paths(kind: type) -> list[str]:
+    """The settings of a dataclass that name files."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [name for name, hint in hints.items() if FilePath in (hint, *_options(hint))]
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (types.UnionType, None) else ()

@@ -6,13 +6,13 @@ from tybalt_like.evaluation.estimate import Estimate
 from tybalt_like.evaluation.labels import Labels, grouped, label_columns
 from tybalt_like.evaluation.posterior import latent_features
 from tybalt_like.evaluation.probes import classification, mixed_purity, probe, purity, row_space
-from tybalt_like.evaluation.reconstruction import overall, per_gene, per_sample, summary
-from tybalt_like.evaluation.report import Card, tabulate
+from tybalt_like.evaluation.reconstruction import overall, per_gene, per_sample, quartiles
+from tybalt_like.evaluation.report import EvaluationReport, tabulate
 from tybalt_like.evaluation.stability import linear_cka, svcca
 
 __all__ = [
-    "Card",
     "Estimate",
+    "EvaluationReport",
     "Labels",
     "classification",
     "clusters",
@@ -28,8 +28,8 @@ __all__ = [
     "posterior_collapse",
     "probe",
     "purity",
+    "quartiles",
     "row_space",
-    "summary",
     "svcca",
     "tabulate",
 ]

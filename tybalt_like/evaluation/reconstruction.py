@@ -53,7 +53,7 @@ def overall(x_ng: ArrayLike, y_ng: ArrayLike, *, mean_g: ArrayLike) -> dict[str,
     return measured
 
 
-def summary(table: pd.DataFrame, *, of: str) -> dict[str, Estimate]:
+def quartiles(table: pd.DataFrame, *, of: str) -> dict[str, Estimate]:
     """Median and quartiles of each measure: ``<of>_r2``, ``<of>_r2_q25``, ``<of>_r2_q75``, ..."""
     measured = {}
     for measure in MEASURES:

@@ -1,4 +1,4 @@
-"""The report card: every measurement as a row of one long table."""
+"""What was measured of an encoding: every measurement as a row of one long table."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ GENES, PERMUTED, MEAN, CHANCE = "genes", "permuted genes", "mean profile", "chan
 genes that were permuted one by one; the training mean; guessing by frequency."""
 REFERENCE = "pca"
 """The encoding that every other one has to beat."""
+CITATIONS = [
+    "Active units: Burda Y, Grosse R, Salakhutdinov R. Importance weighted autoencoders. ICLR "
+    "(2016).",
+    "CKA: Kornblith S, Norouzi M, Lee H, Hinton G. Similarity of neural network representations "
+    "revisited. ICML (2019); unbiased estimate: Song L, Smola A, Gretton A, Bedo J, Borgwardt K. "
+    "Feature selection via dependence maximization. Journal of Machine Learning Research "
+    "13:1393-1434 (2012).",
+    "SVCCA: Raghu M, Gilmer J, Yosinski J, Sohl-Dickstein J. SVCCA: singular vector canonical "
+    "correlation analysis for deep learning dynamics and interpretability. NeurIPS (2017).",
+    "Comparison of encodings by size and algorithm: Way GP, Zietz M, Rubinetti V, Himmelstein DS, "
+    "Greene CS. Compressing gene expression data using multiple latent space dimensionalities "
+    "learns complementary biological representations. Genome Biology 21:109 (2020).",
+]
 COLUMNS = [
     *("encoder", "metric", "column", "value", "standard_error"),
     *("minus_pca", "minus_pca_error", "n"),
@@ -21,7 +34,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Card:
+class EvaluationReport:
     """How good an encoding is, measured on held-out samples, beside simple ones.
 
     Attributes
@@ -56,7 +69,7 @@ class Card:
 def tabulate(
     measured: Mapping[str, Mapping[str, Estimate]], *, n: int, column: str = ""
 ) -> pd.DataFrame:
-    """Rows of `Card.table` from measurements on the same samples, by encoder and metric."""
+    """Rows of `EvaluationReport.table` from measurements on the same samples, by encoder."""
     reference = measured.get(REFERENCE, {})
     rows = []
     for encoder, metrics in measured.items():

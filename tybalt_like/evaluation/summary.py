@@ -1,4 +1,4 @@
-"""The report card in plain words, PCA being the measure of everything."""
+"""What was measured of an encoding in plain words, PCA being the measure of everything."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PROBES = {
 }
 
 
-def verdict(table: pd.DataFrame, *, model: str, title: Callable[[str], str] = str) -> list[str]:
+def summarise(table: pd.DataFrame, *, model: str, title: Callable[[str], str] = str) -> list[str]:
     """Sentences, the upshot first; none if nothing could be compared.
 
     Parameters
     ----------
     table
-        `Card.table`.
+        `EvaluationReport.table`.
     model
         The encoder that is judged.
     title

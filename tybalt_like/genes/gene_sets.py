@@ -1,4 +1,4 @@
-"""Which gene sets a list of genes, or the genes that weigh most in latent features, stand for."""
+"""Sets of genes within a background, and which of them latent features stand for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.core.errors import DataError
@@ -70,69 +69,11 @@ class GeneSets:
         return cls(tuple(fits), tuple(background), member_sg)
 
 
-def over_representation(genes: Collection[str], sets: GeneSets) -> pd.DataFrame:
-    """Sets that hold more of `genes` than chance would put there.
-
-    Parameters
-    ----------
-    genes
-        Chosen from the background of `sets`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per set, most significant first: ``set``, ``n_set``, ``n_overlap``, ``expected``,
-        ``p_value`` (hypergeometric, one-sided), ``q_value`` (Benjamini-Hochberg over the sets)
-        and the overlapping ``genes``.
-
-    Raises
-    ------
-    DataError
-        If a gene is not in the background.
-    """
-    unknown = sorted(set(genes) - set(sets.genes))
-    if unknown:
-        raise DataError(f"gene {unknown[0]!r} is not in the background of {len(sets.genes)} genes")
-    chosen_g = np.isin(sets.genes, list(genes))
-    p_s = hypergeometric(chosen_g[None], sets)[0]
-    return _table(chosen_g, sets, p_s, _bh(p_s)).sort_values("p_value", ignore_index=True)
-
-
-def of_weights(weights_kg: ArrayLike, sets: GeneSets, *, tail: float = TAIL) -> pd.DataFrame:
-    """Sets over-represented among the high-weight genes of latent features.
-
-    Parameters
-    ----------
-    weights_kg
-        Weights of the background's genes, a row per feature.
-    tail
-        See `high_weight`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `over_representation`, with ``feature`` (from 0) and ``tail`` ("high" or "low") in
-        front, for every pair that shares a gene. Benjamini-Hochberg is over all features, tails
-        and sets, so that spaces of different sizes can be compared.
-    """
-    chosen_fg = high_weight(weights_kg, tail=tail)
-    p_fs = hypergeometric(chosen_fg, sets)
-    q_fs = _bh(p_fs)
-    n_features = len(chosen_fg) // 2
-    tables = []
-    for f, chosen_g in enumerate(chosen_fg):
-        table = _table(chosen_g, sets, p_fs[f], q_fs[f])
-        table.insert(0, "feature", f % n_features)
-        table.insert(1, "tail", "high" if f < n_features else "low")
-        tables.append(table[table["n_overlap"] > 0])
-    return pd.concat(tables).sort_values("p_value", ignore_index=True)
-
-
 def covered(
     weights_kg: ArrayLike, sets: GeneSets, *, fdr: float = 0.05, tail: float = TAIL
 ) -> Mask:
     """Which sets are over-represented in at least one tail of one feature, (s,)."""
-    q_fs = _bh(hypergeometric(high_weight(weights_kg, tail=tail), sets))
+    q_fs = _bh(_hypergeometric(high_weight(weights_kg, tail=tail), sets))
     return np.asarray((q_fs <= fdr).any(axis=0))
 
 
@@ -150,7 +91,7 @@ def high_weight(weights_kg: ArrayLike, *, tail: float = TAIL) -> Mask:
     return np.concatenate([from_mean_kg > reach_k1, from_mean_kg < -reach_k1])
 
 
-def hypergeometric(chosen_fg: Mask, sets: GeneSets) -> Array:
+def _hypergeometric(chosen_fg: Mask, sets: GeneSets) -> Array:
     """Chance of at least the overlap seen, for every list of genes and every set, (f, s)."""
     from scipy.stats import hypergeom
 
@@ -167,23 +108,6 @@ def hypergeometric(chosen_fg: Mask, sets: GeneSets) -> Array:
     overlap, n_chosen, n_set = distinct.T
     p = hypergeom.sf(overlap - 1, len(sets.genes), n_set, n_chosen)
     return np.asarray(p[place.ravel()].reshape(overlap_fs.shape))
-
-
-def _table(chosen_g: Mask, sets: GeneSets, p_s: Array, q_s: Array) -> pd.DataFrame:
-    both_sg = sets.member_sg & chosen_g
-    n_set = sets.member_sg.sum(axis=1)
-    genes = np.array(sets.genes, dtype=object)
-    return pd.DataFrame(
-        {
-            "set": sets.names,
-            "n_set": n_set,
-            "n_overlap": both_sg.sum(axis=1),
-            "expected": n_set * chosen_g.mean(),
-            "p_value": p_s,
-            "q_value": q_s,
-            "genes": [" ".join(genes[both_g]) for both_g in both_sg],
-        }
-    )
 
 
 def _bh(p: Array) -> Array:

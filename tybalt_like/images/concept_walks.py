@@ -11,9 +11,9 @@ from scipy.special import expit, logsumexp
 from tybalt_like.core.errors import DataError
 from tybalt_like.images import concepts
 from tybalt_like.images.classifier import Classifier
-from tybalt_like.images.figure_data import Gallery
-from tybalt_like.images.latent_space import Codes
-from tybalt_like.images.subset import Scene
+from tybalt_like.images.figure_data import FigureData
+from tybalt_like.images.latent_space import LatentSpace
+from tybalt_like.images.subset import ImageSubset
 
 Array = NDArray[np.floating]
 Pair = tuple[str, str]
@@ -29,47 +29,49 @@ CONCEPT_IMAGES, ATTRIBUTE_IMAGES = 1000, 200
 """Test images that are moved, at most."""
 
 
-def along_concepts(gallery: Gallery, scene: Scene, model: Codes, pairs: Sequence[Pair]) -> None:
+def along_concepts(
+    figures: FigureData, subset: ImageSubset, model: LatentSpace, pairs: Sequence[Pair]
+) -> None:
     """Vectors between labels: test images along them, and what a classifier says on the way."""
-    train_nk, test_nk = model.encode(scene.train_ng), model.encode(scene.test_ng)
+    train_nk, test_nk = model.encode(subset.train_ng), model.encode(subset.test_ng)
     judge = Classifier.train_on(
-        scene.train_ng, list(scene.train_label_n), shape=scene.shape, seed=scene.seed
+        subset.train_ng, list(subset.train_label_n), shape=subset.shape, seed=subset.seed
     )
-    right_n = judge.predict(scene.test_ng) == scene.test_label_n
-    gallery.measured("classifier accuracy", right_n.mean())
-    gallery.arrays["steps/concept"] = STEPS[SHOWN_STEPS]
+    right_n = judge.predict(subset.test_ng) == subset.test_label_n
+    figures.measured("classifier accuracy", right_n.mean())
+    figures.arrays["steps/concept"] = STEPS[SHOWN_STEPS]
     for pair in pairs:
-        train_groups = concepts.groups(scene.train_label_n, pair)
-        first_n, second_n = concepts.groups(scene.test_label_n, pair)
+        train_groups = concepts.groups(subset.train_label_n, pair)
+        first_n, second_n = concepts.groups(subset.test_label_n, pair)
         if not all(mask_n.any() for mask_n in (*train_groups, first_n, second_n)):
             raise DataError(f"images.concepts: {' and '.join(pair)} must both have images")
         for how, find in (("mean", concepts.mean_difference), ("probe", concepts.linear_probe)):
             item = f"{pair[0]} to {pair[1]}, {how}"
             vector_k = find(train_nk, *train_groups)
             made_ntg = _moved(model, test_nk[first_n][:CONCEPT_IMAGES], vector_k, STEPS)
-            _strips(gallery, scene, f"concept/{item}", made_ntg[:, SHOWN_STEPS])
+            _strips(figures, subset, f"concept/{item}", made_ntg[:, SHOWN_STEPS])
             verdict_nt = _verdicts(judge, made_ntg, pair)
-            _quartiles(gallery, "verdict", verdict_nt, item=item, x=STEPS)
+            _quartiles(figures, "verdict", verdict_nt, item=item, x=STEPS)
             rises_n = concepts.monotone(verdict_nt[:, STEPS >= 0])
-            gallery.measured("monotone", rises_n.mean(), item=item, x=len(rises_n))
+            figures.measured("monotone", rises_n.mean(), item=item, x=len(rises_n))
 
 
-def along_attributes(gallery: Gallery, scene: Scene, model: Codes) -> None:
+def along_attributes(figures: FigureData, subset: ImageSubset, model: LatentSpace) -> None:
     """Vectors along thickness and slant, and what is measured in the images on the way."""
-    train_nk = model.encode(scene.train_ng)
-    test_nk = model.encode(scene.test_ng[:ATTRIBUTE_IMAGES])
-    grey_nhw = scene.train_ng.reshape(-1, *scene.shape).mean(1)
-    gallery.arrays["steps/attribute"] = ATTRIBUTE_STEPS
+    train_nk = model.encode(subset.train_ng)
+    test_nk = model.encode(subset.test_ng[:ATTRIBUTE_IMAGES])
+    grey_nhw = subset.train_ng.reshape(-1, *subset.shape).mean(1)
+    figures.arrays["steps/attribute"] = ATTRIBUTE_STEPS
     for item, measure in ATTRIBUTES.items():
         vector_k = concepts.attribute_vector(train_nk, measure(grey_nhw))
         made_ntg = _moved(model, test_nk, vector_k, ATTRIBUTE_STEPS)
-        _strips(gallery, scene, f"attribute/{item}", made_ntg)
-        found_m = measure(made_ntg.reshape(-1, *scene.shape).mean(1))
+        _strips(figures, subset, f"attribute/{item}", made_ntg)
+        found_m = measure(made_ntg.reshape(-1, *subset.shape).mean(1))
         found_nt = found_m.reshape(made_ntg.shape[:2])
-        _quartiles(gallery, "attribute", found_nt, item=item, x=ATTRIBUTE_STEPS)
+        _quartiles(figures, "attribute", found_nt, item=item, x=ATTRIBUTE_STEPS)
 
 
-def _moved(model: Codes, z_nk: Array, vector_k: Array, step_t: Array) -> Array:
+def _moved(model: LatentSpace, z_nk: Array, vector_k: Array, step_t: Array) -> Array:
     """Images of codes with every multiple of a vector added, (n, t, g)."""
     z_ntk = z_nk[:, None] + step_t[:, None] * vector_k
     made_mg = model.decode(z_ntk.reshape(-1, z_ntk.shape[2]))
@@ -86,12 +88,12 @@ def _verdicts(judge: Classifier, made_ntg: Array, pair: Pair) -> Array:
     return np.asarray(expit(second_m - first_m)).reshape(made_ntg.shape[:2])
 
 
-def _strips(gallery: Gallery, scene: Scene, name: str, made_ntg: Array) -> None:
+def _strips(figures: FigureData, subset: ImageSubset, name: str, made_ntg: Array) -> None:
     shown = made_ntg[:SHOWN]
-    gallery.show(name, shown, shape=(*shown.shape[:2], *scene.shape))
+    figures.show(name, shown, shape=(*shown.shape[:2], *subset.shape))
 
 
-def _quartiles(gallery: Gallery, measure: str, value_nt: Array, *, item: str, x: Array) -> None:
+def _quartiles(figures: FigureData, measure: str, value_nt: Array, *, item: str, x: Array) -> None:
     quartiles = np.quantile(value_nt, [0.25, 0.5, 0.75], axis=0)
     for name, value_t in zip(("low", "median", "high"), quartiles, strict=True):
-        gallery.measured(f"{measure} {name}", value_t, item=item, x=x)
+        figures.measured(f"{measure} {name}", value_t, item=item, x=x)

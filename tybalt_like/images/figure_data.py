@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +16,7 @@ COLUMNS = ["measure", "model", "item", "x", "value"]
 
 
 @dataclass
-class Gallery:
+class FigureData:
     """Pictures and measurements, by name.
 
     Attributes
@@ -44,7 +45,7 @@ class Gallery:
         new = pd.DataFrame(rows, columns=COLUMNS)
         self.table = new if self.table.empty else pd.concat([self.table, new], ignore_index=True)
 
-    def join(self, other: Gallery) -> None:
+    def join(self, other: FigureData) -> None:
         """Take in the pictures and measurements of another."""
         self.arrays |= other.arrays
         tables = [table for table in (self.table, other.table) if len(table)]
@@ -80,3 +81,27 @@ class Gallery:
             na_values={"x": [""], "value": [""]},
         )
         return cls(arrays, table)
+
+
+def by_measure(
+    rows: pd.DataFrame,
+    *,
+    index: str,
+    columns: str,
+    headings: Mapping[str, str],
+    main: str,
+    name: Callable[[str], str] = str,
+) -> dict[str, Any]:
+    """Columns in the order of `headings`, and a row per item, the main one marked; empty if there
+    are no rows."""
+    if rows.empty:
+        return {}
+    wide = rows.pivot_table(index=index, columns=columns, values="value", sort=False)
+    shown = [measure for measure in headings if measure in wide]
+    return {
+        "columns": [headings[measure] for measure in shown],
+        "rows": [
+            {"name": name(str(item)), "cells": list(row), "main": item == main}
+            for item, row in wide[shown].iterrows()
+        ],
+    }

@@ -32,7 +32,7 @@ def in_rows(function: Callable[[torch.Tensor], torch.Tensor], rows: ArrayLike) -
 
 
 @dataclass(frozen=True)
-class Codes:
+class LatentSpace:
     """A trained model as maps between images and codes, on the processor.
 
     Attributes
@@ -48,7 +48,7 @@ class Codes:
     prior_root_kk: Array
 
     @classmethod
-    def of(cls, model: Model, train_ng: Array) -> Codes:
+    def of(cls, model: Model, train_ng: Array) -> LatentSpace:
         """`model`, with the prior that its training images imply."""
         model = copy.deepcopy(model).cpu().float().eval()
         k = model.weights().shape[0]
@@ -60,7 +60,7 @@ class Codes:
         return cls(model, z_nk.mean(0), root_kk)
 
     def encode(self, x_ng: Array) -> Array:
-        """Codes of images; the posterior means of variational models."""
+        """LatentSpace of images; the posterior means of variational models."""
         return in_rows(self.model.embed, x_ng)
 
     def drawn(self, x_ng: Array, *, seed: int) -> Array:
@@ -78,7 +78,7 @@ class Codes:
         return in_rows(self.model.decode, z_nk)
 
     def from_prior(self, standard_nk: Array) -> Array:
-        """Codes at standard normal coordinates of the prior."""
+        """LatentSpace at standard normal coordinates of the prior."""
         return np.asarray(standard_nk @ self.prior_root_kk + self.prior_mean_k)
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like.core import keys
-from tybalt_like.core.settings import checked
-from tybalt_like.images import latent_space as codes
+from tybalt_like.core.provenance import is_images
+from tybalt_like.images import latent_space
 from tybalt_like.images.concept_walks import Pair, along_attributes, along_concepts
-from tybalt_like.images.figure_data import Gallery
-from tybalt_like.images.latent_space import Codes
-from tybalt_like.images.subset import COLUMNS, Scene
-from tybalt_like.io.pixels import is_images
-from tybalt_like.models import Model, Training
+from tybalt_like.images.figure_data import FigureData
+from tybalt_like.images.latent_space import LatentSpace
+from tybalt_like.images.subset import COLUMNS, ImageSubset
+from tybalt_like.models import Model, ModelSettings
 from tybalt_like.models.networks.adversarial import Adversarial
 from tybalt_like.models.networks.gan_detector import GANDetector
 from tybalt_like.models.networks.variational import Variational
@@ -35,19 +33,18 @@ GRID = 18
 """Rows and columns of a manifold."""
 RANDOM = 1000
 """Random codes whose distances and coverage are measured."""
-LINEAR = ("pca", "linear_autoencoder")
 BOUND_DRAWS, TRADE_OFF_IMAGES = 64, 1000
 """Draws behind the bounds of the main model; images behind those of the others."""
 
 
-def shows_images(adata: AnnData, model: Model) -> bool:
+def encodes_images(adata: AnnData, model: Model) -> bool:
     """Whether `images` can be asked: of images, and of models that encode without a search."""
     return is_images(adata) and not isinstance(model, (Adversarial, GANDetector))
 
 
-def beside(
+def train_also(
     adata: AnnData,
-    tables: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, ModelSettings],
     *,
     seed: int = 0,
     device: str = "auto",
@@ -57,31 +54,19 @@ def beside(
 
     Parameters
     ----------
-    tables
-        By the name they shall have: ``name`` of the registered model, its settings, and changes
-        of its training defaults as ``training``.
+    settings
+        By the name that they shall have.
     """
     learned_n = in_split(adata, keys.TRAIN) | in_split(adata, keys.VALIDATION)
     part = type(adata)(adata.X[learned_n], obs=adata.obs[[keys.SPLIT]][learned_n])
     part.uns.update(adata.uns)
-    trained = {}
-    for title, table in tables.items():
-        config = {key: value for key, value in table.items() if key not in ("name", "training")}
-        defaults = asdict(Model.named(table["name"]).training_defaults)
-        training = checked(Training, defaults | dict(table.get("training", {})), where=title)
-        trained[title] = fit(
-            part,
-            model=table["name"],
-            training=training,
-            seed=seed,
-            device=device,
-            on_epoch=on_epoch,
-            **config,
-        )
-    return trained
+    return {
+        title: fit(part, model=chosen, seed=seed, device=device, on_epoch=on_epoch)
+        for title, chosen in settings.items()
+    }
 
 
-def images(
+def learned_images(
     adata: AnnData,
     models: Mapping[str, Model],
     *,
@@ -89,7 +74,7 @@ def images(
     label: str | None = None,
     concepts: Sequence[Pair] = (),
     seed: int = 0,
-) -> Gallery:
+) -> FigureData:
     """Show and measure what models of images have learned.
 
     Reconstructions of test images, side by side. Of models with two features: the plane of codes,
@@ -119,100 +104,109 @@ def images(
         If the samples are no whole images, too few are in the test split, or a label of a concept
         has none.
     """
-    scene = Scene.of(adata, label, seed=seed)
-    known = {name: Codes.of(model, scene.train_ng) for name, model in models.items()}
-    gallery = Gallery()
-    _reconstruct(gallery, scene, known)
-    _compare_linear(gallery, models)
+    subset = ImageSubset.of(adata, label, seed=seed)
+    known = {name: LatentSpace.of(model, subset.train_ng) for name, model in models.items()}
+    figures = FigureData()
+    _reconstruct(figures, subset, known)
+    _compare_linear(figures, models)
     for name, model in known.items():
         if len(model.prior_mean_k) == 2:
-            _plane(gallery, scene, name, model)
-        if models[name].name not in LINEAR:
-            _random(gallery, scene, name, model)
-    _bounds(gallery, scene, known, main)
-    _ways(gallery, scene, known[main])
+            _plane(figures, subset, name, model)
+        if not models[name].linear:
+            _random(figures, subset, name, model)
+    _bounds(figures, subset, known, main)
+    _ways(figures, subset, known[main])
     if concepts:
-        along_concepts(gallery, scene, known[main], concepts)
-        along_attributes(gallery, scene, known[main])
-    return gallery
+        along_concepts(figures, subset, known[main], concepts)
+        along_attributes(figures, subset, known[main])
+    return figures
 
 
-def _reconstruct(gallery: Gallery, scene: Scene, known: Mapping[str, Codes]) -> None:
+def _reconstruct(
+    figures: FigureData, subset: ImageSubset, known: Mapping[str, LatentSpace]
+) -> None:
     """Test images and what the models make of them, also of images that lost half their pixels
     if a model was trained to repair some."""
-    x_ng = scene.test_ng
+    x_ng = subset.test_ng
     inputs = {"reconstructions": x_ng}
     if any(getattr(model.model.config, "noise", 0) for model in known.values()):
-        kept_ng = np.random.default_rng(scene.seed).random(x_ng.shape) < 0.5
+        kept_ng = np.random.default_rng(subset.seed).random(x_ng.shape) < 0.5
         inputs["repairs"] = (x_ng * kept_ng).astype(np.float32)
-    shown = scene.examples()
+    shown = subset.examples()
     for figure, seen_ng in inputs.items():
-        _row(gallery, scene, f"{figure}/image", seen_ng[shown])
+        _row(figures, subset, f"{figure}/image", seen_ng[shown])
         for name, model in known.items():
             made_ng = model.decode(model.encode(seen_ng))
-            _row(gallery, scene, f"{figure}/{name}", made_ng[shown])
+            _row(figures, subset, f"{figure}/{name}", made_ng[shown])
             error = np.square(made_ng - x_ng).sum(1).mean()
-            gallery.measured(f"error of {figure}", error, model=name)
+            figures.measured(f"error of {figure}", error, model=name)
 
 
-def _row(gallery: Gallery, scene: Scene, name: str, x_ng: Array) -> None:
-    gallery.show(name, x_ng, shape=(len(x_ng), *scene.shape))
+def _row(figures: FigureData, subset: ImageSubset, name: str, x_ng: Array) -> None:
+    figures.show(name, x_ng, shape=(len(x_ng), *subset.shape))
 
 
-def _compare_linear(gallery: Gallery, models: Mapping[str, Model]) -> None:
+def _compare_linear(figures: FigureData, models: Mapping[str, Model]) -> None:
     """Angles between the spaces of a linear autoencoder and of PCA."""
-    by_kind = {model.name: (name, model) for name, model in models.items()}
-    if not set(LINEAR) <= set(by_kind):
+    linear = {name: model for name, model in models.items() if model.linear}
+    exact = next((model for model in linear.values() if model.deterministic), None)
+    trained = {name: model for name, model in linear.items() if model.steps()}
+    if exact is None or not trained:
         return
-    (_, pca), (name, linear) = (by_kind[kind] for kind in LINEAR)
-    one, other = (model.weights().detach().cpu().numpy() for model in (linear, pca))
-    angles = codes.principal_angles(one, other)
-    gallery.measured("angle", angles, model=name, x=np.arange(1, len(angles) + 1))
+    name, model = next(iter(trained.items()))
+    one, other = (m.weights().detach().cpu().numpy() for m in (model, exact))
+    angles = latent_space.principal_angles(one, other)
+    figures.measured("angle", angles, model=name, x=np.arange(1, len(angles) + 1))
 
 
-def _plane(gallery: Gallery, scene: Scene, name: str, model: Codes) -> None:
+def _plane(figures: FigureData, subset: ImageSubset, name: str, model: LatentSpace) -> None:
     """Two features: codes of test images, and images of codes on a grid of Gaussian quantiles."""
-    gallery.arrays[f"codes/{name}"] = model.encode(scene.test_ng).astype(np.float32)
-    gallery.arrays["labels/codes"] = scene.test_label_n.astype(str)
-    grid_ng = model.decode(model.from_prior(codes.quantile_grid(GRID)))
-    gallery.show(f"manifold/{name}", grid_ng, shape=(GRID, GRID, *scene.shape))
+    figures.arrays[f"codes/{name}"] = model.encode(subset.test_ng).astype(np.float32)
+    figures.arrays["labels/codes"] = subset.test_label_n.astype(str)
+    grid_ng = model.decode(model.from_prior(latent_space.quantile_grid(GRID)))
+    figures.show(f"manifold/{name}", grid_ng, shape=(GRID, GRID, *subset.shape))
 
 
-def _random(gallery: Gallery, scene: Scene, name: str, model: Codes) -> None:
+def _random(figures: FigureData, subset: ImageSubset, name: str, model: LatentSpace) -> None:
     """What codes drawn from the prior decode to, and whether images have such codes."""
-    rng = np.random.default_rng(scene.seed)
+    rng = np.random.default_rng(subset.seed)
     random_nk = model.from_prior(rng.standard_normal((RANDOM, len(model.prior_mean_k))))
     random_ng = model.decode(random_nk)
     rows, columns = SHEET
-    gallery.show(f"random/{name}", random_ng[: rows * columns], shape=(*SHEET, *scene.shape))
-    test_ng = scene.test_ng[:RANDOM]
+    figures.show(f"random/{name}", random_ng[: rows * columns], shape=(*SHEET, *subset.shape))
+    test_ng = subset.test_ng[:RANDOM]
     compared = {"random codes": random_ng, "test images": model.decode(model.encode(test_ng))}
     for item, x_ng in compared.items():
-        distance_n = codes.nearest_distance(x_ng, scene.train_ng)
-        gallery.measured("distance", np.median(distance_n), model=name, item=item)
-    train_nk, test_nk = (model.drawn(x, seed=scene.seed) for x in (scene.train_ng, test_ng))
-    covered = codes.coverage(random_nk, train_nk, test_nk)
-    gallery.measured("coverage", covered, model=name)
+        distance_n = latent_space.nearest_distance(x_ng, subset.train_ng)
+        figures.measured("distance", np.median(distance_n), model=name, item=item)
+    train_nk, test_nk = (model.drawn(x, seed=subset.seed) for x in (subset.train_ng, test_ng))
+    covered = latent_space.coverage(random_nk, train_nk, test_nk)
+    figures.measured("coverage", covered, model=name)
 
 
-def _bounds(gallery: Gallery, scene: Scene, known: Mapping[str, Codes], main: str) -> None:
+def _bounds(
+    figures: FigureData, subset: ImageSubset, known: Mapping[str, LatentSpace], main: str
+) -> None:
     """Bounds of the likelihood; of the main model on all test images, with more draws."""
     for name, model in known.items():
         if isinstance(model.model, Variational):
-            x_ng, draws = scene.test_ng[:TRADE_OFF_IMAGES], 16
+            x_ng, draws = subset.test_ng[:TRADE_OFF_IMAGES], 16
             if name == main:
-                x_ng, draws = scene.test_ng, BOUND_DRAWS
+                x_ng, draws = subset.test_ng, BOUND_DRAWS
             beta = model.model.beta(None)
-            for item, value in codes.bounds(model.model, x_ng, draws=draws).items():
-                gallery.measured("bound", value, model=name, item=item, x=beta)
+            for item, value in latent_space.bounds(model.model, x_ng, draws=draws).items():
+                figures.measured("bound", value, model=name, item=item, x=beta)
 
 
-def _ways(gallery: Gallery, scene: Scene, model: Codes) -> None:
+def _ways(figures: FigureData, subset: ImageSubset, model: LatentSpace) -> None:
     """From test images to others of other labels, along a line and around 0."""
-    pair_n2 = scene.examples().reshape(-1, 2)
-    z_nk = model.encode(scene.test_ng[pair_n2.ravel()]).reshape(*pair_n2.shape, -1)
+    pair_n2 = subset.examples().reshape(-1, 2)
+    z_nk = model.encode(subset.test_ng[pair_n2.ravel()]).reshape(*pair_n2.shape, -1)
     share_t = np.linspace(0, 1, COLUMNS + 1)
-    for item, path in (("linear", codes.linear_path), ("spherical", codes.spherical_path)):
+    for item, path in (
+        ("linear", latent_space.linear_path),
+        ("spherical", latent_space.spherical_path),
+    ):
         z_mk = np.concatenate([path(start, end, share_t) for start, end in z_nk])
-        shape = (len(pair_n2), len(share_t), *scene.shape)
-        gallery.show(f"ways/{item}", model.decode(z_mk), shape=shape)
+        shape = (len(pair_n2), len(share_t), *subset.shape)
+        figures.show(f"ways/{item}", model.decode(z_mk), shape=shape)

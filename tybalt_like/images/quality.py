@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
 Array = NDArray[np.float64]
-BLOCK = 1024
-"""Rows whose distances to all others are held at once."""
+MEMORY_MIB = 64
+"""Of distances in flight at once."""
 
 
 class Quality(NamedTuple):
@@ -59,16 +58,19 @@ def precision_recall(real_nf: ArrayLike, made_mf: ArrayLike, *, k: int = 3) -> Q
 
 
 def _share_among(x_nf: Array, others_mf: Array, k: int) -> float:
+    from sklearn.metrics import pairwise_distances_chunked
+
+    def radius(distance_bm: Array, _: int) -> Array:
+        return np.asarray(np.partition(distance_bm, k, axis=1)[:, k])
+
     radius_m = np.concatenate(
-        [np.partition(d_bm, k, axis=1)[:, k] for d_bm in _distances(others_mf, others_mf)]
+        list(pairwise_distances_chunked(others_mf, reduce_func=radius, working_memory=MEMORY_MIB))
     )
-    among_n = np.concatenate([(d <= radius_m).any(1) for d in _distances(x_nf, others_mf)])
-    return float(among_n.mean())
 
+    def among(distance_bm: Array, _: int) -> NDArray[np.bool_]:
+        return np.asarray((distance_bm <= radius_m).any(1))
 
-def _distances(x_nf: Array, others_mf: Array) -> Iterator[Array]:
-    """Squared distances, some rows at a time."""
-    square_m = np.square(others_mf).sum(1)
-    for start in range(0, len(x_nf), BLOCK):
-        b = x_nf[start : start + BLOCK]
-        yield (np.square(b).sum(1, keepdims=True) + square_m - 2 * b @ others_mf.T).clip(0)
+    chunks = pairwise_distances_chunked(
+        x_nf, others_mf, reduce_func=among, working_memory=MEMORY_MIB
+    )
+    return float(np.concatenate(list(chunks)).mean())

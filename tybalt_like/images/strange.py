@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like.core import keys
-from tybalt_like.core.errors import DataError
-from tybalt_like.images.figure_data import Gallery
-from tybalt_like.io.pixels import shape_of
+from tybalt_like.core.provenance import image_shape
+from tybalt_like.images.figure_data import FigureData
 from tybalt_like.tl.fit import in_split
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ SHOWN = 12
 """Images in a row."""
 
 
-def strange_images(adata: AnnData, *, model: str, label: str | None = None) -> Gallery:
+def strange_images(
+    adata: AnnData, score: pd.Series, *, model: str, label: str | None = None
+) -> FigureData:
     """Images beside what the model makes of them, and maps of the difference.
 
     Two rows of images: ``strange``, the typical image (median score) of each label outside the
@@ -30,31 +32,31 @@ def strange_images(adata: AnnData, *, model: str, label: str | None = None) -> G
     Parameters
     ----------
     adata
-        Images with the scores of `model` (`tl.score`).
+        Images with the reconstructions of `model`.
+    score
+        Combined scores by sample; missing where there is none.
     label
         obs column that names the groups.
 
     Raises
     ------
     DataError
-        If the samples are no whole images, or have not been scored.
+        If the samples are no whole images.
     """
-    shape, column = shape_of(adata), keys.score(model, "combined")
-    if column not in adata.obs:
-        raise DataError(f"model {model!r} has not scored these images; run tl.score first")
-    score_n = adata.obs[column].to_numpy(np.float64)
+    shape = image_shape(adata)
+    score_n = score.reindex(adata.obs_names).to_numpy(np.float64)
     test = np.flatnonzero(in_split(adata, keys.TEST) & np.isfinite(score_n))
     query = np.flatnonzero(in_split(adata, keys.QUERY) & np.isfinite(score_n))
     label_n = np.full(adata.n_obs, "") if label is None else adata.obs[label].astype(str).to_numpy()
     test = test[np.argsort(score_n[test])]
     rows = {"usual": test[np.linspace(0, len(test) - 1, min(SHOWN, len(test))).astype(int)]}
     rows["strange"] = test[::-1][:SHOWN] if not len(query) else _typical(query, score_n, label_n)
-    gallery = Gallery()
+    figures = FigureData()
     for name, shown in rows.items():
-        _show(gallery, adata, shown, name=name, model=model, shape=shape)
-        gallery.arrays[f"labels/{name}"] = label_n[shown].astype(str)
-        gallery.measured("score of images", score_n[shown], item=name, x=np.arange(len(shown)))
-    return gallery
+        _show(figures, adata, shown, name=name, model=model, shape=shape)
+        figures.arrays[f"labels/{name}"] = label_n[shown].astype(str)
+        figures.measured("score of images", score_n[shown], item=name, x=np.arange(len(shown)))
+    return figures
 
 
 def _typical(
@@ -73,7 +75,7 @@ def _typical(
 
 
 def _show(
-    gallery: Gallery,
+    figures: FigureData,
     adata: AnnData,
     shown: NDArray[np.intp],
     *,
@@ -85,6 +87,6 @@ def _show(
     made_ng = np.asarray(adata.layers[keys.reconstruction(model)])[shown]
     n, (channels, height, width) = len(shown), shape
     apart_nhw = np.abs(x_ng - made_ng).reshape(n, channels, -1).mean(1)
-    gallery.show(f"{name}/image", x_ng, shape=(n, *shape))
-    gallery.show(f"{name}/expected", made_ng, shape=(n, *shape))
-    gallery.show(f"{name}/difference", apart_nhw, shape=(n, 1, height, width))
+    figures.show(f"{name}/image", x_ng, shape=(n, *shape))
+    figures.show(f"{name}/expected", made_ng, shape=(n, *shape))
+    figures.show(f"{name}/difference", apart_nhw, shape=(n, 1, height, width))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.io.pixels import shape_of
+from tybalt_like.core.provenance import image_shape
 from tybalt_like.models.networks.image_networks import Shape
 from tybalt_like.tl.fit import in_split
 
@@ -26,7 +26,7 @@ COLUMNS = 10
 
 
 @dataclass(frozen=True)
-class Scene:
+class ImageSubset:
     """The images that are looked at: of the training split, and of the test split."""
 
     shape: Shape
@@ -37,7 +37,7 @@ class Scene:
     seed: int
 
     @classmethod
-    def of(cls, adata: AnnData, label: str | None, *, seed: int) -> Scene:
+    def of(cls, adata: AnnData, label: str | None, *, seed: int) -> ImageSubset:
         """Images and labels of an AnnData; labels are empty without a column."""
         x_ng = np.asarray(adata.X, dtype=np.float32)
         label_n = np.asarray([""] * adata.n_obs if label is None else adata.obs[label].astype(str))
@@ -51,7 +51,7 @@ class Scene:
                 f"{len(test)} test images are too few to look at; {2 * COLUMNS} would do"
             )
         labels = label_n.astype(object)
-        return cls(shape_of(adata), x_ng[train], labels[train], x_ng[test], labels[test], seed)
+        return cls(image_shape(adata), x_ng[train], labels[train], x_ng[test], labels[test], seed)
 
     def examples(self, n: int = COLUMNS) -> NDArray[np.intp]:
         """Rows of n test images, of as many labels as there are."""

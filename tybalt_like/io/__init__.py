@@ -3,13 +3,12 @@ known to `read`."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tybalt_like.core import discovery as _discovery
 from tybalt_like.core import provenance
 from tybalt_like.core.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
@@ -30,9 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "read_gmt", "write_h5ad", "write_table"]
 
-_MODULES = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+_MODULES = _discovery.load_modules(__name__, __path__)
 FORMATS: list[Format] = [module.FORMAT for module in _MODULES if hasattr(module, "FORMAT")]
 TEXT = Format("delimited text", lambda source: not source.is_folder, read_table)
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def read(

@@ -1,4 +1,5 @@
-"""Named data sets from ``data/registry.toml``: shipped, found on this machine, or downloaded."""
+"""Named data sets, a file ``data/registry/NAME.toml`` each: shipped, found on this machine, or
+downloaded."""
 
 from __future__ import annotations
 
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _shipped(folder: str) -> Path:
     """Inside the installed package with an underscore before its name, or in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / f"_{folder}"
     return installed if installed.is_dir() else package.parent / folder
 
@@ -35,7 +40,26 @@ ENVIRONMENT = "TYBALT_LIKE_DATA"
 
 @dataclass(frozen=True)
 class Dataset:
-    """An entry of the registry; the fields are explained at the top of ``registry.toml``."""
+    """An entry of the registry.
+
+    Attributes
+    ----------
+    file
+        The matrix: shipped in ``data``, or in a folder of the user's, or fetched from `url`.
+    sha256
+        Of that file; if it is empty, the first download prints it.
+    sha256_of
+        ``"content"``: of what the file holds decompressed, where the same bytes are about in
+        several compressions.
+    beside
+        Further files of the same folder that make the matrix, each with its sha256.
+    labels
+        Names of the classes 0, 1, ...
+    obs_file, obs_url
+        Sample table, found or fetched like the matrix and joined by sample id.
+    origin
+        Where the file was made from, if it cannot be fetched.
+    """
 
     name: str
     title: str
@@ -62,8 +86,8 @@ class Dataset:
 @cache
 def registry() -> dict[str, Dataset]:
     """Every named data set."""
-    tables = tomllib.loads((DATA / "registry.toml").read_text("utf-8"))
-    return {name: Dataset(name, **table) for name, table in tables.items()}
+    files = sorted((DATA / "registry").glob("*.toml"))
+    return {f.stem: Dataset(f.stem, **tomllib.loads(f.read_text("utf-8"))) for f in files}
 
 
 def path(name: str) -> Path:

@@ -72,31 +72,6 @@ def as_anndata(
     return adata
 
 
-def is_images(adata: AnnData) -> bool:
-    """Whether the samples were read as images."""
-    return "image" in provenance.recorded(adata)
-
-
-def shape_of(adata: AnnData) -> tuple[int, int, int]:
-    """Channels, height and width of the images that were read.
-
-    Raises
-    ------
-    DataError
-        If the samples are no images, or not all of their pixels are here.
-    """
-    image = provenance.recorded(adata).get("image")
-    if image is None:
-        raise DataError("these samples are no images: nothing is recorded about their shape")
-    channels, height, width = image["shape"]
-    if channels * height * width != adata.n_vars:
-        raise DataError(
-            f"images of {channels} x {height} x {width} have not {adata.n_vars} pixels; keep all "
-            'with normalize.select = "all"'
-        )
-    return int(channels), int(height), int(width)
-
-
 def _check(pixels: NDArray[Any], pixels_nhwc: NDArray[Any], name: str) -> None:
     if pixels.ndim < 3 or pixels_nhwc.ndim != 4 or pixels_nhwc.shape[3] not in CHANNELS:
         shape = " x ".join(map(str, pixels.shape)) or "nothing"

@@ -1,11 +1,12 @@
 """Models, one file each: a file put here is registered under the name its class declares."""
 
-from importlib import import_module
-from pkgutil import iter_modules
+from tybalt_like.core import discovery as _discovery
+from tybalt_like.models.base import Batch, Model, ModelSettings, Step, Training
 
-from tybalt_like.models.base import Batch, Model, Step, Training
+__all__ = ["Batch", "Model", "ModelSettings", "Step", "Training"]
 
-__all__ = ["Batch", "Model", "Step", "Training"]
+_discovery.load_modules(__name__, __path__)
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+
+def __dir__() -> list[str]:
+    return __all__

@@ -51,6 +51,11 @@ class Adage(Model, name="adage"):
     which make 18,800 steps; Adadelta needs as many in smaller cohorts, in more epochs.
     """
 
+    citation = (
+        "ADAGE: Tan J, Hammond JH, Hogan DA, Greene CS. ADAGE-based integration of publicly "
+        "available Pseudomonas aeruginosa gene expression data with denoising autoencoders "
+        "illuminates microbe-host interactions. mSystems 1:e00025-15 (2016)."
+    )
     Config = AdageConfig
     training_defaults = Training(epochs=100, batch_size=50, learning_rate=1.1)
     domain = "unit"

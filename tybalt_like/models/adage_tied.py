@@ -25,6 +25,11 @@ class TiedAdage(Model, name="adage_tied"):
     Use it when each feature needs one list of gene weights, for both reading and writing.
     """
 
+    citation = (
+        "ADAGE: Tan J, Hammond JH, Hogan DA, Greene CS. ADAGE-based integration of publicly "
+        "available Pseudomonas aeruginosa gene expression data with denoising autoencoders "
+        "illuminates microbe-host interactions. mSystems 1:e00025-15 (2016)."
+    )
     Config = AdageConfig
     training_defaults = Training(epochs=100, batch_size=50, learning_rate=5e-4)
     domain = "unit"

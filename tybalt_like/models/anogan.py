@@ -33,7 +33,7 @@ class AnoGANConfig(GANDetectorConfig, SearchConfig):
     feature_weight: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
-class AnoGAN(GANDetector, name="anogan"):
+class AnoGAN(GANDetector, name="anogan", title="AnoGAN"):
     """The code of a sample is searched for by gradient descent, through a frozen GAN.
 
     Loss: that of the GAN; of a code, ``(1 - lambda) |x - G(z)|_1 + lambda |f(x) - f(G(z))|_1``
@@ -52,6 +52,11 @@ class AnoGAN(GANDetector, name="anogan"):
     of 5,000 genes on a processor; ``start="encoder"`` with some 30 to 50 steps a twentieth of it.
     """
 
+    citation = (
+        "AnoGAN: Schlegl T, Seeböck P, Waldstein SM, Schmidt-Erfurth U, Langs G. Unsupervised "
+        "anomaly detection with generative adversarial networks to guide marker discovery. "
+        "IPMI (2017)."
+    )
     Config = AnoGANConfig
     training_defaults = Training(epochs=100, batch_size=64, learning_rate=5e-4, patience=None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.files import whole_file
+from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.settings import checked
 from tybalt_like.models.history import History
 
@@ -135,6 +137,58 @@ class Training:
             raise RecipeError("training.schedule = 'plateau' needs training.patience")
 
 
+@dataclass(frozen=True)
+class ModelSettings:
+    """A model with its settings, checked, and how it is trained.
+
+    Attributes
+    ----------
+    config
+        An instance of ``kind.Config``.
+    """
+
+    kind: type[Model]
+    config: Any
+    training: Training
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        config: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        *,
+        where: str = "",
+    ) -> ModelSettings:
+        """From plain values: settings of the model, and changes to its training defaults.
+
+        Raises
+        ------
+        RecipeError
+            Names the model, the key or the value that does not fit.
+        """
+        kind = Model.named(name)
+        defaults = asdict(kind.training_defaults)
+        return cls(
+            kind,
+            checked(kind.Config, config or {}, where=f"{where}model"),
+            checked(Training, defaults | dict(training or {}), where=f"{where}training"),
+        )
+
+    @property
+    def name(self) -> str:
+        """Registered name of the model."""
+        return self.kind.name
+
+    def with_config(self, **changes: Any) -> ModelSettings:
+        """The same with other settings of the model, which are not checked."""
+        return replace(self, config=replace(self.config, **changes))
+
+    def has(self, setting: str) -> bool:
+        """Whether the model has a setting of that name."""
+        return setting in {field.name for field in fields(self.kind.Config)}
+
+
 class Model(nn.Module, ABC):
     """A fitted or unfitted encoder of expression profiles.
 
@@ -146,6 +200,16 @@ class Model(nn.Module, ABC):
     ----------
     history
         How it was trained; empty for a model that was loaded.
+    title
+        Its name as people write it.
+    citation
+        What to cite for it.
+    deterministic
+        Whether a seed changes nothing.
+    linear
+        Whether encoding and decoding are linear maps.
+    score_titles
+        How people write the names of its own scores, where that differs.
     training_defaults
         The defaults of the loop for this model, from its paper.
     domain
@@ -161,22 +225,41 @@ class Model(nn.Module, ABC):
 
     registry: ClassVar[dict[str, type[Model]]] = {}
     name: ClassVar[str]
+    title: ClassVar[str]
+    citation: ClassVar[str] = ""
+    deterministic: ClassVar[bool] = False
+    linear: ClassVar[bool] = False
+    score_titles: ClassVar[Mapping[str, str]] = {}
     Config: ClassVar[type]
     training_defaults: ClassVar[Training] = Training()
     domain: Domain = "real"
     likelihood: str = ""
     takes: ClassVar[frozenset[str]] = frozenset()
 
-    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, *, name: str | None = None, title: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
         if name is not None:
-            cls.name = name
+            cls.name, cls.title = name, title or name.replace("_", " ")
             Model.registry[name] = cls
 
     def __init__(self, n_vars: int, config: Any) -> None:
         super().__init__()
         self.n_vars, self.config = n_vars, config
         self.history = History()
+
+    def __repr__(self) -> str:
+        return as_text(type(self).__name__, self._facts())
+
+    def _repr_html_(self) -> str:
+        return as_html(type(self).__name__, self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        known = self.weights().shape[0]
+        facts: dict[str, object] = {"genes": self.n_vars, "features": known}
+        facts["parameters"] = f"{sum(p.numel() for p in self.parameters()):,}"
+        return facts | ({"training": self.history.stopped} if self.history.stopped else {})
 
     @property
     def covariates(self) -> Mapping[str, tuple[str, ...]]:
@@ -250,7 +333,8 @@ class Model(nn.Module, ABC):
         about["config"] = asdict(self.config)
         tensors = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
         # One entry, because safetensors writes several in an order that changes.
-        path.write_bytes(to_bytes(tensors, {"about": json.dumps(about)}))
+        with whole_file(path) as partial:
+            partial.write_bytes(to_bytes(tensors, {"about": json.dumps(about)}))
 
     @staticmethod
     def load(path: Path) -> Model:

@@ -45,6 +45,10 @@ class BetaTCVAE(BetaVAE, name="beta_tc_vae"):
     Use it when single features are to stand for single biological processes.
     """
 
+    citation = (
+        "beta-TC-VAE: Chen RTQ, Li X, Grosse R, Duvenaud D. Isolating sources of "
+        "disentanglement in variational autoencoders. NeurIPS (2018)."
+    )
     Config = BetaTCVAEConfig
     n_train: Tensor
 

@@ -64,7 +64,7 @@ class BetaVAEConfig:
     kappa: PositiveFloat = 0.05
 
 
-class BetaVAE(Variational, name="beta_vae"):
+class BetaVAE(Variational, name="beta_vae", title="beta-VAE"):
     """The variational autoencoder without Tybalt's rectified heads, its KL term weighed by beta.
 
     Loss: ``-log p(x|z)  +  beta x KL(q(z|x) || N(0, 1))``.
@@ -75,6 +75,11 @@ class BetaVAE(Variational, name="beta_vae"):
     level per gene. Without hidden layers it is factor analysis with an encoder.
     """
 
+    citation = (
+        "beta-VAE: Higgins I, Matthey L, Pal A, et al. beta-VAE: learning basic visual "
+        "concepts with a constrained variational framework. ICLR (2017); variational "
+        "autoencoder: Kingma DP, Welling M. Auto-encoding variational Bayes. ICLR (2014)."
+    )
     Config = BetaVAEConfig
     training_defaults = Training(epochs=500, batch_size=50, learning_rate=1e-3)
 

@@ -51,6 +51,13 @@ class ConditionalTybalt(Tybalt, name="conditional_tybalt"):
     Use it when batch, tissue or sex explains much of the variation and is not the question.
     """
 
+    citation = (
+        "Conditional variational autoencoder: Sohn K, Lee H, Yan X. Learning structured "
+        "output representation using deep conditional generative models. NeurIPS (2015). "
+        "Tybalt: Way GP, Greene CS. Extracting a biologically relevant latent space from "
+        "cancer transcriptomes with variational autoencoders. Pacific Symposium on "
+        "Biocomputing 23:80-91 (2018)."
+    )
     Config = ConditionalTybaltConfig
     frequency_c: Tensor
 

@@ -67,6 +67,11 @@ class CountVAE(Variational, name="count_vae"):
     ``[normalize]``, ``library = "none"``, ``log = "no"`` and ``scale = "none"``.
     """
 
+    citation = (
+        "Count variational autoencoder: Lopez R, Regier J, Cole MB, Jordan MI, Yosef N. Deep "
+        "generative modeling for single-cell transcriptomics. Nature Methods 15:1053-1058 "
+        "(2018)."
+    )
     Config = CountVAEConfig
     training_defaults = Training(epochs=500, batch_size=50, learning_rate=1e-3)
     domain = "counts"

@@ -24,7 +24,7 @@ def adam(params: Sequence[nn.Parameter], learning_rate: float) -> torch.optim.Op
     return torch.optim.Adam(params, lr=learning_rate, betas=(0.5, 0.999), fused=True)
 
 
-class DCGAN(Adversarial, name="dcgan"):
+class DCGAN(Adversarial, name="dcgan", title="DCGAN"):
     """A generator trained against a discriminator that says how likely a sample is real.
 
     Loss: discriminator ``-log D(x) - log(1 - D(G(z)))``, generator ``-log D(G(z))`` (the
@@ -43,6 +43,10 @@ class DCGAN(Adversarial, name="dcgan"):
     Use it on images: it needs fewer steps than WGAN-GP, but can lose its balance.
     """
 
+    citation = (
+        "DCGAN: Radford A, Metz L, Chintala S. Unsupervised representation learning with deep "
+        "convolutional generative adversarial networks. ICLR (2016)."
+    )
     Config = DCGANConfig
     training_defaults = Training(epochs=100, batch_size=128, learning_rate=2e-4, patience=None)
     domain = "unit"

@@ -53,6 +53,10 @@ class DeepAutoencoder(Model, name="deep_autoencoder"):
     it overfits, and nothing orders its latent space.
     """
 
+    citation = (
+        "Autoencoder: Hinton GE, Salakhutdinov RR. Reducing the dimensionality of data with "
+        "neural networks. Science 313:504-507 (2006)."
+    )
     Config = DeepAutoencoderConfig
     training_defaults = Training(epochs=300, batch_size=50, learning_rate=5e-4)
 

@@ -47,6 +47,10 @@ class DIPVAE(BetaVAE, name="dip_vae"):
     batches: prefer few latent features or large batches.
     """
 
+    citation = (
+        "DIP-VAE: Kumar A, Sattigeri P, Balakrishnan A. Variational inference of disentangled "
+        "latent concepts from unlabeled observations. ICLR (2018)."
+    )
     Config = DIPVAEConfig
 
     def penalty(self, mean_nk: Tensor, logvar_nk: Tensor, z_nk: Tensor) -> dict[str, Tensor]:

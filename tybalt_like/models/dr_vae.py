@@ -34,6 +34,11 @@ class DrVAE(PertVAE, name="dr_vae"):
     Use it where few treated samples have a known response and many do not: one model per drug.
     """
 
+    citation = (
+        "Dr.VAE: Rampášek L, Hidru D, Smirnov P, Haibe-Kains B, Goldenberg A. Dr.VAE: "
+        "improving drug response prediction via modeling of drug perturbation effects. "
+        "Bioinformatics 35:3743-3751 (2019)."
+    )
     Config = DrVAEConfig
     takes = frozenset({"x2_ng", "y_n", "weight_n"})
 

@@ -15,7 +15,7 @@ class FAnoGANConfig(GANDetectorConfig):
     """Settings of `FAnoGAN`."""
 
 
-class FAnoGAN(GANDetector, name="f_anogan"):
+class FAnoGAN(GANDetector, name="f_anogan", title="f-AnoGAN"):
     """An encoder finds a sample's code in a GAN at once, where AnoGAN searches.
 
     Loss: that of the GAN; encoder ``MSE(x, G(E(x)))  +  kappa MSE(f(x), f(G(E(x))))``, means over
@@ -36,6 +36,11 @@ class FAnoGAN(GANDetector, name="f_anogan"):
     from some hundred samples.
     """
 
+    citation = (
+        "f-AnoGAN: Schlegl T, Seeböck P, Waldstein SM, Langs G, Schmidt-Erfurth U. f-AnoGAN: "
+        "fast unsupervised anomaly detection with generative adversarial networks. Medical "
+        "Image Analysis 54:30-44 (2019)."
+    )
     Config = FAnoGANConfig
     training_defaults = Training(epochs=100, batch_size=64, learning_rate=5e-4, patience=None)
 

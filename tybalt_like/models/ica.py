@@ -28,7 +28,7 @@ class ICAConfig:
     max_iter: PositiveInt = 200
 
 
-class ICA(Model, name="ica"):
+class ICA(Model, name="ica", title="ICA"):
     """Rotates the principal components until they are as independent, and as far from normal,
     as they can be; spans the same space as PCA.
 
@@ -40,6 +40,11 @@ class ICA(Model, name="ica"):
     Use it when components are to be read one by one: sparse, skewed ones often are a process.
     """
 
+    citation = (
+        "ICA: Hyvärinen A, Oja E. Independent component analysis: algorithms and "
+        "applications. Neural Networks 13:411-430 (2000)."
+    )
+    linear = True
     Config = ICAConfig
     mean_g: Tensor
     unmixing_kg: Tensor

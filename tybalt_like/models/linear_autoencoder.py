@@ -38,6 +38,12 @@ class LinearAutoencoder(Model, name="linear_autoencoder"):
     of PCA's on 769 breast tumours, with 20 and with 100 features.
     """
 
+    citation = (
+        "Linear autoencoder: Baldi P, Hornik K. Neural networks and principal component "
+        "analysis: learning from examples without local minima. Neural Networks 2:53-58 "
+        "(1989)."
+    )
+    linear = True
     Config = LinearAutoencoderConfig
     training_defaults = Training(epochs=300, batch_size=50, learning_rate=5e-4)
     mean_g: Tensor

@@ -41,6 +41,10 @@ class MMDVAE(BetaVAE, name="mmd_vae"):
     Use it when the KL term switches off features that matter (posterior collapse).
     """
 
+    citation = (
+        "MMD-VAE: Zhao S, Song J, Ermon S. InfoVAE: balancing learning and inference in "
+        "variational autoencoders. AAAI 33:5885-5892 (2019)."
+    )
     Config = MMDVAEConfig
 
     def penalty(self, mean_nk: Tensor, logvar_nk: Tensor, z_nk: Tensor) -> dict[str, Tensor]:

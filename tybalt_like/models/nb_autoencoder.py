@@ -56,6 +56,11 @@ class NBAutoencoder(Model, name="nb_autoencoder"):
     Use it to find genes with aberrant counts: ``tybalt-like aberrant``.
     """
 
+    citation = (
+        "OUTRIDER: Brechtmann F, Mertes C, Matusevičiūtė A, et al. OUTRIDER: a statistical "
+        "method for detecting aberrantly expressed genes in RNA sequencing data. American "
+        "Journal of Human Genetics 103:907-917 (2018)."
+    )
     Config = NBAutoencoderConfig
     training_defaults = Training(
         epochs=150,

@@ -29,7 +29,7 @@ class NMFConfig:
     max_iter: PositiveInt = 200
 
 
-class NMF(Model, name="nmf"):
+class NMF(Model, name="nmf", title="NMF"):
     """Profiles as sums, never differences, of non-negative parts.
 
     Loss: ``|x - z H|^2`` with z, H >= 0 and rows of H of length 1; H by scikit-learn's coordinate
@@ -41,6 +41,10 @@ class NMF(Model, name="nmf"):
     Use it when parts are to be read as programmes that add up. Needs values of at least 0.
     """
 
+    citation = (
+        "NMF: Lee DD, Seung HS. Learning the parts of objects by non-negative matrix "
+        "factorization. Nature 401:788-791 (1999)."
+    )
     Config = NMFConfig
     domain = "non-negative"
     components_kg: Tensor

@@ -24,7 +24,7 @@ class PCAConfig:
     latent_dim: PositiveInt = 20
 
 
-class PCA(Model, name="pca"):
+class PCA(Model, name="pca", title="PCA"):
     """Orthogonal projection on the directions of largest variance.
 
     Loss: ``|x - mean - W' W (x - mean)|^2`` with orthonormal W; scikit-learn's full SVD in
@@ -35,6 +35,12 @@ class PCA(Model, name="pca"):
     Use it first: no linear model reconstructs better, and every other model has to beat it.
     """
 
+    citation = (
+        "PCA: Pearson K. On lines and planes of closest fit to systems of points in space. "
+        "Philosophical Magazine 2:559-572 (1901)."
+    )
+    deterministic = True
+    linear = True
     Config = PCAConfig
 
     def __init__(self, n_vars: int, config: PCAConfig) -> None:

@@ -79,6 +79,11 @@ class PertVAE(Paired, name="pert_vae"):
     Use it to predict the treated profile of samples that were never treated.
     """
 
+    citation = (
+        "Dr.VAE: Rampášek L, Hidru D, Smirnov P, Haibe-Kains B, Goldenberg A. Dr.VAE: "
+        "improving drug response prediction via modeling of drug perturbation effects. "
+        "Bioinformatics 35:3743-3751 (2019)."
+    )
     Config = PertVAEConfig
     takes = frozenset({"x2_ng", "weight_n"})
 

@@ -49,6 +49,11 @@ class SSVAE(Paired, name="ss_vae"):
     Use it to learn a response from few labelled and many unlabelled profiles of untreated samples.
     """
 
+    citation = (
+        "Semi-supervised VAE: Kingma DP, Rezende DJ, Mohamed S, Welling M. Semi-supervised "
+        "learning with deep generative models. NeurIPS (2014); fair: Louizos C, Swersky K, Li "
+        "Y, Welling M, Zemel R. The variational fair autoencoder. ICLR (2016)."
+    )
     Config = SSVAEConfig
     takes = frozenset({"y_n", "weight_n"})
 

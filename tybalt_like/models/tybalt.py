@@ -45,7 +45,7 @@ class TybaltConfig:
     kappa: PositiveFloat = 1.0
 
 
-class Tybalt(Variational, name="tybalt"):
+class Tybalt(Variational, name="tybalt", title="Tybalt"):
     """Every latent feature is a rectified, weighted sum of genes, and every gene of features.
 
     Encoder: [Dense -> batch norm -> ReLU,] two parallel Dense -> batch norm -> ReLU (mean and
@@ -60,6 +60,11 @@ class Tybalt(Variational, name="tybalt"):
     arithmetic with group means.
     """
 
+    citation = (
+        "Tybalt: Way GP, Greene CS. Extracting a biologically relevant latent space from "
+        "cancer transcriptomes with variational autoencoders. Pacific Symposium on "
+        "Biocomputing 23:80-91 (2018)."
+    )
     Config = TybaltConfig
     training_defaults = Training(epochs=100, batch_size=50, learning_rate=5e-4)
     domain = "unit"

@@ -55,7 +55,7 @@ def gradient_penalty(
     return penalty
 
 
-class WGANGP(Adversarial, name="wgan_gp"):
+class WGANGP(Adversarial, name="wgan_gp", title="WGAN-GP"):
     """A generator trained against a critic whose slope is held near 1: the steadiest of GANs.
 
     Loss: critic ``D(G(z)) - D(x)  +  lambda (|grad D| - 1)^2``, generator ``-D(G(z))``, means
@@ -72,6 +72,10 @@ class WGANGP(Adversarial, name="wgan_gp"):
     Use it to make samples, and where DCGAN does not hold its balance.
     """
 
+    citation = (
+        "WGAN-GP: Gulrajani I, Ahmed F, Arjovsky M, Dumoulin V, Courville A. Improved "
+        "training of Wasserstein GANs. NeurIPS (2017)."
+    )
     Config = WGANGPConfig
     training_defaults = Training(epochs=100, batch_size=64, learning_rate=5e-4, patience=None)
 

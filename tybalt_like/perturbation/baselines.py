@@ -18,6 +18,10 @@ MIN_PER_CLASS = 3
 MAX_COMPONENTS = 50
 NO_CHANGE, MEAN_CHANGE, RIDGE = "no change", "mean change", "ridge on x1"
 MEAN_BY_CONDITION = "mean change of the condition"
+GENES, COMPONENTS, LATENTS = "x1", "PCA(x1)", "latents"
+"""What responses are predicted from."""
+KINDS = ("logistic", "ridge", "forest", "SVM")
+ON_GENES = tuple(f"{kind} on {GENES}" for kind in KINDS)
 
 
 def responses(

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.settings import FilePath, table
 
+TABLE = "perturbation"
 ONE_TREATMENT = "treatment"
 """Name of the drug where no column names one."""
 
 
+@table(TABLE)
 @dataclass(frozen=True)
 class Design:
     """Columns of the sample table, and the protocol.
@@ -68,7 +71,7 @@ class Design:
     controls: Literal["mean", "one"] = "mean"
     unmatched: Literal["refuse", "drop"] = "refuse"
     response: str | None = None
-    responses: str | None = None
+    responses: FilePath | None = None
     threshold: float | Literal["median"] | None = None
     labelled: float = 1.0
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -103,6 +106,7 @@ class Design:
         return self.hold_out or self.group
 
 
+@table("simulation")
 @dataclass(frozen=True)
 class Simulation:
     """Cell lines simulated from Dr.VAE's own generative model: the table ``[simulation]``.

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.perturbation.agreement import BINARY, CONTINUOUS, agreement, intervals
-from tybalt_like.perturbation.plan import Cell
-from tybalt_like.perturbation.training import Outcome
+from tybalt_like.perturbation.plan import PairedJob
+from tybalt_like.study.store import Finished
 
-Outcomes = Mapping[Cell, Outcome]
+Results = Mapping[PairedJob, Finished]
 
 
-def predictions(outcomes: Outcomes) -> pd.DataFrame:
+def predictions(results: Results) -> pd.DataFrame:
     """One row per held-out sample and seed: its response, and what each method says of it."""
     rows = []
-    for cell, outcome in outcomes.items():
-        of = outcome.arrays
-        if cell.fold is None or "scores" not in of:
+    for job, found in results.items():
+        of = found.arrays
+        if job.fold is None or "scores" not in of:
             continue
-        about = {"drug": cell.drug, "seed": cell.seed, "fold": cell.fold}
+        about = {"drug": job.drug, "seed": job.seed, "fold": job.fold}
         names = ["sample", "group", "is_pair", "y", "low", "high"]
         table = pd.DataFrame(about | {name: of[name] for name in names})
         rows.append(table.join(pd.DataFrame(of["scores"], columns=of["methods"].tolist())))
@@ -56,26 +56,26 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def changes(outcomes: Outcomes) -> pd.DataFrame:
+def changes(results: Results) -> pd.DataFrame:
     """One row per drug, seed, fold, method and measure of the predicted changes."""
     rows = [
-        {"drug": cell.drug, "seed": cell.seed, "fold": cell.fold}
+        {"drug": job.drug, "seed": job.seed, "fold": job.fold}
         | {"method": method, "measure": measure, "value": value}
-        for cell, outcome in outcomes.items()
-        for method, measures in outcome.about["changes"].items()
+        for job, found in results.items()
+        for method, measures in found.about["changes"].items()
         for measure, value in measures.items()
     ]
     return pd.DataFrame(rows)
 
 
-def genes(outcomes: Outcomes) -> pd.DataFrame:
+def genes(results: Results) -> pd.DataFrame:
     """One row per drug and gene: mean measured and predicted change, and their correlation over
     held-out samples; means over folds and seeds."""
     parts = [
         pd.DataFrame(
-            {"drug": cell.drug}
+            {"drug": job.drug}
             | {
-                name: outcome.arrays[key]
+                name: found.arrays[key]
                 for name, key in (
                     ("gene", "genes"),
                     ("measured", "measured"),
@@ -84,8 +84,8 @@ def genes(outcomes: Outcomes) -> pd.DataFrame:
                 )
             }
         )
-        for cell, outcome in outcomes.items()
-        if "measured" in outcome.arrays
+        for job, found in results.items()
+        if "measured" in found.arrays
     ]
     if not parts:
         return pd.DataFrame()
@@ -94,31 +94,31 @@ def genes(outcomes: Outcomes) -> pd.DataFrame:
     return table.loc[order].sort_values("drug", kind="stable").reset_index(drop=True)
 
 
-def trainings(outcomes: Outcomes) -> pd.DataFrame:
+def trainings(results: Results) -> pd.DataFrame:
     """One row per training: sizes of its splits, epochs, seconds, and why it ended."""
     rows = [
         {
-            "drug": cell.drug,
-            "seed": cell.seed,
-            "fold": "" if cell.fold is None else str(cell.fold),
-            **outcome.about["splits"],
-            **{key: outcome.about[key] for key in ("epochs", "best_epoch", "seconds", "stopped")},
+            "drug": job.drug,
+            "seed": job.seed,
+            "fold": "" if job.fold is None else str(job.fold),
+            **found.about["splits"],
+            **{key: found.about[key] for key in ("epochs", "best_epoch", "seconds", "stopped")},
         }
-        for cell, outcome in outcomes.items()
+        for job, found in results.items()
     ]
     return pd.DataFrame(rows)
 
 
-def latents(outcomes: Outcomes) -> pd.DataFrame:
+def latents(results: Results) -> pd.DataFrame:
     """Of the models that nothing was held out from: every sample before and after treatment.
 
     ``state`` is ``before``, ``predicted`` (after treatment) or ``after`` (as measured); ``pc1``
     and ``pc2`` are principal components of the drug's latent features, ``z1`` to ``zk``.
     """
     parts = []
-    for cell, outcome in outcomes.items():
-        of = outcome.arrays
-        if cell.fold is not None or "z1" not in of:
+    for job, found in results.items():
+        of = found.arrays
+        if job.fold is not None or "z1" not in of:
             continue
         states = {"before": of["z1"]}
         if "z2" in of:
@@ -130,7 +130,7 @@ def latents(outcomes: Outcomes) -> pd.DataFrame:
         pc_n2 = centred_nk @ axes.T
         table = pd.DataFrame(
             {
-                "drug": cell.drug,
+                "drug": job.drug,
                 "sample": np.tile(of["sample"], len(states)),
                 "group": np.tile(of["group"], len(states)),
                 "y": np.tile(of["y"], len(states)),

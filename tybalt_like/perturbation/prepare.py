@@ -14,7 +14,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.perturbation.design import Design
 from tybalt_like.perturbation.folds import keep_labels, splits
 from tybalt_like.perturbation.matching import Index, Units, chosen_controls
-from tybalt_like.perturbation.plan import Cell, Plan
+from tybalt_like.perturbation.plan import PairedJob, Plan
 from tybalt_like.perturbation.samples import Samples, binary
 from tybalt_like.perturbation.simulation import TRUTH
 
@@ -48,13 +48,13 @@ class Prepared:
         return np.isin(self.pairs.obs[keys.SPLIT].to_numpy(str), names)
 
 
-def prepare(plan: Plan, cell: Cell, samples: Samples) -> Prepared:
+def prepare(plan: Plan, job: PairedJob, samples: Samples) -> Prepared:
     """Split, normalise by the training samples, average the controls, hide responses."""
-    design, found = plan.design, samples.units[cell.drug]
-    fold_n = samples.folds(cell.drug, seed=cell.seed)
-    split_n = splits(found, fold_n, design, fold=cell.fold, seed=cell.seed)
-    rng = np.random.default_rng(cell.seed)
-    controls = chosen_controls(found, design, None if cell.fold is None else fold_n, rng)
+    design, found = plan.design, samples.units[job.drug]
+    fold_n = samples.folds(job.drug, seed=job.seed)
+    split_n = splits(found, fold_n, design, fold=job.fold, seed=job.seed)
+    rng = np.random.default_rng(job.seed)
+    controls = chosen_controls(found, design, None if job.fold is None else fold_n, rng)
     rows = found.table["row"].to_numpy()
     of_train = [np.append(controls[i], rows[i]) for i in np.flatnonzero(split_n == keys.TRAIN)]
     used = np.unique(np.concatenate([*controls, rows]))
@@ -64,7 +64,7 @@ def prepare(plan: Plan, cell: Cell, samples: Samples) -> Prepared:
     scaled = normaliser.transform(here)
     pairs = _pairs(scaled, found, controls, used)
     pairs.obs[keys.SPLIT] = split_n.astype(str)
-    response_n = keep_labels(found.table, split_n, share=design.labelled, seed=cell.seed)
+    response_n = keep_labels(found.table, split_n, share=design.labelled, seed=job.seed)
     y_n = found.table["response"].to_numpy(float)
     if plan.has_response and design.threshold is not None and plan.is_binary:
         threshold = _threshold(design, response_n[split_n == keys.TRAIN])
@@ -72,7 +72,7 @@ def prepare(plan: Plan, cell: Cell, samples: Samples) -> Prepared:
     learned_n = np.where(split_n == keys.TEST, np.nan, response_n)
     if plan.has_response:
         if plan.is_binary:
-            _check_classes(learned_n[split_n == keys.TRAIN], cell)
+            _check_classes(learned_n[split_n == keys.TRAIN], job)
         pairs.obs[keys.RESPONSE] = learned_n
     if design.balanced:
         sizes = found.table["group"][split_n == keys.TRAIN].value_counts()
@@ -110,11 +110,11 @@ def _threshold(design: Design, response_n: Floats) -> float:
     return float(cast(float, design.threshold))
 
 
-def _check_classes(response_n: Floats, cell: Cell) -> None:
+def _check_classes(response_n: Floats, job: PairedJob) -> None:
     known = response_n[~np.isnan(response_n)]
     if len(np.unique(known)) < 2:
         found = f"all {len(known)} of class {known[0]:g}" if len(known) else "none"
         raise DataError(
-            f"{cell.drug}, fold {cell.fold}: known training responses: {found}; two classes are "
+            f"{job.drug}, fold {job.fold}: known training responses: {found}; two classes are "
             "needed: raise perturbation.labelled, or lower perturbation.folds"
         )

@@ -2,103 +2,65 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like import pp, tl
 from tybalt_like.core import keys
-from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import whole_file
 from tybalt_like.models.networks.paired import Paired
 from tybalt_like.perturbation import baselines
 from tybalt_like.perturbation.agreement import change_agreement, correlations
-from tybalt_like.perturbation.plan import Cell, Plan
+from tybalt_like.perturbation.plan import PairedJob, Plan
 from tybalt_like.perturbation.prepare import Floats, Prepared, prepare
 from tybalt_like.perturbation.samples import Samples
+from tybalt_like.study.store import Finished
 from tybalt_like.tl.covariates import known
 from tybalt_like.tl.encoders import few_threads
-from tybalt_like.training.inference import predictions
+from tybalt_like.training.inference import applied
 
 SPLITS = (keys.TRAIN, keys.VALIDATION, keys.TEST)
 MIN_PAIRS = 3
 """With fewer held-out pairs nothing is said about correlations."""
 IDENTITY = "identity"
-"""Ending of the ablation's name: the same model, but treatment changes nothing."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What is kept of a cell.
+def ablation(model: str) -> str:
+    """Name of the same model where treatment changes nothing."""
+    return f"{model}, {IDENTITY}"
+
+
+class Trained(NamedTuple):
+    """What a job found, and the model behind it.
 
     Attributes
     ----------
-    about
-        ``identity`` (`Plan.identity`), ``changes`` (method -> measures), ``notes``, ``stopped``,
-        ``best_epoch``, ``seconds``, sizes.
-    arrays
-        Per sample that was held out (or, with nothing held out, of all): ``sample``, ``group``,
-        ``is_pair``, ``y`` (NaN = unknown), ``scores`` (n, methods) named by ``methods``, ``low``
-        and ``high``. Per gene: ``genes``, ``measured``, ``predicted`` (mean changes),
-        ``gene_correlation``. With nothing held out, latent ``z1``, ``z2``, ``z2_measured``.
+    found
+        ``about``: ``changes`` (method -> measures), ``notes``, ``stopped``, ``best_epoch``,
+        ``seconds``, sizes. ``arrays``, per sample that was held out (or, with nothing held out, of
+        all): ``sample``, ``group``, ``is_pair``, ``y`` (NaN = unknown), ``scores`` (n, methods)
+        named by ``methods``, ``low`` and ``high``; per gene: ``genes``, ``measured``,
+        ``predicted`` (mean changes), ``gene_correlation``; with nothing held out, latent ``z1``,
+        ``z2``, ``z2_measured``.
     """
 
-    about: dict[str, Any]
-    arrays: dict[str, NDArray[Any]]
-
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        entries: dict[str, Any] = {"about": np.array(json.dumps(self.about)), **self.arrays}
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **entries)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a file written by `save`."""
-        with np.load(path, allow_pickle=False) as stored:
-            about = json.loads(str(stored["about"]))
-            return cls(about, {name: stored[name] for name in stored.files if name != "about"})
-
-
-def is_done(path: Path, identity: str) -> bool:
-    """Whether the cell's file is there.
-
-    Raises
-    ------
-    RunError
-        If it was made with other settings.
-    """
-    if not path.exists():
-        return False
-    with np.load(path, allow_pickle=False) as stored:  # reads what is asked for only
-        if json.loads(str(stored["about"]))["identity"] == identity:
-            return True
-    raise RunError(f"{path} was made with other settings; repeat those, or remove the file")
-
-
-class Made(NamedTuple):
-    """A cell with the model behind it."""
-
-    outcome: Outcome
+    found: Finished
     model: Paired
     normaliser: pp.Normaliser
 
 
-def make(plan: Plan, cell: Cell, samples: Samples, *, device: str = "auto") -> Made:
-    """Train the cell's model and predict what was held out, beside the baselines."""
-    ready, found = prepare(plan, cell, samples), samples.units[cell.drug]
+def train_pairs(plan: Plan, job: PairedJob, samples: Samples, *, device: str = "auto") -> Trained:
+    """Train the job's model and predict what was held out, beside the baselines."""
+    ready, found = prepare(plan, job, samples), samples.units[job.drug]
     start = time.perf_counter()
     with few_threads(ready.pairs.n_obs * ready.pairs.n_vars):
-        model = _fit(plan, cell, ready, device=device)
+        model = _fit(plan, job, ready, device=device)
         seconds = time.perf_counter() - start
         predicted = _predicted(model, ready)
-        shown_n = np.full(len(found.table), True) if cell.fold is None else ready.split(keys.TEST)
+        shown_n = np.full(len(found.table), True) if job.fold is None else ready.split(keys.TEST)
         table = found.table[shown_n]
         changes: dict[str, dict[str, float]] = {}
         arrays: dict[str, NDArray[Any]] = {
@@ -108,14 +70,13 @@ def make(plan: Plan, cell: Cell, samples: Samples, *, device: str = "auto") -> M
             "y": ready.y_n[shown_n],
         }
         if plan.has_response:
-            arrays |= _responses(plan, cell, ready, predicted, shown_n)
-        if cell.fold is None:
+            arrays |= _responses(plan, job, ready, predicted, shown_n)
+        if job.fold is None:
             arrays |= _latents(predicted)
         elif plan.has_pairs:
             changes, of_genes = _changes(model, ready, predicted)
             arrays |= of_genes
     about = {
-        "identity": plan.identity(cell),
         "changes": changes,
         "stopped": model.history.stopped,
         "best_epoch": model.history.best_epoch,
@@ -126,19 +87,17 @@ def make(plan: Plan, cell: Cell, samples: Samples, *, device: str = "auto") -> M
         "splits": {name: int(ready.split(name).sum()) for name in SPLITS},
         "notes": list(found.notes),
     }
-    return Made(Outcome(about, arrays), model, ready.normaliser)
+    return Trained(Finished(about, arrays), model, ready.normaliser)
 
 
-def _fit(plan: Plan, cell: Cell, ready: Prepared, *, device: str) -> Paired:
+def _fit(plan: Plan, job: PairedJob, ready: Prepared, *, device: str) -> Paired:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of conditions that no training sample had
         fitted = tl.fit(
             ready.pairs,
-            model=plan.model_name,
-            training=plan.training_settings,
-            seed=cell.seed,
+            model=plan.model,
+            seed=job.seed,
             device=device,
-            **plan.model_config,
         )
     return cast(Paired, fitted)
 
@@ -150,30 +109,32 @@ def _predicted(model: Paired, ready: Prepared) -> dict[str, Floats]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         given = known(ready.pairs, model)
-    found = predictions(model, x1_ng, given=given)
-    ablated = predictions(model, x1_ng, given=given, identity=True)
+
+    def predict(x_ng: Floats, *, identity: bool = False) -> dict[str, Floats]:
+        return applied(model, lambda m, b: m.predict(b, identity=identity), x_ng, given=given)
+
+    found, ablated = predict(x1_ng), predict(x1_ng, identity=True)
     found |= {f"{IDENTITY} {name}": values for name, values in ablated.items()}
     if "z2_nk" in found:
         pair_n = ~np.isnan(x2_ng).any(1)
         filled_ng = np.where(pair_n[:, None], x2_ng, x1_ng)
-        z2_nk = predictions(model, filled_ng, given=given)["z1_nk"]
+        z2_nk = predict(filled_ng)["z1_nk"]
         found["z2_measured"] = np.where(pair_n[:, None], z2_nk, np.nan)
     return found
 
 
 def _responses(
     plan: Plan,
-    cell: Cell,
+    job: PairedJob,
     ready: Prepared,
     predicted: dict[str, Floats],
     shown_n: NDArray[np.bool_],
 ) -> dict[str, NDArray[Any]]:
     """Scores of the model, its ablation and, of held-out samples, the baselines."""
-    scores = {plan.model_name: predicted["response_n"][shown_n]}
+    scores = {plan.model.name: predicted["response_n"][shown_n]}
     if plan.has_pairs:
-        ablation = f"{plan.model_name}, {IDENTITY}"
-        scores[ablation] = predicted[f"{IDENTITY} response_n"][shown_n]
-    if cell.fold is not None:
+        scores[ablation(plan.model.name)] = predicted[f"{IDENTITY} response_n"][shown_n]
+    if job.fold is not None:
         x1_ng = np.asarray(ready.pairs.X, dtype=np.float64)
         learned_n = ~ready.split(keys.TEST)
         y_n = ready.pairs.obs[keys.RESPONSE].to_numpy(float)
@@ -182,12 +143,16 @@ def _responses(
         if plan.has_pairs:
             latent_nk = np.hstack([latent_nk, predicted["z2_nk"] - latent_nk])
         pcs = baselines.components(x1_ng[learned_n], {"all": x1_ng}, k=predicted["z1_nk"].shape[1])
-        features = {"x1": x1_ng, "PCA(x1)": pcs["all"], "latents": latent_nk}
+        features = {
+            baselines.GENES: x1_ng,
+            baselines.COMPONENTS: pcs["all"],
+            baselines.LATENTS: latent_nk,
+        }
         scores |= baselines.responses(
             {name: (x_nk[used_n], x_nk[shown_n]) for name, x_nk in features.items()},
             y_n[used_n],
             is_binary=plan.is_binary,
-            seed=cell.seed,
+            seed=job.seed,
         )
     return {
         "methods": np.array(list(scores)),
@@ -213,7 +178,7 @@ def _changes(
     c_nc = np.nan_to_num(np.asarray(c_nc, dtype=np.float64))
     profiles = {
         model.name: predicted["after_ng"][test_n],
-        f"{model.name}, {IDENTITY}": predicted[f"{IDENTITY} after_ng"][test_n],
+        ablation(model.name): predicted[f"{IDENTITY} after_ng"][test_n],
     } | baselines.treated(
         x1_ng[learned_n], x2_ng[learned_n], x1_ng[test_n], c_mc=c_nc[learned_n], c_nc=c_nc[test_n]
     )

@@ -24,7 +24,7 @@ _TITLES = {
 
 
 @theme
-def compression(
+def compression_curves(
     metrics: pd.DataFrame,
     stability: pd.DataFrame,
     union: pd.DataFrame,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -88,11 +89,11 @@ def score_distribution(
 
 
 @theme
-def metrics(
+def metric_dots(
     table: pd.DataFrame,
     *,
     measure: Literal["auroc", "auprc"] = "auroc",
-    model: str | None = None,
+    bold: Collection[str] = (),
     palette: Palette | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -105,8 +106,8 @@ def metrics(
         them.
     measure
         ``"auroc"`` or ``"auprc"``.
-    model
-        Detectors whose name starts with this word are in bold.
+    bold
+        Detectors to point out.
     palette
         Styles of the anomalies, see `styles`.
 
@@ -130,7 +131,7 @@ def metrics(
             ax.plot(wide[name], places, ls="", marker=marker, color=color, ms=7, label=label)
     ax.set_yticks(range(len(wide)), [legible(str(name), width=40) for name in wide.index])
     for tick, name in zip(ax.get_yticklabels(), wide.index, strict=True):
-        tick.set_fontweight("bold" if model and str(name).startswith(f"{model} ") else "normal")
+        tick.set_fontweight("bold" if name in bold else "normal")
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     low = float(np.nanmin(wide.to_numpy()))
     ax.set(xlabel=measure.upper(), xlim=(min(low - 0.02, 0.5), 1.005), ylim=(len(wide) - 0.5, -0.5))

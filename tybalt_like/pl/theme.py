@@ -30,7 +30,7 @@ theme = rc_context(
         "text.parse_math": False,  # a "$" in a label is a "$"
     }
 )
-"""Decorator and context manager: draws with the look of tybalt_like."""
+"""Decorator: draws with the look of tybalt_like."""
 
 
 def legible(text: str, *, width: int = 26, lines: int = 2) -> str:

@@ -1,13 +1,4 @@
-"""Normalisation: fitted on the training split, saved, and applied to new samples one by one.
-
-A file put here that declares a transform is known to the settings and to saved normalisers.
-"""
-
-from importlib import import_module
-from pkgutil import iter_modules
-
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+"""Normalisation: fitted on the training split, saved, and applied to new samples one by one."""
 
 from tybalt_like.pp.batch_effects import BatchPurity, batch_purity, combat
 from tybalt_like.pp.findings import Findings, check, inspect
@@ -30,3 +21,7 @@ __all__ = [
     "quality",
     "split",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

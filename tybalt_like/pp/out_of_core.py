@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,11 @@ import numpy as np
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, DiskFullError
 from tybalt_like.core.files import has_room, whole_file
+from tybalt_like.pp.matrix import Floats
 
 if TYPE_CHECKING:
     import h5py
     from anndata import AnnData
-
-    from tybalt_like.pp.application import Application
 
 
 def open_backed(path: Path | str) -> AnnData:
@@ -55,15 +55,30 @@ def _open_zarr(path: Path) -> AnnData:
     )
 
 
-def write_application(application: Application, path: Path) -> None:
-    """Write a transformed AnnData some samples at a time; the old file stays until the end."""
+def write_pieces(
+    frame: AnnData, pieces: Iterable[tuple[Floats, Any]], path: Path, *, counts: bool
+) -> None:
+    """Write a normalised AnnData some samples at a time; the old file stays until the end.
+
+    Parameters
+    ----------
+    frame
+        The result without its matrix.
+    pieces
+        Rows of the matrix, and the same rows as they were read.
+    counts
+        Whether to keep the latter as a layer.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no room for the result.
+    """
     import h5py
 
     from tybalt_like.io import write_h5ad
 
-    frame = application.frame()
-    kept = f"layers/{keys.COUNTS}" if application.normaliser.scale == "counts" else None
-    if not has_room(path, 4 * frame.n_obs * frame.n_vars * (2 if kept else 1)):
+    if not has_room(path, 4 * frame.n_obs * frame.n_vars * (1 + counts)):
         raise DiskFullError(f"{path}: there is no room for the result; choose another place")
     with whole_file(path) as partial:
         write_h5ad(frame, partial)
@@ -71,12 +86,11 @@ def write_application(application: Application, path: Path) -> None:
             if "X" in file:  # anndata writes an empty one
                 del file["X"]
             start = 0
-            for piece in application.pieces():
-                _write_rows(file, "X", piece.x_ng.astype(np.float32), start, frame.n_obs)
-                if kept:
-                    rows = application.as_stored(piece.as_read_ng)
-                    _write_rows(file, kept, rows, start, frame.n_obs)
-                start += len(piece.x_ng)
+            for x_ng, as_read in pieces:
+                _write_rows(file, "X", x_ng.astype(np.float32), start, frame.n_obs)
+                if counts:
+                    _write_rows(file, f"layers/{keys.COUNTS}", as_read, start, frame.n_obs)
+                start += len(x_ng)
 
 
 def _write_rows(file: h5py.File, name: str, rows: Any, start: int, n_obs: int) -> None:

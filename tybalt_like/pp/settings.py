@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.settings import checked
+from tybalt_like.core.settings import checked, table
+from tybalt_like.pp import transforms as _transforms  # noqa: F401 - all are registered
 from tybalt_like.pp.columns import Duplicates
 from tybalt_like.pp.scale import Scale
 from tybalt_like.pp.transforms.base import Transform
 
 
+@table("normalize")
 @dataclass(frozen=True)
 class Normalisation:
     """How expression values become a model's input, step by step, in this order.
@@ -95,7 +97,7 @@ class Normalisation:
             )
 
     @classmethod
-    def configure(cls, **table: Any) -> Normalisation:
+    def configure(cls, **settings: Any) -> Normalisation:
         """Checked settings.
 
         Raises
@@ -103,4 +105,4 @@ class Normalisation:
         RecipeError
             Names the unknown key or the value that does not fit.
         """
-        return checked(cls, table, where="normalize")
+        return checked(cls, settings, where="normalize")

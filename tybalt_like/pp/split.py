@@ -78,16 +78,26 @@ def split(
         test_n = reference_n & (_labels(adata, by) == keys.TEST)
         split_n[test_n], reference_n = keys.TEST, reference_n & ~test_n
         train, calibration = train / (train + calibration), calibration / (train + calibration)
+    shares = {"train": train, "calibration": calibration, "validation": validation}
+    split_n[reference_n] = divided(strata_n[reference_n], **shares, seed=seed)
+    adata.obs[keys.SPLIT] = split_n.astype(str)
+
+
+def divided(
+    strata_n: NDArray[np.object_], *, train: float, calibration: float, validation: float, seed: int
+) -> NDArray[np.object_]:
+    """The split of each sample of a reference cohort, from its stratum; see `split`."""
     rng = np.random.default_rng(seed)
+    split_n = np.full(len(strata_n), keys.TEST, dtype=object)
     names = [keys.VALIDATION, keys.TRAIN, keys.CALIBRATION, keys.TEST]
     ends = np.cumsum([train * validation, train * (1 - validation), calibration])
-    for stratum in sorted(set(strata_n[reference_n])):
-        rows = rng.permutation(np.flatnonzero(reference_n & (strata_n == stratum)))
+    for stratum in sorted(set(strata_n)):
+        rows = rng.permutation(np.flatnonzero(strata_n == stratum))
         for name, part in zip(
             names, np.split(rows, np.rint(ends * len(rows)).astype(int)), strict=True
         ):
             split_n[part] = name
-    adata.obs[keys.SPLIT] = split_n.astype(str)
+    return split_n
 
 
 def _labels(adata: AnnData, label: str | None) -> np.ndarray:

@@ -1,229 +1,119 @@
-"""The tables of a run folder, as the report reads them."""
+"""What the folder of a finished run holds, as its page reads it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
-from tybalt_like.core import keys
+from tybalt_like.core.discovery import load_from_rooms
 from tybalt_like.core.errors import RunError
-from tybalt_like.images.figure_data import Gallery
-from tybalt_like.pl.palette import clean, styles
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-
-    from tybalt_like.pl.palette import Style
-
-NAMES = {
-    "tybalt": "Tybalt",
-    "pca": "PCA",
-    "beta_vae": "beta-VAE",
-    "dcgan": "DCGAN",
-    "wgan_gp": "WGAN-GP",
-    "anogan": "AnoGAN",
-    "f_anogan": "f-AnoGAN",
-    "ica": "ICA",
-    "nmf": "NMF",
-    "mahalanobis": "Mahalanobis",
-    "knn": "kNN",
-    "kl": "KL",
-    "negative_elbo": "negative ELBO",
-}
-"""Models and scores whose proper names are not their registered ones."""
-FILES = {
-    "scores.tsv": "scores, p- and q-values of every sample, for the model and for PCA",
-    "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
-    "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
-    "latent.tsv.gz": "latent features of every sample, with the clinical columns",
-    "gene_weights.tsv.gz": "weight of every gene in every latent feature",
-    "metrics.tsv": "how well each score finds the named anomalies",
-    "evaluation.tsv": "the report card of the encoding: every measurement, for every encoder",
-    "evaluation_genes.tsv.gz": "how well each test gene is reconstructed, by every encoder",
-    "evaluation_samples.tsv.gz": "how well each test sample is reconstructed, by every encoder",
-    "latent_features.tsv": "variance, KL divergence and activity of every latent feature",
-    "images.npz": "the pictures of the section on images, as arrays",
-    "images.tsv": "the measurements of that section",
-    "embeddings.tsv.gz": "UMAP and t-SNE coordinates",
-    "history.csv": "losses of every epoch",
-    "adata.h5ad": "everything as one AnnData file",
-    "run.json": "recipe, versions, timings, warnings",
-    "genes.txt": "the genes that the model sees, in order",
-}
-"""Files of a run folder that a reader may want to open, and what they hold."""
+ABOUT, PAGE = "run.json", "report.html"
 
 
-@dataclass(frozen=True)
 class Contents:
-    """What a run folder says.
+    """A folder, its ``run.json`` and its tables.
+
+    A subclass stands for one kind of run, ``class Mine(Contents, kind="mine")``, in the
+    ``sections`` of its room, and says what is special about it.
 
     Attributes
     ----------
-    about
-        ``run.json``.
-    samples
-        One row per sample: ``split`` and the clinical columns.
-    latent
-        One row per sample, one column per latent feature.
-    scores
-        One row per sample: scores, p- and q-values of the model and of PCA, and ``norm``.
-    pictures
-        One row per sample: ``<latent or genes>_<umap or tsne>_<1 or 2>``.
-    metrics, genes, gene_sets, history
-        Detection, genes and gene sets of the flagged samples, and training; may be empty.
-    card, card_genes, features
-        The report card of the encoding, the agreement by gene, and the latent features; empty
-        in runs of versions that did not judge it.
+    files
+        Files that a reader may want to open, and what they hold.
+    text
+        Columns that are text, even "001", "1" or "NA".
     """
 
-    folder: Path
-    about: dict[str, Any]
-    samples: pd.DataFrame
-    latent: pd.DataFrame
-    scores: pd.DataFrame
-    pictures: pd.DataFrame
-    metrics: pd.DataFrame
-    genes: pd.DataFrame
-    gene_sets: pd.DataFrame
-    history: pd.DataFrame
-    card: pd.DataFrame
-    card_genes: pd.DataFrame
-    features: pd.DataFrame
+    registry: ClassVar[dict[str, type[Contents]]] = {}
+    kind: ClassVar[str]
+    files: ClassVar[Mapping[str, str]] = {}
+    text: ClassVar[frozenset[str]] = frozenset()
 
-    @classmethod
-    def read(cls, folder: Path) -> Contents:
-        """Read a run folder.
+    def __init_subclass__(cls, *, kind: str, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.kind = kind
+        Contents.registry[kind] = cls
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder, self.about = folder, about
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    @staticmethod
+    def read(folder: Path) -> Contents:
+        """Open a folder.
 
         Raises
         ------
         RunError
-            If a file is missing or cannot be read.
+            If ``run.json`` is missing or cannot be read, or the kind of run is not known.
         """
+        load_from_rooms("sections")
         try:
-            about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            label = about["label"]
-            # Names and labels are text, even "001", "1" or "NA".
-            text = {"sample": str, "gene": str, "detector": str, "anomaly": str, "column": str}
-            text |= {"set": str}
-            if label is not None:
-                text[label] = str
-
-            def table(name: str, index: str | None = None) -> pd.DataFrame:
-                path = folder / name
-                sep = "," if name.endswith(".csv") else "\t"
-                frame = pd.read_csv(
-                    path, sep=sep, dtype=text, keep_default_na=False, na_values=[""]
-                )
-                return frame if index is None else frame.set_index(index)
-
-            def later(name: str) -> pd.DataFrame:
-                return table(name) if (folder / name).exists() else pd.DataFrame()
-
-            latent, scores = table("latent.tsv.gz", "sample"), table("scores.tsv", "sample")
-            model = about["model"]["name"]
-            features = latent.columns[latent.columns.str.fullmatch(rf"{model}_\d+")]
-            clinical = [c for c in scores if c in (keys.SPLIT, label)]
-            return cls(
-                folder,
-                about,
-                samples=latent.drop(columns=features),
-                latent=latent[features],
-                scores=scores.drop(columns=clinical),
-                pictures=table("embeddings.tsv.gz", "sample"),
-                metrics=table("metrics.tsv"),
-                genes=table("gene_scores.tsv.gz"),
-                gene_sets=later("gene_set_scores.tsv.gz"),
-                history=table("history.csv"),
-                card=later("evaluation.tsv"),
-                card_genes=later("evaluation_genes.tsv.gz"),
-                features=later("latent_features.tsv"),
-            )
-        except FileNotFoundError as error:
-            name = Path(str(error.filename)).name
-            raise RunError(f"{folder} is not a whole run: {name} missing; run it again") from None
-        except (json.JSONDecodeError, pd.errors.ParserError, KeyError) as error:
-            raise RunError(f"{folder} holds a file that cannot be read ({error})") from None
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+            kind = Contents.registry[about["kind"]]
+        except FileNotFoundError:
+            raise RunError(f"{folder} is not a whole run: {ABOUT} missing; run it again") from None
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise RunError(f"{folder} holds a {ABOUT} that cannot be read ({error})") from None
+        return kind(folder, about)
 
     @property
-    def model(self) -> str:
-        """Registered name of the model."""
-        return str(self.about["model"]["name"])
+    def kicker(self) -> str:
+        """What kind of page this is, above its title."""
+        return "report"
 
     @property
-    def label(self) -> str | None:
-        """Column of the labels."""
-        label = self.about["label"]
-        return None if label is None else str(label)
-
-    @cached_property
-    def gallery(self) -> Gallery:
-        """Pictures and measurements of a model of images; empty for other data."""
-        return Gallery.load(self.folder)
-
-    @property
-    def of_images(self) -> bool:
-        """Whether the samples are images, whose pixels are looked at as pictures."""
-        return bool(self.gallery.arrays)
+    def lead(self) -> str:
+        """The first sentence."""
+        return ""
 
     @cached_property
     def labels(self) -> pd.Series:
-        """Label of every sample as text; empty where there is none."""
-        if self.label is None:
-            return pd.Series("", index=self.samples.index)
-        return clean(self.samples[self.label])
+        """Text by sample that groups them; empty where nothing does."""
+        return pd.Series(dtype=object)
 
-    @cached_property
-    def palette(self) -> dict[str, Style]:
-        """Style of every label: the normal ones first, then the named anomalies."""
-        return styles(self.labels, first=[*self.about["normal"], *self.about["anomalies"]])
+    def text_columns(self) -> frozenset[str]:
+        """Columns to be read as text."""
+        return self.text
 
-    @cached_property
-    def tested(self) -> pd.Series:
-        """True for the samples that were asked about: they have a q-value."""
-        return self.score("q_value").notna()
+    def table(self, name: str, *, index: str | None = None) -> pd.DataFrame:
+        """A table of the folder; empty if it has none of that name.
 
-    @cached_property
-    def flagged(self) -> pd.Series:
-        """True for the samples called anomalous."""
-        return self.score("flagged").astype(bool)
+        Raises
+        ------
+        RunError
+            If it cannot be read.
+        """
+        if name not in self._tables:
+            self._tables[name] = self._read(name)
+        table = self._tables[name]
+        return table if index is None or table.empty else table.set_index(index)
 
-    @property
-    def cross_fitted(self) -> bool:
-        """True if every sample was tested, each by a model trained on others."""
-        return bool(self.about.get("cross_fitted", False))
+    def needed(self, name: str, *, index: str | None = None) -> pd.DataFrame:
+        """The same, of a table that every whole run has.
 
-    @cached_property
-    def held_out(self) -> pd.Series:
-        """True for tested samples of the reference cohort."""
-        return self.samples[keys.SPLIT] == keys.TEST
+        Raises
+        ------
+        RunError
+            If it is missing.
+        """
+        if not (self.folder / name).is_file():
+            raise RunError(f"{self.folder} is not a whole run: {name} missing; run it again")
+        return self.table(name, index=index)
 
-    def score(self, name: str) -> pd.Series:
-        """A column of the model's scores, for example ``"combined"``."""
-        return self.scores[keys.score(self.model, name)]
-
-    def title(self, name: str | None = None) -> str:
-        """Name of a detector, or of the model, as people write it."""
-        said = title(name or self.model)
-        return said.replace("genes", "pixels") if self.of_images else said
-
-    def adata(self) -> AnnData:
-        """Samples without expression: obs, latents and embeddings, for the figures."""
-        from anndata import AnnData
-
-        obsm = {keys.latent(self.model): self.latent.to_numpy()}
-        for of, suffix in (("latent", ""), ("genes", "_genes")):
-            for method, key in (("umap", keys.UMAP), ("tsne", keys.TSNE)):
-                pair = [f"{of}_{method}_{i}" for i in (1, 2)]
-                if set(pair) <= set(self.pictures):
-                    obsm[key + suffix] = self.pictures[pair].to_numpy()
-        return AnnData(obs=pd.concat([self.samples, self.scores], axis=1), obsm=obsm)
-
-
-def title(name: str) -> str:
-    """Name of a model, an encoder or a detector as people write it."""
-    return " ".join(NAMES.get(word, word.replace("_", " ")) for word in name.split(" "))
+    def _read(self, name: str) -> pd.DataFrame:
+        path = self.folder / name
+        if not path.is_file():
+            return pd.DataFrame()
+        text = dict.fromkeys(self.text_columns(), str)
+        sep = "," if name.endswith(".csv") else "\t"
+        try:
+            return pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False, na_values=[""])
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error})") from None

@@ -1,4 +1,4 @@
-"""A run folder becomes one page that needs nothing else."""
+"""A folder becomes one page that needs nothing else: the list of the sections that apply."""
 
 from __future__ import annotations
 
@@ -6,93 +6,140 @@ from base64 import b64encode
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
-from math import isnan
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from tybalt_like.core.files import write_text
-from tybalt_like.report import encoding, explorer, figures, images, made_images, prose, tables
-from tybalt_like.report.citations import citations
-from tybalt_like.report.contents import FILES, Contents
-from tybalt_like.report.picture import Picture
+from tybalt_like.core.files import MARKER, add_to_marker, write_text
+from tybalt_like.pl.saving import save
+from tybalt_like.pl.theme import theme
+from tybalt_like.report import words
+from tybalt_like.report.contents import PAGE, Contents
+from tybalt_like.report.figure import Figure
+from tybalt_like.report.section import EVERY, Section
 
 _TEMPLATE = Path(__file__).parent / "template"
 
 
-def build(run_dir: Path) -> Path:
-    """Draw the figures of a run and write its report.
+def build(folder: Path) -> Path:
+    """Draw the figures of a finished run and write its page.
 
-    Reads the tables of the run folder and nothing else; writes ``figures/*.png``,
-    ``figures/*.svg`` and, whole or not at all, ``report.html``: one page that loads nothing from
-    anywhere, which its content security policy enforces.
+    Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``
+    and, whole or not at all, ``report.html``: one page that loads nothing from anywhere, which its
+    content security policy enforces.
 
     Returns
     -------
     pathlib.Path
-        ``run_dir/report.html``.
+        The page.
 
     Raises
     ------
     RunError
-        If a file of the run folder is missing or cannot be read.
+        If a file of the folder is missing or cannot be read.
     """
-    run = Contents.read(run_dir)
-    page = _render(run, figures.draw(run))
-    report = run_dir / "report.html"
-    write_text(report, page)
-    return report
+    run = Contents.read(folder)
+    found = [
+        (section, content)
+        for section in _sections(run.kind)
+        if (content := section.content(run)) is not None
+    ]
+    figures = {section.name: _drawn(section, run) for section, _ in found}
+    environment = _environment(folder)
+    parts = [
+        {
+            "name": section.name,
+            "title": section.title,
+            "heading": section.heading or section.title,
+            "html": _rendered(environment, section, run, figures[section.name], content, found),
+        }
+        for section, content in found
+    ]
+    scripts = [*(_bokeh() for _, content in found if content.get("bokeh")), _read("report.js")]
+    page = environment.get_template("page.html.j2").render(
+        run=run,
+        about=run.about,
+        sections=parts,
+        style=_read("report.css"),
+        scripts=scripts,
+        script_hashes=[_hash(text) for text in scripts],
+    )
+    path = folder / PAGE
+    write_text(path, page)
+    drawn = [figure.name for several in figures.values() for figure in several]
+    if (folder / MARKER).exists():
+        names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
+        add_to_marker(folder, [PAGE, *names])
+    return path
 
 
-def environment() -> Environment:
+def _sections(kind: str) -> list[Section[Any]]:
+    kinds = [one for one in Section.registry.values() if one.kind in (kind, EVERY)]
+    return [one() for one in sorted(kinds, key=lambda one: one.place)]
+
+
+@theme
+def _drawn(section: Section[Any], run: Contents) -> list[Figure]:
+    """The figures of a section, written into ``figures/`` of the folder."""
+    import matplotlib.pyplot as plt
+
+    figures = list(section.figures(run))
+    for figure in figures:
+        drawing = figure.draw()
+        save(drawing, run.folder / "figures", figure.name)
+        plt.close(drawing)
+    return figures
+
+
+def _rendered(
+    environment: Environment,
+    section: Section[Any],
+    run: Contents,
+    figures: list[Figure],
+    content: dict[str, Any],
+    found: list[tuple[Section[Any], dict[str, Any]]],
+) -> Markup:
+    template = environment.from_string(section.template)
+    return Markup(
+        template.render(
+            run=run,
+            about=run.about,
+            name=section.name,
+            figures=figures,
+            others=[other for other, _ in found],
+            **content,
+        )
+    )
+
+
+def _environment(folder: Path) -> Environment:
     """Templates in which everything that users named is escaped."""
-    templates = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"number": _number, "count": "{:,}".format, "percent": prose.percent}
-    return templates
+    environment.filters |= {
+        "number": words.number,
+        "count": "{:,}".format,
+        "percent": words.percent,
+    }
+    environment.globals |= {"image": partial(_image, folder / "figures"), "words": words}
+    environment.globals["ui"] = environment.get_template("macros.html.j2").module
+    return environment
 
 
-def template_text(name: str) -> str:
-    """A style sheet or script that lies beside the templates."""
+def _read(name: str) -> str:
     return (_TEMPLATE / name).read_text(encoding="utf-8")
 
 
-def script_hash(text: str) -> str:
+def _hash(text: str) -> str:
     """As a content security policy names the scripts that may run."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
-def _render(run: Contents, drawn: list[Picture]) -> str:
-    scripts = [_bokeh(), template_text("report.js")]
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            run=run,
-            about=run.about,
-            prose=prose,
-            tables=tables,
-            explorer=explorer,
-            encoding=encoding,
-            images=images,
-            made_images=made_images,
-            drawn=drawn,
-            image=partial(image, run.folder / "figures"),
-            files={name: what for name, what in FILES.items() if (run.folder / name).exists()},
-            citations=citations(
-                run.model, run.about["versions"]["tybalt-like"], judged=not run.card.empty
-            ),
-            style=template_text("report.css"),
-            scripts=scripts,
-            script_hashes=[script_hash(text) for text in scripts],
-        )
-    )
 
 
 def _bokeh() -> str:
@@ -101,7 +148,7 @@ def _bokeh() -> str:
     return str(Resources(mode="inline", components=["bokeh"]).js_raw[0])
 
 
-def image(folder: Path, name: str) -> dict[str, Any]:
+def _image(folder: Path, name: str) -> dict[str, Any]:
     """A figure as a data URL, with its size in pixels; lossless WebP is half of PNG."""
     from PIL import Image
 
@@ -111,8 +158,3 @@ def image(folder: Path, name: str) -> dict[str, Any]:
         width, height = png.size
     url = f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"
     return {"url": url, "width": width, "height": height}
-
-
-def _number(value: float, digits: int = 3) -> str:
-    """Significant digits; a dash for what is missing."""
-    return "–" if isnan(value) else f"{value:.{digits}g}"

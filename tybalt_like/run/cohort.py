@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,81 +11,108 @@ from numpy.typing import NDArray
 from tybalt_like import anomaly, io, pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.provenance import record
+from tybalt_like.core.provenance import is_images, record
 from tybalt_like.io import datasets
-from tybalt_like.io.pixels import is_images
 from tybalt_like.pp.split import MIN_REFERENCE
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from tybalt_like.run.recipe import Recipe
+    from tybalt_like.run.recipe import Data, Recipe, Split
 
 
 def prepared(recipe: Recipe) -> AnnData:
     """Read, divide into splits, and normalise by the training split."""
-    adata = read(recipe)
-    split(recipe, adata)
-    train_n = (adata.obs[keys.SPLIT] == keys.TRAIN).to_numpy()
-    return pp.Normaliser.fit(adata, recipe.normalize, train=train_n).transform(adata)
+    adata = read(recipe.data, by=recipe.split.by)
+    check(recipe, adata)
+    split(adata, recipe.data, recipe.split, seed=recipe.seed)
+    return pp.Normaliser.fit(adata, recipe.normalize).transform(adata)
 
 
-def read(recipe: Recipe) -> AnnData:
-    """The matrix with its sample table, checked."""
-    data = recipe.data
+def read(data: Data, *, by: str | None = None) -> AnnData:
+    """The matrix with its sample table, looked through.
+
+    Parameters
+    ----------
+    by
+        Sample column with an official division; of the samples outside the reference, those that
+        it does not test are left out.
+    """
     if data.dataset is not None:
         adata = datasets.load(data.dataset)
     else:
         adata = io.read(
             str(data.path), obs=data.obs, genes_in=data.genes_in, image_size=data.image_size
         )
+    if by and data.normal:
+        adata = _asked_about(adata, data, by)
+    findings = pp.inspect(adata)
+    pp.check(findings, at_least=MIN_REFERENCE)
+    record(adata, findings=findings.lines())
+    return adata
+
+
+def check(recipe: Recipe, adata: AnnData) -> None:
+    """Refuse what a recipe asks for and the cohort does not have, before anything is trained.
+
+    Raises
+    ------
+    RecipeError, DataError
+        Names the column, the label or the file.
+    """
     if is_images(adata) and recipe.normalize.select != "all":
         raise RecipeError(
             "these samples are images, whose pixels must stay in their places: add [normalize] "
             'units = "zero_one", select = "all", scale = "none" to the recipe'
         )
-    if recipe.split.by and data.normal:
-        adata = _asked_about(adata, recipe)
-    findings = pp.inspect(adata)
-    pp.check(findings, at_least=MIN_REFERENCE)
-    record(adata, findings=findings.lines())
-    if recipe.scores.gene_sets is not None:
-        io.read_gmt(recipe.scores.gene_sets)  # a mistake in it is better known before training
-    return adata
-
-
-def _asked_about(adata: AnnData, recipe: Recipe) -> AnnData:
-    """Without the samples outside the reference that an official division does not test."""
-    columns = (recipe.data.label, recipe.split.by)
-    if any(column not in adata.obs for column in columns):
-        return adata  # `pp.split` says what is missing
-    label_n, part_n = (adata.obs[column].astype(str) for column in columns)
-    kept_n = label_n.isin(recipe.data.normal) | (part_n == keys.TEST)
-    return adata[kept_n.to_numpy()].copy()
-
-
-def split(recipe: Recipe, adata: AnnData, *, held_out: NDArray[np.bool_] | None = None) -> None:
-    """Divide the reference cohort as the recipe says."""
-    data = recipe.data
-    pp.split(
-        adata,
-        label=data.label,
-        normal=data.normal,
-        train=recipe.split.train,
-        calibration=recipe.split.calibration,
-        validation=recipe.split.validation,
-        held_out=held_out,
-        by=recipe.split.by or None,
-        seed=recipe.seed,
-    )
     named = {"evaluation.batch": recipe.evaluation.batch}
     named["scores.conditional_on"] = recipe.scores.conditional_on
     for key, column in named.items():
         if column is not None and column not in adata.obs:
             raise RecipeError(f"{key}: the sample table has no column {column!r}")
+    if recipe.scores.gene_sets is not None:
+        io.read_gmt(recipe.scores.gene_sets)
+
+
+def _asked_about(adata: AnnData, data: Data, by: str) -> AnnData:
+    """Without the samples outside the reference that an official division does not test."""
+    columns = (data.label, by)
+    if any(column not in adata.obs for column in columns):
+        return adata  # `pp.split` says what is missing
+    label_n, part_n = (adata.obs[column].astype(str) for column in columns)
+    kept_n = label_n.isin(data.normal) | (part_n == keys.TEST)
+    return adata[kept_n.to_numpy()].copy()
+
+
+def split(
+    adata: AnnData,
+    data: Data,
+    shares: Split,
+    *,
+    seed: int,
+    held_out: NDArray[np.bool_] | None = None,
+) -> None:
+    """Divide the reference cohort as the recipe says."""
+    pp.split(
+        adata,
+        label=data.label,
+        normal=data.normal,
+        train=shares.train,
+        calibration=shares.calibration,
+        validation=shares.validation,
+        held_out=held_out,
+        by=shares.by or None,
+        seed=seed,
+    )
     for label in data.anomalies:
         if not (adata.obs[data.label].astype(str) == label).any():
             raise RecipeError(f"data.anomalies: no sample has {data.label} = {label!r}")
+
+
+def split_sizes(split_n: Sequence[str]) -> dict[str, int]:
+    """Samples in each split."""
+    order = [keys.TRAIN, keys.VALIDATION, keys.CALIBRATION, keys.TEST, keys.QUERY]
+    return {name: int((np.asarray(split_n) == name).sum()) for name in order}
 
 
 def trim(adata: AnnData, contamination: float) -> int:

@@ -1,4 +1,4 @@
-"""Run folders: written whole or not at all, and read back to encode and score new samples."""
+"""Folders of finished runs, read back to encode and score new samples."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pandas as pd
+
 from tybalt_like import anomaly, pp, tl
+from tybalt_like.anomaly import scores as tables
+from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
+from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.models import Model
+from tybalt_like.report import ABOUT
+from tybalt_like.run.about import PACKAGE, SCHEMA
+from tybalt_like.tl.score import groups, model_outputs
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
 
-SCHEMA = 2
-"""Raised when the contents change: 2 has another detector. Earlier folders are still read."""
-ABOUT = "run.json"
+KIND = "run"
 MODEL, DETECTOR, NORMALISER = "model.safetensors", "detector.safetensors", "normaliser.json"
 BASELINE_MODEL, BASELINE_DETECTOR = "baseline_model.safetensors", "baseline_detector.safetensors"
 
 
-def kind_of(run_dir: Path) -> str:
-    """What a folder's ``run.json`` says that it is: empty for runs of a `Recipe`."""
-    about = run_dir / ABOUT
-    if not about.is_file():
-        return ""
-    return str(json.loads(about.read_text(encoding="utf-8")).get("kind", ""))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run.
 
@@ -44,10 +41,10 @@ class Run:
     about: dict[str, Any]
     normaliser: pp.Normaliser
     model: Model
-    detector: anomaly.Detector | anomaly.Detector1
+    detector: anomaly.Detector
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path | str) -> Self:
         """Read a run folder.
 
         Raises
@@ -55,23 +52,19 @@ class Run:
         RunError
             If the folder or one of the files needed is missing, or a newer version wrote it.
         """
+        folder = Path(folder)
         if not folder.is_dir():
             raise RunError(f"no run folder {folder}")
-        if kind_of(folder):
-            raise RunError(
-                f"{folder} is a run over treated samples, which has no detector; its predictions "
-                "are in its tables"
-            )
+        about = _about(folder)
         missing = [n for n in (ABOUT, MODEL, DETECTOR, NORMALISER) if not (folder / n).is_file()]
         if missing:
             raise RunError(
                 f"{folder} is not a whole run: {', '.join(missing)} missing; run it again"
             )
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if about["schema"] > SCHEMA:
+        if about["schema"] != SCHEMA:
             raise RunError(
-                f"{folder} has run schema {about['schema']}, this version reads up to {SCHEMA}; "
-                f"install tybalt_like {about['versions']['tybalt-like']}"
+                f"{folder} has run schema {about['schema']}, this version reads {SCHEMA}; "
+                f"install tybalt_like {about['versions'][PACKAGE]}"
             )
         return cls(
             folder,
@@ -80,6 +73,17 @@ class Run:
             Model.load(folder / MODEL),
             anomaly.Detector.load(folder / DETECTOR),
         )
+
+    def __repr__(self) -> str:
+        return as_text("Run", self._facts())
+
+    def _repr_html_(self) -> str:
+        return as_html("Run", self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        flagged = "{flagged} of {tested}".format(**self.about["flagged"])
+        facts: dict[str, object] = {"folder": self.folder, "model": self.model.title}
+        return facts | {"genes": f"{len(self.normaliser.genes):,}", "flagged": flagged}
 
     def encode(self, adata: AnnData) -> AnnData:
         """New samples on the trained genes and scale, with their latents and reconstructions."""
@@ -101,23 +105,35 @@ class Run:
         DataError
             If the run was calibrated by a sample column that the samples lack.
         """
-        from tybalt_like.tl.score import evidence, groups
-
         encoded = self.encode(adata)
-        group_n = groups(encoded, self.detector.conditional_on)
-        table = self.detector.score(evidence(encoded, model=self.model), groups=group_n)
-        table["q_value"] = anomaly.q_values(table["p_value"])
-        table["flagged"] = table["q_value"] <= self.about["fdr"]
-        table.index = encoded.obs_names.rename("sample")
-        return table
+        scores = self.detector.score(
+            model_outputs(encoded, model=self.model),
+            names=list(encoded.obs_names),
+            model=self.model.name,
+            groups=groups(encoded, self.detector.conditional_on),
+        )
+        scores = tables.judged(scores, fdr=self.about["fdr"])
+        wide = tables.wide(scores)
+        names = {column: s if w == "value" else w for column, _, s, w in tables.columns(scores)}
+        return wide.rename(columns=names)
 
 
 def latent_table(adata: AnnData, model: str) -> pd.DataFrame:
     """Samples x latent features ``<model>_1`` to ``<model>_k``."""
-    import pandas as pd
-
-    from tybalt_like.core import keys
-
     z_nk = adata.obsm[keys.latent(model)]
     columns = [f"{model}_{i + 1}" for i in range(z_nk.shape[1])]
     return pd.DataFrame(z_nk, index=adata.obs_names.rename("sample"), columns=columns)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """``run.json``, if the folder has one, of a run that has a detector."""
+    path = folder / ABOUT
+    about: dict[str, Any] = {"schema": SCHEMA, "kind": KIND}
+    if path.is_file():
+        about = json.loads(path.read_text(encoding="utf-8"))
+    if about.get("kind", KIND) != KIND:
+        raise RunError(
+            f"{folder} is a run of another kind ({about['kind']}), which has no detector; its "
+            "results are in its tables"
+        )
+    return about

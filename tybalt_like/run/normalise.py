@@ -15,7 +15,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import check_file, whole_file
 from tybalt_like.core.toml import changed
-from tybalt_like.run.progress import Narrator
+from tybalt_like.run.progress import Progress
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -34,7 +34,7 @@ def normalize(
     using: Path | None = None,
     changes: Sequence[str] = (),
     overwrite: bool = False,
-    narrator: Narrator | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write `out` (h5ad), ``<out>.normaliser.json`` and the page ``<out>.qc.png``.
 
@@ -60,32 +60,32 @@ def normalize(
     TybaltLikeError
         One clear sentence; nothing is written then.
     """
-    narrator = narrator or Narrator(quiet=True)
+    progress = progress or Progress(quiet=True)
     if out.suffix != ".h5ad":
         raise RecipeError(f"--out {out} must end in .h5ad")
     page, state = out.with_suffix(".qc.png"), out.with_suffix(".normaliser.json")
     for path in (out, page, state):
         inputs = [matrix, *(given for given in (obs, using) if given is not None)]
         check_file(path, inputs=inputs, ours=overwrite and _is_ours(path))
-    with narrator.stage("Reading"):
+    with progress.stage("Reading"):
         adata = _open(matrix, obs)
         findings = pp.inspect(adata)
         for line in findings.lines():
-            narrator.say(line)
+            progress.say(line)
         pp.check(findings)
-    with narrator.stage("Normalising"):
+    with progress.stage("Normalising"):
         if using is not None:
             normaliser = pp.Normaliser.load(using)
         else:
             settings = pp.Normalisation.configure(**changed({}, changes))
             normaliser = pp.Normaliser.fit(adata, settings, train=_rows(adata, train))
-        narrator.say(f"{len(normaliser.genes):,} of {adata.n_vars:,} genes")
+        progress.say(f"{len(normaliser.genes):,} of {adata.n_vars:,} genes")
         for note in normaliser.notes:
-            narrator.say(note)
+            progress.say(note)
     with whole_file(out) as partial:
-        with narrator.stage("Writing"):
+        with progress.stage("Writing"):
             normaliser.write(adata, partial)
-        with narrator.stage("Drawing"):
+        with progress.stage("Drawing"):
             from tybalt_like import pl
 
             figure = pl.qc(adata, pp.open_backed(partial), batch=batch)
@@ -100,7 +100,7 @@ def normalize(
         with whole_file(state) as text:
             normaliser.save(text)
     for path in (out, state, page):
-        narrator.say(str(path))
+        progress.say(str(path))
 
 
 def _is_ours(path: Path) -> bool:

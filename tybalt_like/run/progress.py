@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tybalt_like.models import Training
 
 
-class Narrator:
+class Progress:
     """Tells on standard error what a run is doing.
 
     Attributes
@@ -24,7 +25,7 @@ class Narrator:
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.seconds: dict[str, float] = {}
-        self._bar: Progress | None = None
+        self._bar: bars.Progress | None = None
 
     def say(self, text: str) -> None:
         """One line, indented under its stage."""
@@ -35,10 +36,14 @@ class Narrator:
         """Name and time a part of the work."""
         self.console.print(f"[bold]{name}[/bold]")
         start = time.perf_counter()
-        columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn()
-        with Progress(
+        columns = (
+            bars.TextColumn("  {task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+        )
+        with bars.Progress(
             *columns,
-            TimeElapsedColumn(),
+            bars.TimeElapsedColumn(),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
@@ -62,6 +67,6 @@ def _losses(row: dict[str, float]) -> str:
     loss = row.get("val_loss", row.get("train_loss"))
     if loss is not None:
         return f"loss {loss:,.1f}"
-    parts = {k: v for k, v in row.items() if k.startswith("train_") and k.endswith("_loss")}
-    of_steps = {k.removeprefix("train_").removesuffix("_loss"): v for k, v in parts.items()}
+    found = {re.fullmatch("train_(.+)_loss", name): value for name, value in row.items()}
+    of_steps = {match[1]: value for match, value in found.items() if match}
     return "loss " + ", ".join(f"{step} {value:,.2f}" for step, value in of_steps.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,15 +12,19 @@ from pydantic import PositiveInt
 
 from tybalt_like.anomaly import VIEWS
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.settings import checked
+from tybalt_like.core.settings import TABLES, FilePath, checked, files_of, table
 from tybalt_like.core.toml import tables_of
-from tybalt_like.models import Model, Training
+from tybalt_like.images.settings import Images
+from tybalt_like.models import Model, ModelSettings
 from tybalt_like.pp import Normalisation
 
 MAX_CONTAMINATION = 0.3
 """Of a reference cohort with more anomalies than that nobody can say which part is normal."""
+PUBLISHED = "tybalt"
+"""The model of a recipe that names none."""
 
 
+@table("data")
 @dataclass(frozen=True)
 class Data:
     """What is read, and which samples are the reference.
@@ -50,8 +54,8 @@ class Data:
     """
 
     dataset: str | None = None
-    path: str | None = None
-    obs: str | None = None
+    path: FilePath | None = None
+    obs: FilePath | None = None
     genes_in: Literal["auto", "rows", "columns"] = "auto"
     image_size: PositiveInt | None = None
     label: str | None = None
@@ -78,6 +82,7 @@ class Data:
             raise RecipeError("data.anomalies needs data.normal: the labels that are not anomalous")
 
 
+@table("split")
 @dataclass(frozen=True)
 class Split:
     """Shares of the reference cohort; what train and calibration leave is the test split.
@@ -107,6 +112,7 @@ class Split:
             raise RecipeError("split.train and split.calibration add up to more than 1")
 
 
+@table("scores")
 @dataclass(frozen=True)
 class Scores:
     """How strangeness is judged.
@@ -137,7 +143,7 @@ class Scores:
     views: tuple[str, ...] = VIEWS
     conditional_on: str | None = None
     folds: int = 5
-    gene_sets: str | None = None
+    gene_sets: FilePath | None = None
     n_train: PositiveInt | None = None
 
     def __post_init__(self) -> None:
@@ -147,6 +153,7 @@ class Scores:
             raise RecipeError("scores.views is empty; name at least one score")
 
 
+@table("evaluation")
 @dataclass(frozen=True)
 class Evaluation:
     """How the encoding is judged; see `tl.evaluate`.
@@ -157,16 +164,25 @@ class Evaluation:
         Trainings that are compared for stability; each costs as much as the first. 1 leaves
         stability out.
     baselines
-        What the model is compared with, beside the genes and a control of permuted genes.
+        What the model is compared with, beside the genes and a control of permuted genes: models
+        that are solved without a training loop.
     batch
         Column that should not be readable from the encoding.
     """
 
     seeds: PositiveInt = 2
-    baselines: tuple[Literal["pca", "ica", "nmf"], ...] = ("pca", "ica", "nmf")
+    baselines: tuple[str, ...] = ("pca", "ica", "nmf")
     batch: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in self.baselines:
+            if Model.named(name).steps is not Model.steps:
+                raise RecipeError(
+                    f"evaluation.baselines: {name} is trained in epochs; name models that are not"
+                )
 
+
+@table("pictures")
 @dataclass(frozen=True)
 class Pictures:
     """Settings of the embeddings.
@@ -186,78 +202,29 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Images:
-    """What a run shows of a model of images; see `tl.images`. Other data have no use for it.
-
-    Parameters
-    ----------
-    beside
-        Further models to train and to show beside the recipe's, by the name that they have in
-        figures: tables as ``[model]``, with changes to their training as ``training``.
-    concepts
-        Pairs of labels: from the first to the second there is a vector in the latent space. One
-        of a pair may be "others", all labels but the other one.
-    """
-
-    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    concepts: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        for title, table in self.beside.items():
-            if "name" not in table:
-                raise RecipeError(f"images.beside.{title}.name is missing: which model is it?")
-            settings = {k: v for k, v in table.items() if k not in ("name", "training")}
-            Model.named(table["name"]).configure(**settings)
-
-
-class Trained:
-    """What a recipe of any kind says about its model: the tables ``model`` and ``training``."""
-
-    model: Mapping[str, Any]
-    training: Mapping[str, Any]
-
-    @property
-    def model_name(self) -> str:
-        return str(self.model["name"])
-
-    @property
-    def model_config(self) -> dict[str, Any]:
-        return {key: value for key, value in self.model.items() if key != "name"}
-
-    @property
-    def training_settings(self) -> Training:
-        """The model's training defaults with the recipe's changes."""
-        defaults = asdict(Model.named(self.model_name).training_defaults)
-        return checked(Training, defaults | dict(self.training), where="training")
-
-
-@dataclass(frozen=True)
-class Recipe(Trained):
+class Recipe:
     """Everything a run depends on; equal recipes on equal data give equal results.
 
     Attributes
     ----------
     model
-        Registered name and settings of the model, as one table; Tybalt if no name is given.
-    training
-        Changes to the model's own training defaults.
+        The model, its settings and how it is trained, from the tables ``[model]`` and
+        ``[training]``; Tybalt if no name is given.
+    given
+        These two tables as they were given.
     """
 
     data: Data
-    model: Mapping[str, Any]
+    model: ModelSettings
     name: str = "run"
     seed: int = 0
     split: Split = field(default_factory=Split)
     normalize: Normalisation = field(default_factory=Normalisation)
-    training: Mapping[str, Any] = field(default_factory=dict)
     scores: Scores = field(default_factory=Scores)
     evaluation: Evaluation = field(default_factory=Evaluation)
     pictures: Pictures = field(default_factory=Pictures)
     images: Images = field(default_factory=Images)
-
-    def __post_init__(self) -> None:
-        Model.named(self.model_name).configure(**self.model_config)
-        self.training_settings  # noqa: B018 - checks the table
+    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> Self:
@@ -268,24 +235,18 @@ class Recipe(Trained):
         RecipeError
             Names the unknown key or the value that does not fit.
         """
-        kinds = {
-            "data": Data,
-            "split": Split,
-            "normalize": Normalisation,
-            "scores": Scores,
-            "evaluation": Evaluation,
-            "pictures": Pictures,
-            "images": Images,
-        }
-        filled = dict(tables)
-        filled["model"] = {"name": "tybalt"} | dict(filled.get("model", {}))
-        for key, kind in kinds.items():
-            if key in filled or key == "data":
-                table = filled.get(key, {})
-                if not isinstance(table, Mapping):
-                    raise RecipeError(f"{key} must be a table: [{key}]")
-                filled[key] = checked(kind, table, where=key)
-        return checked(cls, filled, where="recipe")
+        own = {one.name for one in fields(cls)} - {"given"} | {"training"}
+        for key in tables:
+            if key not in own:
+                raise _unknown(key, own)
+        filled = {key: tables[key] for key in ("name", "seed") if key in tables}
+        if not isinstance(filled.get("name", ""), str) or not _is_seed(filled.get("seed", 0)):
+            raise RecipeError("recipe.name must be a text and recipe.seed a whole number from 0")
+        for key, kind in TABLES.items():
+            if key in own and (key in tables or key == "data"):
+                filled[key] = checked(kind, tables.get(key, {}), where=key)
+        model, given = model_of(tables, default=PUBLISHED)
+        return cls(**filled, model=model, given=given)
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -294,17 +255,48 @@ class Recipe(Trained):
 
     def inputs(self) -> list[Path]:
         """Files and folders that are read."""
-        named = (self.data.path, self.data.obs, self.scores.gene_sets)
-        return [Path(path) for path in named if path is not None and path != "-"]
+        return list(files_of(self))
 
     def to_tables(self) -> dict[str, Any]:
         """Nested plain values; `from_tables` reads them back."""
-        tables: dict[str, Any] = json.loads(
-            json.dumps({f.name: _plain(self, f.name) for f in fields(self)})
-        )
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "given"}
+        plain = {k: asdict(v) if k in TABLES else v for k, v in found.items() if k != "model"}
+        tables: dict[str, Any] = json.loads(json.dumps(plain | dict(self.given)))
         return tables
 
+    def with_model(self, model: ModelSettings) -> Self:
+        """The same with another model."""
+        given = {"model": {"name": model.name} | asdict(model.config)}
+        return replace(self, model=model, given=given | {"training": asdict(model.training)})
 
-def _plain(recipe: Recipe, name: str) -> Any:
-    value = getattr(recipe, name)
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+def model_of(
+    tables: Mapping[str, Any], *, default: str
+) -> tuple[ModelSettings, dict[str, dict[str, Any]]]:
+    """The model of a recipe of any kind, checked, and its tables as they were given.
+
+    Raises
+    ------
+    RecipeError
+        Names the key or value that does not fit.
+    """
+    given = {key: tables.get(key, {}) for key in ("model", "training")}
+    for key, found in given.items():
+        if not isinstance(found, Mapping):
+            raise RecipeError(f"{key} must be a table: [{key}]")
+    model = {"name": default} | dict(given["model"])
+    config = {key: value for key, value in model.items() if key != "name"}
+    chosen = ModelSettings.of(str(model["name"]), config, given["training"])
+    return chosen, {"model": model, "training": dict(given["training"])}
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _unknown(key: str, known: set[str]) -> RecipeError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+    return RecipeError(f"unknown key recipe.{key}; {hint}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,31 +12,24 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like import anomaly, io, pp
+from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
-from tybalt_like.core.provenance import recorded
-from tybalt_like.evaluation import Card
+from tybalt_like.core.files import write_text
+from tybalt_like.core.provenance import is_images
+from tybalt_like.evaluation import EvaluationReport
+from tybalt_like.evaluation.summary import summarise
 from tybalt_like.models import Model
+from tybalt_like.report.run_contents import NORM, title
 from tybalt_like.run import folder
+from tybalt_like.run.about import write_about
+from tybalt_like.run.cohort import split_sizes
 from tybalt_like.run.recipe import Recipe
+from tybalt_like.tl.score import write_scores
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-NORM = "norm"
-"""obs column with the norm of the standardised row."""
-JUDGED = ("p_value", "q_value", "flagged")
-"""Columns that say how sure a score is, and are not one."""
 TESTED = (keys.TEST, keys.QUERY)
-LIBRARIES = (
-    "tybalt-like",
-    "torch",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-    "anndata",
-    "umap-learn",
-    "openTSNE",
-)
 
 
 @dataclass(frozen=True)
@@ -48,105 +39,102 @@ class Results:
     Attributes
     ----------
     adata
-        Normalised, with split, latents, reconstructions and scores of every model.
+        Normalised, with split, latents and reconstructions of every model.
     models, detectors
         By name: the recipe's model, and the baseline beside it.
+    scores
+        Of all models, and the norm of the standardised row: the long table (`anomaly.scores`).
+    smallest_p
+        No sample can have a smaller p-value; it follows from the calibration samples.
     genes
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
     gene_sets
-        The same by gene set (`tl.explain_pathways`); empty if the recipe names none.
-    smallest_p
-        No sample can have a smaller p-value; it follows from the calibration samples.
-    card
-        What the encoding is worth (`tl.evaluate`), if it was judged.
+        The same by gene set (`tl.explain_gene_sets`); empty if the recipe names none.
+    evaluation
+        What the encoding is worth (`tl.evaluate`), if it was measured.
     """
 
     recipe: Recipe
     adata: AnnData
     normaliser: pp.Normaliser
-    models: dict[str, Model]
-    detectors: dict[str, anomaly.Detector]
-    genes: pd.DataFrame
-    gene_sets: pd.DataFrame
+    models: Mapping[str, Model]
+    detectors: Mapping[str, anomaly.Detector]
+    scores: pd.DataFrame
     smallest_p: float
-    card: Card | None = None
+    genes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gene_sets: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evaluation: EvaluationReport | None = None
 
     @property
     def name(self) -> str:
         """Name of the recipe's model."""
-        return self.recipe.model_name
+        return self.recipe.model.name
 
-    def of_model(self, part: str) -> pd.Series:
-        """One score of the recipe's model, per sample."""
-        column: pd.Series = self.adata.obs[keys.score(self.name, part)]
-        return column
-
-    def score_columns(self) -> list[str]:
-        """The obs columns with scores: of the models, and the norm of the standardised row."""
-        starts = tuple(f"{name}_" for name in self.models)
-        return [NORM] + [c for c in self.adata.obs if c.startswith(starts)]
-
-    def _parts(self) -> list[tuple[str, str]]:
-        """Every model with each of its scores, the combined one first."""
-        parts = []
-        for name in self.models:
-            start = keys.score(name, "")
-            found = [c.removeprefix(start) for c in self.adata.obs if c.startswith(start)]
-            found = [part for part in found if part not in JUDGED]
-            parts += [(name, part) for part in sorted(found, key=lambda p: p != "combined")]
-        return parts
+    def score(self, what: str = "value") -> pd.Series:
+        """Of the combined score of the recipe's model, by sample."""
+        return tables.of(self.scores, self.name, what=what)
 
     def metrics(self) -> pd.DataFrame:
-        """How well every score finds the named anomalies among the test samples."""
+        """How well every score finds the named anomalies among the test samples, the combined
+        score of each model first."""
         obs, label = self.adata.obs, self.recipe.data.label
-        scores = {f"{m} {part}": obs[keys.score(m, part)] for m, part in self._parts()}
-        scores["norm of the standardised row"] = obs[NORM]
-        return anomaly.detection_metrics(
-            scores,
+        known = self.scores[["model", "score"]].drop_duplicates()
+        pairs = sorted(
+            zip(known["model"], known["score"], strict=True),
+            key=lambda pair: ([*self.models, ""].index(pair[0]), pair[1] != tables.COMBINED),
+        )
+        found: dict[tuple[str, str], pd.Series] = {
+            (model, score): tables.of(self.scores, model, score).reindex(obs.index)
+            for model, score in pairs
+        }
+        table = anomaly.detection_metrics(
+            found,
             label_n=[str(value) for value in obs[label]] if label else [""] * len(obs),
             normal_n=np.asarray(obs[keys.SPLIT] == keys.TEST),
             anomalies=self.recipe.data.anomalies,
         )
+        names = pd.DataFrame(table["detector"].to_list(), columns=["model", "score"])
+        return pd.concat([names, table.drop(columns="detector")], axis=1)
 
     def write(self, work: Path) -> None:
         """Tables for people, and all that scoring new samples on another machine needs."""
         self._write_tables(work)
         self.normaliser.save(work / folder.NORMALISER)
-        self.models[self.name].save(work / folder.MODEL)
-        self.detectors[self.name].save(work / folder.DETECTOR)
-        for name in self.models:
-            if name != self.name:
-                self.models[name].save(work / folder.BASELINE_MODEL)
-                self.detectors[name].save(work / folder.BASELINE_DETECTOR)
+        for name, model in self.models.items():
+            own = name == self.name
+            model.save(work / (folder.MODEL if own else folder.BASELINE_MODEL))
+            detector = folder.DETECTOR if own else folder.BASELINE_DETECTOR
+            self.detectors[name].save(work / detector)
         slim = self.adata.copy()
+        write_scores(slim, self.scores)
         for name in self.models:
             del slim.layers[keys.reconstruction(name)]
         io.write_h5ad(slim, work / "adata.h5ad")
 
     def _write_tables(self, work: Path) -> None:
-        obs = self.adata.obs.rename_axis("sample")
-        scored = self.score_columns()
-        label = self.recipe.data.label
+        obs, label = self.adata.obs.rename_axis("sample"), self.recipe.data.label
         first = [keys.SPLIT] + ([label] if label else [])
-        clinical = obs[first + [c for c in obs if c not in {*first, *scored}]]
+        clinical = obs[first + [column for column in obs if column not in first]]
         latent = folder.latent_table(self.adata, self.name)
         weights = pd.DataFrame(
             self.adata.varm[keys.weights(self.name)].T,
             index=latent.columns.rename("feature"),
             columns=self.adata.var_names,
         )
+        wide = tables.wide(self.scores).reindex(obs.index)
         io.write_table(pd.concat([clinical, latent], axis=1), work / "latent.tsv.gz")
-        io.write_table(obs[first + scored], work / "scores.tsv")
+        io.write_table(pd.concat([obs[first], wide], axis=1), work / "scores.tsv")
         io.write_table(weights, work / "gene_weights.tsv.gz")
         io.write_table(self._embeddings(), work / "embeddings.tsv.gz")
-        io.write_table(self.metrics().set_index("detector"), work / "metrics.tsv")
+        io.write_table(self.metrics().set_index("model"), work / "metrics.tsv")
         io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
         if len(self.gene_sets):
             io.write_table(self.gene_sets.set_index("sample"), work / "gene_set_scores.tsv.gz")
-        if self.card is not None:
-            _write_card(self.card, work)
-        self.models[self.name].history.frame().to_csv(work / "history.csv", index=False)
-        (work / "genes.txt").write_text("".join(f"{gene}\n" for gene in self.adata.var_names))
+        if self.evaluation is not None:
+            _write_evaluation(self.evaluation, work)
+        history = self.models[self.name].history.frame()
+        io.write_table(history.set_index(history.columns[0]), work / "history.csv")
+        write_text(work / "genes.txt", "".join(f"{gene}\n" for gene in self.adata.var_names))
 
     def _embeddings(self) -> pd.DataFrame:
         columns = {
@@ -158,54 +146,72 @@ class Results:
         }
         return pd.DataFrame(columns, index=self.adata.obs_names.rename("sample"))
 
-    def write_about(self, work: Path, *, seconds: dict[str, float]) -> None:
+    def write_about(self, work: Path, *, seconds: Mapping[str, float]) -> None:
         """Write ``run.json``: what was done, with what, and what to be careful about."""
-        import torch
-
-        model = self.models[self.name]
-        genes = "\n".join(self.adata.var_names)
-        tested = int(self.of_model("q_value").notna().sum())
-        about: dict[str, Any] = {
-            "schema": folder.SCHEMA,
-            "name": self.recipe.name,
-            "recipe": self.recipe.to_tables(),
-            "seed": self.recipe.seed,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-            "device": str(next(iter(model.state_dict().values())).device),
-            "threads": torch.get_num_threads(),
-            "reading": recorded(self.adata).get("reading", {}),
-            "findings": recorded(self.adata).get("findings", []),
-            "genes_sha256": hashlib.sha256(genes.encode()).hexdigest(),
-            "splits": split_sizes(self.adata),
-            "model": {
+        model, recipe = self.models[self.name], self.recipe
+        write_about(
+            work,
+            kind=folder.KIND,
+            name=recipe.name,
+            recipe=recipe.to_tables(),
+            seed=recipe.seed,
+            adata=self.adata,
+            summary=self._summary(),
+            warnings=self._warnings(),
+            facts=self._facts(),
+            seconds=seconds,
+            device=str(next(iter(model.state_dict().values())).device),
+            threads=_threads(),
+            splits=split_sizes(self.adata.obs[keys.SPLIT].to_list()),
+            model={
                 "name": self.name,
-                "n_parameters": sum(p.numel() for p in model.parameters()),
                 "stopped": model.history.stopped,
                 "best_epoch": model.history.best_epoch,
-                "seconds": round(sum(row["seconds"] for row in model.history.rows), 3),
             },
-            "entropy_floor": self._entropy_floor() if model.likelihood == "bernoulli" else None,
-            "label": self.recipe.data.label,
-            "normal": list(self.recipe.data.normal),
-            "anomalies": list(self.recipe.data.anomalies),
-            "fdr": self.recipe.scores.fdr,
-            "flagged": {
-                "tested": tested,
-                "flagged": int(self.of_model("flagged").sum()),
-            },
-            "combined": str(self.detectors[self.name].combination),
-            "cross_fitted": bool(tested == self.adata.n_obs),
-            "evaluation": self.card
+            features=list(folder.latent_table(self.adata, self.name).columns),
+            score_columns=list(tables.columns(self.scores)),
+            entropy_floor=self._entropy_floor() if model.likelihood == "bernoulli" else None,
+            label=recipe.data.label,
+            normal=list(recipe.data.normal),
+            anomalies=list(recipe.data.anomalies),
+            images=is_images(self.adata),
+            fdr=recipe.scores.fdr,
+            flagged={"tested": self._n_tested, "flagged": int(self.score("flagged").sum())},
+            combined=str(self.detectors[self.name].combination),
+            cross_fitted=bool(self._n_tested == self.adata.n_obs),
+            evaluation=self.evaluation
             and {
-                "test": self.card.n_test,
-                "held_out": self.card.n_held_out,
-                "notes": list(self.card.notes),
+                "test": self.evaluation.n_test,
+                "held_out": self.evaluation.n_held_out,
+                "notes": list(self.evaluation.notes),
             },
-            "warnings": self._warnings(),
-            "seconds": seconds,
+        )
+
+    @property
+    def _n_tested(self) -> int:
+        return int(self.score("q_value").notna().sum())
+
+    def _facts(self) -> dict[str, Any]:
+        model, genes = self.models[self.name], "\n".join(self.adata.var_names)
+        return {
+            "model": model.title,
+            "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
+            "training": model.history.stopped,
+            "seed": self.recipe.seed,
+            "device": str(next(iter(model.state_dict().values())).device),
+            "threads": _threads(),
+            "genes (SHA-256)": hashlib.sha256(genes.encode()).hexdigest()[:16],
         }
-        (work / folder.ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    def _summary(self) -> list[str]:
+        """What was found, in sentences."""
+        said = [
+            f"{int(self.score('flagged').sum())} of {self._n_tested} tested samples flagged at a "
+            f"false-discovery rate of {self.recipe.scores.fdr:g}"
+        ]
+        if self.evaluation is not None:
+            said += summarise(self.evaluation.table, model=self.name, title=title)[:1]
+        return said
 
     def _entropy_floor(self) -> float | None:
         """The lowest cross-entropy that any model can reach on the validation samples."""
@@ -216,9 +222,9 @@ class Results:
         return float((entr(x_ng) + entr(1 - x_ng)).sum(1).mean()) if len(x_ng) else None
 
     def _warnings(self) -> list[str]:
-        """What a reader of the report must know before believing it."""
+        """What a reader of the page must know before believing it."""
         said = []
-        fdr, tested = self.recipe.scores.fdr, int(self.of_model("q_value").notna().sum())
+        fdr, tested = self.recipe.scores.fdr, self._n_tested
         needed = int(np.ceil(self.smallest_p * tested / fdr))
         if needed > 1:
             flags = (
@@ -232,11 +238,13 @@ class Results:
                 f"{self.smallest_p:.2g}: at a false-discovery rate of {fdr:g}, {flags}"
             )
         column = self.recipe.scores.conditional_on
-        unknown_n = self.of_model("p_value").isna() & self.adata.obs[keys.SPLIT].isin(TESTED)
+        obs = self.adata.obs
+        unknown_n = self.score("p_value").reindex(obs.index).isna()
+        unknown_n &= obs[keys.SPLIT].isin(TESTED)
         if column and unknown_n.any():
             said.append(
                 f"{int(unknown_n.sum())} samples have no p-value: no calibration sample shares "
-                f"their value of {column!r} ({self.adata.obs[column][unknown_n].iloc[0]}, ...)."
+                f"their value of {column!r} ({obs[column][unknown_n].iloc[0]}, ...)."
             )
         if self.recipe.data.contamination:
             said.append(
@@ -250,21 +258,29 @@ class Results:
                 "may hold others as strange. Read the scores as a ranking; flags need a reference "
                 "cohort (data.normal)."
             )
-        return [*said, *(self.card.alarms if self.card else ())]
+        return [*said, *(self.evaluation.alarms if self.evaluation else ())]
 
 
-def _write_card(card: Card, work: Path) -> None:
-    io.write_table(card.table.set_index("encoder"), work / "evaluation.tsv")
+def norm_scores(adata: AnnData) -> pd.DataFrame:
+    """The norm of the standardised row of every sample, as rows of the long table."""
+    x_ng = np.asarray(adata.X)
+    train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
+    norm_n = anomaly.standardised_norm(x_ng, x_ng[train_n])
+    return tables.tabulate({NORM: norm_n}, list(adata.obs_names), model="")
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _write_evaluation(found: EvaluationReport, work: Path) -> None:
+    io.write_table(found.table.set_index("encoder"), work / "evaluation.tsv")
     for table, name in (
-        (card.genes, "evaluation_genes.tsv.gz"),
-        (card.samples, "evaluation_samples.tsv.gz"),
-        (card.features, "latent_features.tsv"),
+        (found.genes, "evaluation_genes.tsv.gz"),
+        (found.samples, "evaluation_samples.tsv.gz"),
+        (found.features, "latent_features.tsv"),
     ):
         if len(table):
             io.write_table(table, work / name)
-
-
-def split_sizes(adata: AnnData) -> dict[str, int]:
-    """Samples in each split."""
-    order = [keys.TRAIN, keys.VALIDATION, keys.CALIBRATION, keys.TEST, keys.QUERY]
-    return {name: int((adata.obs[keys.SPLIT] == name).sum()) for name in order}

@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from tybalt_like import anomaly, io, pp, tl
+from tybalt_like import anomaly, images, io, pp, report, tl
+from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
-from tybalt_like.core.provenance import recorded
-from tybalt_like.io.pixels import is_images
-from tybalt_like.models import Model
-from tybalt_like.run.cohort import read, split, trim
-from tybalt_like.run.progress import Narrator
-from tybalt_like.run.recipe import Recipe
-from tybalt_like.run.results import NORM, Results, split_sizes
-from tybalt_like.tl.score import to_explain
+from tybalt_like.core.provenance import is_images, recorded
+from tybalt_like.models import Model, ModelSettings
+from tybalt_like.report.run_contents import BASELINE
+from tybalt_like.run import cohort
+from tybalt_like.run.folder import KIND
+from tybalt_like.run.progress import Progress
+from tybalt_like.run.recipe import Pictures, Recipe, Scores
+from tybalt_like.run.results import Results, norm_scores
+from tybalt_like.tl.embed import check_maps
+from tybalt_like.tl.explain import strangest
+from tybalt_like.tl.score import fit_detector
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-BASELINE = "pca"
+
+@dataclass
+class State:
+    """A run under way.
+
+    Attributes
+    ----------
+    work
+        The unfinished folder; None where nothing is written.
+    adata
+        As read, with the split.
+    results
+        What has been found so far.
+    """
+
+    recipe: Recipe
+    device: str
+    progress: Progress
+    checkpoint: Path | None = None
+    work: Path | None = None
+    adata: AnnData = field(init=False)
+    results: Results = field(init=False)
+
+
+class Stage(NamedTuple):
+    """A part of a run.
+
+    Attributes
+    ----------
+    title
+        What it is called while it runs; empty for work that names its own parts.
+    work
+        Changes the state.
+    everywhere
+        Whether every process that trains has a share in it; the others are the writing one's.
+    """
+
+    title: str
+    work: Callable[[State], None]
+    everywhere: bool = True
 
 
 def run(
@@ -35,7 +79,7 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     inputs: Iterable[Path] = (),
-    narrator: Narrator | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Carry out a recipe and write its run folder, whole or not at all.
 
@@ -53,7 +97,7 @@ def run(
         Replace `out` if it exists.
     inputs
         Further files that `out` must not hold, such as the recipe's own.
-    narrator
+    progress
         Tells what is happening; silent if None.
 
     Returns
@@ -66,60 +110,61 @@ def run(
     TybaltLikeError
         One clear sentence about what is wrong with the input, the recipe or the folder.
     """
-    from tybalt_like import report
-
-    narrator = narrator or Narrator(quiet=True)
+    progress = progress or Progress(quiet=True)
     with distributed.joined():
         if not distributed.is_main():  # of several processes, all train and one writes
             checkpoint = files.unfinished(out) / files.CHECKPOINT
-            results = analyse(recipe, device=device, checkpoint=checkpoint)
-            show(judge(results, device=device), device=device)
-            return out / "report.html"
+            state = State(recipe, device, Progress(quiet=True), checkpoint)
+            _go(state, [stage for stage in STAGES if stage.everywhere])
+            return out / report.PAGE
         with files.whole_folder(
             out,
-            kind="run",
+            kind=KIND,
             settings=recipe.to_tables(),
             inputs=[*inputs, *recipe.inputs()],
             resume=resume,
             overwrite=overwrite,
         ) as work:
-            tl.check_maps(recipe.pictures.maps)
-            checkpoint = work / files.CHECKPOINT
-            results = analyse(recipe, device=device, narrator=narrator, checkpoint=checkpoint)
-            with narrator.stage("Judging the encoding"):
-                results = judge(results, device=device, narrator=narrator)
-            if is_images(results.adata):
-                with narrator.stage("Looking at images"):
-                    show(results, device=device, narrator=narrator).save(work)
-            with narrator.stage("Embedding"):
-                embed(recipe, results.adata)
-            with narrator.stage("Drawing and writing"):
-                results.write(work)
-                results.write_about(work, seconds=narrator.seconds)
-                report.build(work)
-    return out / "report.html"
+            check_maps(recipe.pictures.maps)
+            _go(State(recipe, device, progress, work / files.CHECKPOINT, work), STAGES)
+    return out / report.PAGE
 
 
-def analyse(
-    recipe: Recipe,
-    *,
-    device: str = "auto",
-    narrator: Narrator | None = None,
-    checkpoint: Path | None = None,
-) -> Results:
-    """Everything of a run but its pictures and files."""
-    narrator = narrator or Narrator(quiet=True)
-    with narrator.stage("Reading"):
-        adata = read(recipe)
-        split(recipe, adata)
-        for line in recorded(adata)["findings"]:
-            narrator.say(line)
-        narrator.say(", ".join(f"{n} {name}" for name, n in split_sizes(adata).items()))
-    results = learn(recipe, adata, device=device, narrator=narrator, checkpoint=checkpoint)
-    if recipe.data.normal or recipe.scores.folds < 2:
-        return results
-    return cross_fit(
-        recipe, adata, results, device=device, narrator=narrator, checkpoint=checkpoint
+def analyse(recipe: Recipe, *, device: str = "auto") -> Results:
+    """What a run finds, without evaluation, pictures and files."""
+    state = State(recipe, device, Progress(quiet=True))
+    _go(state, ANALYSIS)
+    return state.results
+
+
+def _go(state: State, stages: Sequence[Stage]) -> None:
+    for stage in stages:
+        if stage.title:
+            with state.progress.stage(stage.title):
+                stage.work(state)
+        else:
+            stage.work(state)
+
+
+def _read(state: State) -> None:
+    recipe, progress = state.recipe, state.progress
+    adata = cohort.read(recipe.data, by=recipe.split.by)
+    cohort.check(recipe, adata)
+    cohort.split(adata, recipe.data, recipe.split, seed=recipe.seed)
+    state.adata = adata
+    for line in recorded(adata)["findings"]:
+        progress.say(line)
+    sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
+    progress.say(", ".join(f"{n} {name}" for name, n in sizes.items()))
+
+
+def _learn(state: State) -> None:
+    state.results = learn(
+        state.recipe,
+        state.adata,
+        device=state.device,
+        progress=state.progress,
+        checkpoint=state.checkpoint,
     )
 
 
@@ -128,192 +173,189 @@ def learn(
     adata: AnnData,
     *,
     device: str,
-    narrator: Narrator,
+    progress: Progress,
     checkpoint: Path | None = None,
 ) -> Results:
     """Normalise, train and score, by the split that `adata` holds."""
-    with narrator.stage("Normalising"):
-        train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
-        normaliser = pp.Normaliser.fit(adata, recipe.normalize, train=train_n)
+    with progress.stage("Normalising"):
+        normaliser = pp.Normaliser.fit(adata, recipe.normalize)
         n_read, adata = adata.n_vars, normaliser.transform(adata)
         if recipe.data.contamination:
-            n = trim(adata, recipe.data.contamination)
-            narrator.say(f"{n} reference samples too strange to learn from are tested instead")
-        narrator.say(f"{adata.n_vars:,} of {n_read:,} genes, {recipe.normalize.scale} scale")
+            n = cohort.trim(adata, recipe.data.contamination)
+            progress.say(f"{n} reference samples too strange to learn from are tested instead")
+        progress.say(f"{adata.n_vars:,} of {n_read:,} genes, {recipe.normalize.scale} scale")
         for note in normaliser.notes:
-            narrator.say(note)
-    with narrator.stage(f"Training {recipe.model_name}"):
-        models = fit(recipe, adata, device=device, narrator=narrator, checkpoint=checkpoint)
-        narrator.say(models[recipe.model_name].history.stopped)
-    with narrator.stage("Scoring"):
-        detectors = score(recipe, adata, models)
-        detector = detectors[recipe.model_name]
-        return Results(
-            recipe,
+            progress.say(note)
+    with progress.stage(f"Training {recipe.model.name}"):
+        models = fit(
+            recipe.model,
             adata,
-            normaliser,
-            models,
-            detectors,
-            genes=tl.explain(adata, detector, model=recipe.model_name),
-            gene_sets=explain_sets(recipe, adata),
-            smallest_p=detector.smallest_p_value,
+            seed=recipe.seed,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
         )
-
-
-def cross_fit(
-    recipe: Recipe,
-    adata: AnnData,
-    results: Results,
-    *,
-    device: str,
-    narrator: Narrator,
-    checkpoint: Path | None = None,
-) -> Results:
-    """Where every sample belongs to the reference, test each one by a model that never saw it.
-
-    The samples are divided into folds. Each fold is scored by a model, normalisation and
-    calibration learned from the others (cross-conformal prediction, Vovk 2015). The model and
-    detector of `results` stay: they encode the cohort and score new samples.
-    """
-    k = recipe.scores.folds
-    fold_n = np.random.default_rng(recipe.seed).permutation(adata.n_obs) % k
-    scores, genes, sets, smallest_p = [], [], [], 0.0
-    for fold in range(k):
-        with narrator.stage(f"Testing fold {fold + 1} of {k} by a model trained on the others"):
-            part = adata.copy()
-            split(recipe, part, held_out=fold_n == fold)
-            saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{fold + 1}")
-            quiet = Narrator(quiet=True)
-            seen = learn(recipe, part, device=device, narrator=quiet, checkpoint=saved)
-            held = part.obs_names[fold_n == fold]
-            scores.append(seen.adata.obs.loc[held, seen.score_columns()])
-            detector = seen.detectors[seen.name]
-            genes.append(tl.explain(seen.adata, detector, model=seen.name, samples=list(held)))
-            sets.append(explain_sets(recipe, seen.adata, samples=list(held)))
-            smallest_p = max(smallest_p, detector.smallest_p_value)
-    table = pd.concat(scores).loc[adata.obs_names]
-    for name in results.models:
-        q_n = anomaly.q_values(table[keys.score(name, "p_value")])
-        table[keys.score(name, "q_value")] = q_n
-        table[keys.score(name, "flagged")] = q_n <= recipe.scores.fdr
-    results.adata.obs[table.columns] = table
-    explained = to_explain(results.adata.obs, model=results.name)
-
-    def of_explained(tables: list[pd.DataFrame]) -> pd.DataFrame:
-        whole = pd.concat(tables)
-        return whole.set_index("sample").loc[explained].reset_index() if len(whole) else whole
-
-    return replace(
-        results, genes=of_explained(genes), gene_sets=of_explained(sets), smallest_p=smallest_p
-    )
-
-
-def explain_sets(
-    recipe: Recipe, adata: AnnData, *, samples: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """`tl.explain_pathways` with the recipe's gene sets; empty without."""
-    if recipe.scores.gene_sets is None:
-        return pd.DataFrame()
-    sets = io.read_gmt(recipe.scores.gene_sets)
-    return tl.explain_pathways(adata, sets, model=recipe.model_name, samples=samples)
+        progress.say(models[recipe.model.name].history.stopped)
+    with progress.stage("Scoring"):
+        detectors, scores = score(adata, models, recipe.scores, main=recipe.model.name)
+    smallest_p = detectors[recipe.model.name].smallest_p_value
+    return Results(recipe, adata, normaliser, models, detectors, scores, smallest_p)
 
 
 def fit(
-    recipe: Recipe,
+    model: ModelSettings,
     adata: AnnData,
     *,
+    seed: int,
     device: str,
-    narrator: Narrator,
+    progress: Progress,
     checkpoint: Path | None = None,
 ) -> dict[str, Model]:
     """The model trained and, beside it, PCA with as many components."""
-    name = recipe.model_name
-    model = tl.fit(
+    fitted = tl.fit(
         adata,
-        model=name,
-        training=recipe.training_settings,
-        seed=recipe.seed,
+        model=model,
+        seed=seed,
         device=device,
         checkpoint=checkpoint,
-        on_epoch=narrator.epoch,
-        **recipe.model_config,
+        on_epoch=progress.epoch,
     )
-    if name == BASELINE:
-        return {name: model}
-    k = adata.obsm[keys.latent(name)].shape[1]
-    baseline = tl.fit(adata, model=BASELINE, seed=recipe.seed, device="cpu", latent_dim=k)
-    return {name: model, BASELINE: baseline}
+    if model.name == BASELINE:
+        return {model.name: fitted}
+    k = adata.obsm[keys.latent(model.name)].shape[1]
+    baseline = tl.fit(adata, model=BASELINE, seed=seed, device="cpu", latent_dim=k)
+    return {model.name: fitted, BASELINE: baseline}
 
 
 def score(
-    recipe: Recipe, adata: AnnData, models: Mapping[str, Model]
-) -> dict[str, anomaly.Detector]:
-    """Anomaly scores of every model, and the norm of the standardised row."""
-    x_ng = np.asarray(adata.X)
-    train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
-    adata.obs[NORM] = anomaly.standardised_norm(x_ng, x_ng[train_n])
-    how = recipe.scores
-    common = tuple(view for view in how.views if view in anomaly.COMMON)
-    views = {BASELINE: common or anomaly.VIEWS, recipe.model_name: how.views}
-    return {
-        name: tl.score(
+    adata: AnnData, models: Mapping[str, Model], how: Scores, *, main: str
+) -> tuple[dict[str, anomaly.Detector], pd.DataFrame]:
+    """Detectors and scores of every model, and the norm of the standardised row."""
+    common = tuple(view for view in how.views if view in anomaly.View.registry)
+    detectors, scores = {}, [norm_scores(adata)]
+    for name, model in models.items():
+        detectors[name], found = fit_detector(
             adata,
             model=model,
             fdr=how.fdr,
             n_neighbors=how.n_neighbors,
-            views=views[name],
+            views=how.views if name == main else common or anomaly.VIEWS,
             conditional_on=how.conditional_on,
             n_train=how.n_train,
         )
-        for name, model in models.items()
-    }
+        scores.append(found)
+    return detectors, pd.concat(scores, ignore_index=True)
 
 
-def judge(results: Results, *, device: str, narrator: Narrator | None = None) -> Results:
-    """The same with the report card of the recipe's model."""
-    narrator = narrator or Narrator(quiet=True)
-    how = results.recipe.evaluation
-    card = tl.evaluate(
+def _explain(state: State) -> None:
+    """Where samples were tested by one model: the genes behind the strange ones; where every
+    sample belongs to the reference: test each one by a model that never saw it."""
+    results = state.results
+    if state.recipe.data.normal or state.recipe.scores.folds < 2:
+        explained = strangest(results.scores, model=results.name)
+        genes, sets = explanations(results, explained)
+        state.results = replace(results, genes=genes, gene_sets=sets)
+    else:
+        state.results = cross_fit(state)
+
+
+def cross_fit(state: State) -> Results:
+    """Where every sample belongs to the reference, test each one by a model that never saw it.
+
+    The samples are divided into folds. Each fold is scored by a model, normalisation and
+    calibration learned from the others (cross-conformal prediction, Vovk 2015). The model and
+    detector of the results stay: they encode the cohort and score new samples.
+    """
+    results, recipe, adata = state.results, state.recipe, state.adata
+    k = recipe.scores.folds
+    fold_n = np.random.default_rng(recipe.seed).permutation(adata.n_obs) % k
+    scores, explained, smallest_p = [], [], 0.0
+    for fold in range(k):
+        title = f"Testing fold {fold + 1} of {k} by a model trained on the others"
+        with state.progress.stage(title):
+            seen = _without(state, adata, fold_n == fold, number=fold + 1)
+            held = list(adata.obs_names[fold_n == fold])
+            scores.append(seen.scores[seen.scores["sample"].isin(held)].assign(fold=fold))
+            explained.append(explanations(seen, held))
+            smallest_p = max(smallest_p, seen.smallest_p)
+    table = pd.concat(scores, ignore_index=True)
+    order = pd.Categorical(table["sample"], categories=list(adata.obs_names), ordered=True)
+    table = table.assign(order=order).sort_values(["model", "score", "order"], kind="stable")
+    table = tables.judged(table.drop(columns="order"), fdr=recipe.scores.fdr)
+    shown = strangest(table, model=results.name)
+    genes, sets = (_of_samples(pd.concat(found), shown) for found in zip(*explained, strict=True))
+    return replace(results, scores=table, genes=genes, gene_sets=sets, smallest_p=smallest_p)
+
+
+def _without(state: State, adata: AnnData, held_n: NDArray[np.bool_], *, number: int) -> Results:
+    """What is learned from the samples that are not held out."""
+    part, recipe, checkpoint = adata.copy(), state.recipe, state.checkpoint
+    cohort.split(part, recipe.data, recipe.split, seed=recipe.seed, held_out=held_n)
+    saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
+    quiet = Progress(quiet=True)
+    return learn(recipe, part, device=state.device, progress=quiet, checkpoint=saved)
+
+
+def explanations(results: Results, samples: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The genes, and gene sets if the recipe names a file of them, behind the scores of samples."""
+    name, sets = results.name, pd.DataFrame()
+    genes = tl.explain(results.adata, results.detectors[name], model=name, samples=samples)
+    if results.recipe.scores.gene_sets is not None:
+        known = io.read_gmt(results.recipe.scores.gene_sets)
+        sets = tl.explain_gene_sets(results.adata, known, model=name, samples=samples)
+    return genes, sets
+
+
+def _of_samples(table: pd.DataFrame, samples: Sequence[str]) -> pd.DataFrame:
+    return table.set_index("sample").loc[list(samples)].reset_index() if len(table) else table
+
+
+def _evaluate(state: State) -> None:
+    """What the encoding is worth."""
+    results, how = state.results, state.recipe.evaluation
+    found = tl.evaluate(
         results.adata,
         results.models[results.name],
         baselines=how.baselines,
         batch=how.batch,
         seeds=how.seeds,
-        training=results.recipe.training_settings,
-        device=device,
-        on_epoch=narrator.epoch,
+        training=state.recipe.model.training,
+        fitted=results.models,
+        device=state.device,
+        on_epoch=state.progress.epoch,
     )
-    return replace(results, card=card)
+    state.results = replace(results, evaluation=found)
 
 
-def show(results: Results, *, device: str, narrator: Narrator | None = None) -> tl.Gallery:
-    """What a model of images has learned, and those that the recipe puts beside it; what it
-    makes, if it is a generator; and where images are strange to it."""
-    narrator, gallery = narrator or Narrator(quiet=True), tl.Gallery()
-    recipe, adata, main = results.recipe, results.adata, results.name
-    if not is_images(adata):
-        return gallery
-    label, seed, model = recipe.data.label, recipe.seed, results.models[main]
-    if tl.shows_images(adata, model):
-        others = tl.beside(
-            adata,
-            recipe.images.beside,
-            seed=seed,
-            device=device,
-            on_epoch=narrator.epoch,
+def _show_images(state: State) -> None:
+    """What models of images have learned; nothing for other data."""
+    results, recipe = state.results, state.recipe
+    if not is_images(results.adata):
+        return
+    with state.progress.stage("Looking at images"):
+        figures = images.figures_of(
+            results.adata,
+            results.models,
+            recipe.images,
+            main=results.name,
+            score=results.score(),
+            label=recipe.data.label,
+            seed=recipe.seed,
+            device=state.device,
+            on_epoch=state.progress.epoch,
         )
-        models, concepts = results.models | others, recipe.images.concepts
-        gallery.join(tl.images(adata, models, main=main, label=label, concepts=concepts, seed=seed))
-    if tl.game_of(model) is not None:
-        gallery.join(tl.made_images(adata, model, label=label, seed=seed))
-    gallery.join(tl.strange_images(adata, model=main, label=label))
-    return gallery
+        if state.work is not None:
+            figures.save(state.work)
 
 
-def embed(recipe: Recipe, adata: AnnData) -> None:
+def _embed(state: State) -> None:
+    results = state.results
+    embed(results.adata, state.recipe.pictures, model=results.name, seed=state.recipe.seed)
+
+
+def embed(adata: AnnData, how: Pictures, *, model: str, seed: int) -> None:
     """UMAP and t-SNE of the latents (under the usual keys) and of the genes."""
-    how, seed = recipe.pictures, recipe.seed
-    for use, end in ((keys.latent(recipe.model_name), ""), ("X", keys.OF_GENES)):
+    for use, end in ((keys.latent(model), ""), ("X", keys.OF_GENES)):
         if "umap" in how.maps:
             tl.umap(
                 adata,
@@ -325,3 +367,22 @@ def embed(recipe: Recipe, adata: AnnData) -> None:
             )
         if "tsne" in how.maps:
             tl.tsne(adata, use=use, key=keys.TSNE + end, perplexity=how.tsne_perplexity, seed=seed)
+
+
+def _write(state: State) -> None:
+    assert state.work is not None  # only the process that has a folder writes
+    state.results.write(state.work)
+    state.results.write_about(state.work, seconds=state.progress.seconds)
+    report.build(state.work)
+
+
+ANALYSIS = (Stage("Reading", _read), Stage("", _learn), Stage("", _explain))
+"""What `analyse` does."""
+STAGES = (
+    *ANALYSIS,
+    Stage("Evaluating the encoding", _evaluate),
+    Stage("", _show_images),
+    Stage("Embedding", _embed, everywhere=False),
+    Stage("Drawing and writing", _write, everywhere=False),
+)
+"""The stages of a run: here and nowhere else."""

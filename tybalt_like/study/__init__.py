@@ -1,0 +1,1 @@
+"""Many trainings of one recipe: jobs, the store of those that are done, sweeps, comparisons."""

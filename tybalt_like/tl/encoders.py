@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tybalt_like.core import keys
 from tybalt_like.core.errors import NonFiniteLossError
 from tybalt_like.evaluation.report import GENES, PERMUTED
-from tybalt_like.models import Model, Training
+from tybalt_like.models import Model, ModelSettings, Training
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.training.loop import EpochHook
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-RANDOM_STARTS = ("ica", "nmf")
-"""Baselines that depend on a seed; PCA does not."""
 SMALL = 5_000_000
 """Training matrices with fewer values are factorised faster by one thread than by several."""
 
@@ -80,7 +78,7 @@ class Cohort:
         return AnnData(x, obs=self.adata.obs, var=self.adata.var[[]])
 
 
-def own(
+def of_model(
     cohort: Cohort,
     model: Model,
     *,
@@ -93,6 +91,8 @@ def own(
     adata, name = cohort.bare(np.asarray(cohort.adata.X)), model.name
     again: list[Array] = []
     notes: list[str] = []
+    training = training or type(model).training_defaults
+    again_as = ModelSettings(type(model), model.config, training)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what the first training has told already
         latent(adata, model)
@@ -100,15 +100,7 @@ def own(
         reconstruction_ng = cohort.comparable(adata.layers[keys.reconstruction(name)])
         for seed in seeds:
             try:
-                fit(
-                    adata,
-                    model=name,
-                    training=training,
-                    seed=seed,
-                    device=device,
-                    on_epoch=on_epoch,
-                    **_settings(model),
-                )
+                fit(adata, model=again_as, seed=seed, device=device, on_epoch=on_epoch)
             except NonFiniteLossError as error:
                 notes.append(f"training {name} again with seed {seed}: {error}")
             else:
@@ -116,32 +108,41 @@ def own(
     return {name: Encoding(z_nk, reconstruction_ng, tuple(again))}, notes
 
 
-def _settings(model: Model) -> dict[str, Any]:
-    """The model's settings as `fit` takes them: categories are found there anew."""
-    return {key: value for key, value in asdict(model.config).items() if key != "categories"}
-
-
 def baseline(
-    cohort: Cohort, name: str, *, k: int, seed: int, seeds: Sequence[int]
+    cohort: Cohort,
+    name: str,
+    *,
+    k: int,
+    seed: int,
+    seeds: Sequence[int],
+    fitted: Model | None = None,
 ) -> tuple[Encoding, list[str]]:
-    """A registered model without a training loop, with k features, and what to know about it."""
-    notes = []
+    """A registered model without a training loop, with k features, and what to know about it.
+
+    `fitted` is that model if it has been trained on the cohort already.
+    """
+    notes: list[str] = []
+    if fitted is not None and cohort.library_n1 is None and fitted.deterministic:
+        adata = cohort.bare()
+        latent(adata, fitted)
+        z_nk = _latents(adata, name)
+        return Encoding(z_nk, _decoded(adata, name), tuple(z_nk for _ in seeds)), notes
     n_train = int(cohort.train_n.sum())
     low_g = np.zeros(cohort.x_ng.shape[1])
     if Model.named(name).domain == "non-negative" and cohort.x_ng.min() < 0:
         low_g = cohort.x_ng[cohort.train_n].min(0)
         notes.append(f"{name} sees each gene as its distance from the lowest training value")
     adata = cohort.bare(np.maximum(cohort.x_ng - low_g, 0) if low_g.any() else None)
-    if name == "nmf" and k > n_train:
+    if Model.named(name).domain == "non-negative" and k > n_train:
         k = n_train
         notes.append(f"{name} has {k} features, as many as there are training samples")
     with _watched() as warned, few_threads(n_train * adata.n_vars):
         fit(adata, model=name, seed=seed, device="cpu", latent_dim=k)
         z_nk = _latents(adata, name)
-        reconstruction_ng = np.asarray(adata.layers[keys.reconstruction(name)]) + low_g
+        reconstruction_ng = _decoded(adata, name) + low_g
         again = []
         for other in seeds:
-            if name in RANDOM_STARTS:
+            if not Model.named(name).deterministic:
                 fit(adata, model=name, seed=other, device="cpu", latent_dim=k)
             again.append(_latents(adata, name))
     if warned:
@@ -157,14 +158,16 @@ def controls(cohort: Cohort, *, k: int, seed: int) -> dict[str, Encoding]:
     adata = cohort.bare(shuffled_ng)
     with few_threads(int(cohort.train_n.sum()) * adata.n_vars):
         fit(adata, model="pca", device="cpu", latent_dim=k)
-    permuted = Encoding(
-        _latents(adata, "pca"), np.asarray(adata.layers[keys.reconstruction("pca")], np.float64)
-    )
+    permuted = Encoding(_latents(adata, "pca"), _decoded(adata, "pca"))
     return {GENES: Encoding(cohort.x_ng), PERMUTED: permuted}
 
 
 def _latents(adata: AnnData, name: str) -> Array:
     return np.asarray(adata.obsm[keys.latent(name)], dtype=np.float64)
+
+
+def _decoded(adata: AnnData, name: str) -> Array:
+    return np.asarray(adata.layers[keys.reconstruction(name)], dtype=np.float64)
 
 
 @contextmanager

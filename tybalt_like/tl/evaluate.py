@@ -1,4 +1,4 @@
-"""The report card of a model: what its encoding is worth, beside simple ones."""
+"""What the encoding of a model is worth, beside simple ones."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pandas as pd
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import recorded
-from tybalt_like.evaluation import Card
+from tybalt_like.evaluation import EvaluationReport
 from tybalt_like.evaluation.report import COLUMNS
 from tybalt_like.models import Model, Training
-from tybalt_like.tl.encoders import Cohort, Encoding, baseline, controls, few_threads, own
+from tybalt_like.tl.encoders import Cohort, Encoding, baseline, controls, few_threads, of_model
 from tybalt_like.tl.fit import in_split
 from tybalt_like.tl.measures import groups, inside, reconstruction, stability
 from tybalt_like.training.loop import EpochHook
@@ -35,9 +35,10 @@ def evaluate(
     batch: str | None = None,
     seeds: int = 2,
     training: Training | None = None,
+    fitted: Mapping[str, Model] | None = None,
     device: str = "auto",
     on_epoch: EpochHook | None = None,
-) -> Card:
+) -> EvaluationReport:
     """Judge an encoding on samples that nothing was fitted on, beside encodings of the same size.
 
     Loss and reconstruction are measured on the split ``test``. Probes and clusters also see the
@@ -62,12 +63,14 @@ def evaluate(
         first. 1 leaves stability out.
     training
         How the model was trained, for the further trainings; its defaults if None.
+    fitted
+        Baselines that were trained on `adata` already, with as many features.
     device, on_epoch
         As for `tl.fit`.
 
     Returns
     -------
-    Card
+    EvaluationReport
         Tables, alarms, and notes on what could not be measured.
 
     Raises
@@ -81,20 +84,22 @@ def evaluate(
     n_test = int(cohort.test_n.sum())
     seed = int(recorded(adata).get(model.name, {}).get("seed", 0))
     others = range(seed + 1, seed + seeds) if n_test >= MIN_TEST else range(0)
-    encodings, notes = own(
+    encodings, notes = of_model(
         cohort, model, training=training, seeds=others, device=device, on_epoch=on_epoch
     )
     k = encodings[model.name].z_nk.shape[1]
     for name in baselines:
         if name != model.name:
-            encodings[name], said = baseline(cohort, name, k=k, seed=seed, seeds=others)
+            encodings[name], said = baseline(
+                cohort, name, k=k, seed=seed, seeds=others, fitted=(fitted or {}).get(name)
+            )
             notes += said
     encodings |= controls(cohort, k=k, seed=seed)
     with few_threads():
-        return _card(cohort, model, encodings, notes, batch=batch, seed=seed)
+        return _measured(cohort, model, encodings, notes, batch=batch, seed=seed)
 
 
-def _card(
+def _measured(
     cohort: Cohort,
     model: Model,
     encodings: Mapping[str, Encoding],
@@ -102,7 +107,7 @@ def _card(
     *,
     batch: str | None,
     seed: int,
-) -> Card:
+) -> EvaluationReport:
     n_test = int(cohort.test_n.sum())
     genes = samples = features = pd.DataFrame()
     tables, alarms = [pd.DataFrame(columns=COLUMNS)], list[str]()
@@ -117,7 +122,7 @@ def _card(
         tables += [losses, agreement, stability(cohort, encodings)]
     probed, n_held_out, said = groups(cohort, encodings, batch=batch, seed=seed)
     filled = [table for table in [*tables, *probed] if len(table)]
-    return Card(
+    return EvaluationReport(
         table=pd.concat(filled or tables, ignore_index=True),
         genes=genes,
         samples=samples,
@@ -134,4 +139,4 @@ def _judged(adata: AnnData) -> AnnData:
     used_n = ~in_split(adata, keys.CALIBRATION)
     x = adata.X[used_n]
     x_ng = np.asarray(x if isinstance(x, np.ndarray) else x.toarray())
-    return type(adata)(x_ng, obs=adata.obs[used_n], var=adata.var[[]])
+    return type(adata)(x_ng, obs=adata.obs[used_n], var=adata.var[[]], uns=dict(adata.uns))

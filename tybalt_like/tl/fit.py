@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,8 @@ from torch import Tensor
 
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, NonFiniteLossError
-from tybalt_like.core.provenance import record
-from tybalt_like.io.pixels import is_images, shape_of
-from tybalt_like.models import Model, Training
+from tybalt_like.core.provenance import image_shape, is_images, record
+from tybalt_like.models import Model, ModelSettings, Training
 from tybalt_like.tl.covariates import categories, known
 from tybalt_like.training.device import pick_device
 from tybalt_like.training.inference import infer
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 def fit(
     adata: AnnData,
     *,
-    model: str = "tybalt",
+    model: str | ModelSettings = "tybalt",
     training: Training | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -49,7 +48,8 @@ def fit(
         Normalised, with ``obs["split"]`` (`pp.split`). Validation samples, if there are any,
         decide when to stop.
     model
-        Registered name; `config` fills its settings, for example ``latent_dim=50``, or
+        Registered name, or settings that were checked; `config` fills those of a name, for
+        example ``latent_dim=50``, or
         ``covariates=("batch",)`` for a model that is conditioned on columns of `adata.obs`. An
         ``image_shape`` that is not given is that of the images that were read.
     training
@@ -75,16 +75,20 @@ def fit(
     NonFiniteLossError
         If training diverged; it names the samples.
     """
+    chosen = model if isinstance(model, ModelSettings) else ModelSettings.of(model, config)
+    if training is not None:
+        chosen = replace(chosen, training=training)
     where = pick_device(device)
     train_n, validation_n = (in_split(adata, name) for name in (keys.TRAIN, keys.VALIDATION))
     if not train_n.any():
         raise DataError("no training samples: obs['split'] is never 'train'; run pp.split first")
-    if "covariates" in config:
-        config["categories"] = categories(adata, config["covariates"], train=train_n)
-    if "image_shape" not in config and _of_images(Model.named(model)) and is_images(adata):
-        config["image_shape"] = shape_of(adata)
+    if chosen.has("categories"):
+        values = categories(adata, chosen.config.covariates, train=train_n)
+        chosen = chosen.with_config(categories=values)
+    if chosen.has("image_shape") and chosen.config.image_shape is None and is_images(adata):
+        chosen = chosen.with_config(image_shape=image_shape(adata))
     with seeded(seed):
-        fitted = Model.create(model, adata.n_vars, **config).to(where)
+        fitted = chosen.kind(adata.n_vars, chosen.config).to(where)
         arrays = inputs(adata, fitted)
 
         def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
@@ -95,14 +99,14 @@ def fit(
                 fitted,
                 rows(train_n),
                 validation=rows(validation_n) if validation_n.any() else None,
-                training=training,
+                training=chosen.training,
                 checkpoint=checkpoint,
                 on_epoch=on_epoch,
             )
         except NonFiniteLossError as error:
             raise error.named(adata.obs_names[train_n]) from None
     _write(adata, fitted, arrays)
-    record(adata, **{model: {"config": asdict(fitted.config), "seed": seed}})
+    record(adata, **{fitted.name: {"config": asdict(fitted.config), "seed": seed}})
     return fitted
 
 
@@ -140,10 +144,6 @@ def inputs(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
         )
     model.check(torch.from_numpy(x_ng))
     return {"x_ng": x_ng} | known(adata, model)
-
-
-def _of_images(kind: type[Model]) -> bool:
-    return "image_shape" in {setting.name for setting in fields(kind.Config)}
 
 
 def _write(adata: AnnData, model: Model, arrays: Mapping[str, NDArray[np.float32]]) -> None:

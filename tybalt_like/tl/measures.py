@@ -1,4 +1,4 @@
-"""What is measured on a cohort and its encodings, as rows of the report card."""
+"""What is measured on a cohort and its encodings, as rows of its report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from tybalt_like import evaluation
 from tybalt_like.anomaly import standardised_norm
 from tybalt_like.core import keys
+from tybalt_like.core.provenance import recorded
 from tybalt_like.evaluation import Estimate, Labels, tabulate
 from tybalt_like.evaluation.report import CHANCE, GENES, MEAN
 from tybalt_like.models import Model
@@ -88,8 +89,8 @@ def reconstruction(
         samples[name] = of_sample.set_index(cohort.adata.obs_names[test_n].rename("sample"))
         measured[name] = (
             evaluation.overall(x_ng, y_ng, mean_g=mean_g)
-            | evaluation.summary(of_gene, of="gene")
-            | evaluation.summary(of_sample, of="sample")
+            | evaluation.quartiles(of_gene, of="gene")
+            | evaluation.quartiles(of_sample, of="sample")
         )
     return _stacked(genes), _stacked(samples), tabulate(measured, n=len(x_ng))
 
@@ -131,8 +132,8 @@ def groups(
         notes.append(f"probes and clusters see {MAX_PROBED} of {len(held)} held-out samples")
         held = np.sort(np.random.default_rng(seed).choice(held, MAX_PROBED, replace=False))
     obs = cohort.adata.obs.iloc[held]
-    # Flags are made from the encodings, and batches are not to be predicted well.
-    made = [keys.score(name, "flagged") for name in Model.registry]
+    # Scores are made from the encodings, and batches are not to be predicted well.
+    made = recorded(cohort.adata).get(keys.SCORE_COLUMNS, [])
     leave_out = [keys.SPLIT, *made, *([batch] if batch else [])]
     found, left_out = evaluation.label_columns(obs, leave_out=leave_out)
     if not found:

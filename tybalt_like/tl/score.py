@@ -1,4 +1,4 @@
-"""Anomaly scores of an encoded AnnData, and the genes behind them."""
+"""Anomaly scores of an encoded AnnData."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tybalt_like import anomaly
+from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.core.provenance import record
-from tybalt_like.io.pixels import is_images, shape_of
+from tybalt_like.core.provenance import image_shape, is_images, record, recorded
 from tybalt_like.models import Model
 from tybalt_like.tl.fit import in_split, inputs
-from tybalt_like.training.inference import own_scores
+from tybalt_like.training.inference import applied
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,8 +36,8 @@ def score(
 ) -> anomaly.Detector:
     """Score every sample against the training and calibration splits.
 
-    Adds an obs column ``<model>_<score>`` for every score of `anomaly.Detector`, among them
-    ``_combined``, and ``_p_value``, ``_q_value`` and ``_flagged``. A calibration sample is
+    Adds an obs column ``<model>_<score>`` for every view and every score that the model has of its
+    own, ``_combined``, and ``_p_value``, ``_q_value`` and ``_flagged``. A calibration sample is
     compared with the other ones; p-values of training samples are conservative, because the model
     has seen them. Only test and query samples are tested: elsewhere q is missing and nothing is
     flagged.
@@ -55,8 +54,8 @@ def score(
     n_neighbors
         Training samples in the latent kNN distance.
     views
-        Scores that the combined one, to which the p-values belong, is made of: names of columns
-        without the model's, such as ``["reconstruction"]`` or ``["anogan"]``.
+        Scores that the combined one, to which the p-values belong, is made of, such as
+        ``["reconstruction"]`` or ``["anogan"]``.
     conditional_on
         obs column with a label or a batch: samples are compared with the calibration samples of
         their own group, so that error rates hold within each. Samples of groups that were not
@@ -76,8 +75,35 @@ def score(
         If the model has not been applied, the column does not exist, or there are fewer than 4
         calibration samples.
     """
-    whole, adata = adata, _thinned(adata, n_train)
-    seen = evidence(adata, model=model)
+    detector, scores = fit_detector(
+        adata,
+        model=model,
+        fdr=fdr,
+        n_neighbors=n_neighbors,
+        views=views,
+        conditional_on=conditional_on,
+        n_train=n_train,
+    )
+    write_scores(adata, scores)
+    about = {"combined": str(detector.combination), "fdr": fdr}
+    record(adata, **{keys.score(name_of(model), "scores"): about})
+    return detector
+
+
+def fit_detector(
+    adata: AnnData,
+    *,
+    model: str | Model,
+    fdr: float = 0.05,
+    n_neighbors: int = 5,
+    views: Sequence[str] = anomaly.VIEWS,
+    conditional_on: str | None = None,
+    n_train: int | None = None,
+) -> tuple[anomaly.Detector, pd.DataFrame]:
+    """What `score` does, with the scores as a long table (`anomaly.scores`); `adata` stays as it
+    is."""
+    adata = _thinned(adata, n_train)
+    outputs = model_outputs(adata, model=model)
     calibration_n = in_split(adata, keys.CALIBRATION)
     if calibration_n.sum() < MIN_CALIBRATION:
         raise DataError(
@@ -85,26 +111,31 @@ def score(
         )
     group_n = groups(adata, conditional_on)
     detector = anomaly.Detector.fit(
-        seen[in_split(adata, keys.TRAIN)],
-        seen[calibration_n],
+        outputs[in_split(adata, keys.TRAIN)],
+        outputs[calibration_n],
         n_neighbors=n_neighbors,
         views=views,
         conditional_on=conditional_on,
         groups=list(np.asarray(group_n)[calibration_n]) if group_n else [],
     )
-    table = detector.score(seen, groups=group_n).set_index(adata.obs_names)
-    table["p_value"] = _among_others(table["p_value"], calibration_n, group_n)
+    names = list(adata.obs_names)
+    scores = detector.score(outputs, names=names, model=name_of(model), groups=group_n)
+    combined = scores["score"] == tables.COMBINED
+    p_n = scores.loc[combined, "p_value"].to_numpy()
+    scores.loc[combined, "p_value"] = _among_others(p_n, calibration_n, group_n)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
-    table["q_value"] = anomaly.q_values(table["p_value"].where(tested_n))
-    table = table.drop(columns="flagged", errors="ignore").reindex(whole.obs_names)
-    table["flagged"] = table["q_value"] <= fdr
-    name = name_of(model)
-    columns = table.add_prefix(keys.score(name, ""))
-    whole.obs = whole.obs.drop(columns=columns.columns, errors="ignore").join(columns)
-    record(
-        whole, **{keys.score(name, "scores"): {"combined": str(detector.combination), "fdr": fdr}}
-    )
-    return detector
+    return detector, tables.judged(scores, fdr=fdr, tested=list(adata.obs_names[tested_n]))
+
+
+def write_scores(adata: AnnData, scores: pd.DataFrame) -> None:
+    """Put a long table of scores into ``adata.obs``, a column each."""
+    columns = tables.wide(scores).reindex(adata.obs_names)
+    for name, _, _, what in tables.columns(scores):
+        if what == "flagged":  # also where there is no score
+            columns[name] = columns[name].eq(True)
+    adata.obs = adata.obs.drop(columns=columns.columns, errors="ignore").join(columns)
+    known = recorded(adata).get(keys.SCORE_COLUMNS, [])
+    record(adata, **{keys.SCORE_COLUMNS: sorted({*known, *map(str, columns)})})
 
 
 def _thinned(adata: AnnData, n_train: int | None) -> AnnData:
@@ -117,12 +148,12 @@ def _thinned(adata: AnnData, n_train: int | None) -> AnnData:
 
 
 def _among_others(
-    p_n: pd.Series, calibration_n: NDArray[np.bool_], group_n: list[str] | None
-) -> pd.Series:
+    p_n: np.ndarray, calibration_n: np.ndarray, group_n: list[str] | None
+) -> np.ndarray:
     """p-values in which a calibration sample counts once, as itself, not again among the others."""
     own_n = np.zeros(len(p_n), int) if group_n is None else pd.factorize(np.asarray(group_n))[0]
     m_n = np.bincount(own_n[calibration_n], minlength=own_n.max() + 1)[own_n]
-    return p_n.where(~calibration_n, (p_n * (m_n + 1) - 1) / np.maximum(m_n, 1))
+    return np.where(calibration_n, (p_n * (m_n + 1) - 1) / np.maximum(m_n, 1), p_n)
 
 
 def groups(adata: AnnData, column: str | None) -> list[str] | None:
@@ -142,44 +173,7 @@ def groups(adata: AnnData, column: str | None) -> list[str] | None:
     return [str(value) for value in adata.obs[column]]
 
 
-def explain(
-    adata: AnnData,
-    detector: anomaly.Detector | anomaly.Detector1,
-    *,
-    model: str = "tybalt",
-    samples: Sequence[str] | None = None,
-    n_top: int = 20,
-) -> pd.DataFrame:
-    """The genes that make samples strange, with direction; see `anomaly.gene_scores`.
-
-    Parameters
-    ----------
-    samples
-        Names; `to_explain` if None.
-    """
-    if samples is None:
-        samples = to_explain(adata.obs, model=model)
-    rows = adata.obs_names.get_indexer(pd.Index(samples))
-    if (rows < 0).any():
-        raise DataError(f"no sample is called {samples[int(np.argmin(rows))]!r}")
-    return anomaly.gene_scores(
-        detector,
-        evidence(adata, model=model)[rows],
-        names=samples,
-        genes=list(adata.var_names),
-        n_top=n_top,
-    )
-
-
-def to_explain(obs: pd.DataFrame, *, model: str) -> list[str]:
-    """The flagged samples, or the ten strangest tested ones if none is; strangest first."""
-    tested = obs[obs[keys.score(model, "q_value")].notna()]
-    strangest = tested.sort_values(keys.score(model, "combined"), ascending=False)
-    flagged = strangest[strangest[keys.score(model, "flagged")].astype(bool)]
-    return [str(name) for name in (flagged if len(flagged) else strangest.head(10)).index]
-
-
-def evidence(adata: AnnData, *, model: str | Model) -> anomaly.Evidence:
+def model_outputs(adata: AnnData, *, model: str | Model) -> anomaly.ModelOutputs:
     """What the model wrote into `adata`, as arrays, and the scores of its own.
 
     Raises
@@ -193,14 +187,14 @@ def evidence(adata: AnnData, *, model: str | Model) -> anomaly.Evidence:
     own = {}
     if not isinstance(model, str):
         arrays = inputs(adata, model) | {"z_nk": np.asarray(adata.obsm[keys.latent(name)])}
-        own = own_scores(model, arrays.pop("x_ng"), given=arrays)
-        own.pop("reconstruction", None)  # the detector measures it alike for all models
-    return anomaly.Evidence(
+        own = applied(model, type(model).score, arrays.pop("x_ng"), given=arrays)
+        own.pop("reconstruction", None)  # the view measures it alike for all models
+    return anomaly.ModelOutputs(
         np.asarray(adata.X),
         np.asarray(adata.layers[keys.reconstruction(name)]),
         np.asarray(adata.obsm[keys.latent(name)]),
         own,
-        image_shape=shape_of(adata) if is_images(adata) else None,
+        image_shape=image_shape(adata) if is_images(adata) else None,
     )
 
 

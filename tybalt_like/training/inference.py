@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tybalt_like.models.base import Batch, Model
-from tybalt_like.models.networks.paired import Paired
 
 M = TypeVar("M", bound=Model)
 ROWS = 2048
@@ -50,33 +50,18 @@ def infer(
 
 
 @torch.no_grad()
-def own_scores(
-    model: Model,
+def applied(
+    model: M,
+    method: Callable[[M, Batch], Mapping[str, Tensor]],
     x_ng: NDArray[np.floating],
     *,
     given: Mapping[str, NDArray[np.floating]] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """The anomaly scores that the model itself has (`Model.score`), (n,) each; see `infer`."""
+    """What a method of the model, such as `Model.score`, says of rows, by name; see `infer`."""
     parts: dict[str, list[NDArray[np.float64]]] = {}
     for exact, batch in _batches(model, {"x_ng": x_ng, **(given or {})}):
-        for name, score_n in exact.score(batch).items():
-            parts.setdefault(name, []).append(score_n.detach().cpu().double().numpy())
-    return {name: np.concatenate(scores) for name, scores in parts.items()}
-
-
-@torch.no_grad()
-def predictions(
-    model: Paired,
-    x_ng: NDArray[np.floating],
-    *,
-    given: Mapping[str, NDArray[np.floating]] | None = None,
-    identity: bool = False,
-) -> dict[str, NDArray[np.float64]]:
-    """What `Paired.predict` says of rows; see `infer`."""
-    parts: dict[str, list[NDArray[np.float64]]] = {}
-    for exact, batch in _batches(model, {"x_ng": x_ng, **(given or {})}):
-        for name, values in exact.predict(batch, identity=identity).items():
-            parts.setdefault(name, []).append(values.cpu().double().numpy())
+        for name, values in method(exact, batch).items():
+            parts.setdefault(name, []).append(values.detach().cpu().double().numpy())
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 

@@ -1,0 +1,1 @@
+"""What models share: blocks, losses, and the frames of whole families."""

@@ -14,7 +14,7 @@ from tybalt_like.models.networks import gan_networks as networks
 from tybalt_like.models.networks.adversarial import Adversarial
 from tybalt_like.models.wgan_gp import WGANGP, WassersteinConfig
 
-GANS: dict[str, type[WGANGP] | type[DCGAN]] = {"wgan_gp": WGANGP, "dcgan": DCGAN}
+GANS: dict[str, type[WGANGP] | type[DCGAN]] = {kind.name: kind for kind in (WGANGP, DCGAN)}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +26,8 @@ class Variational(Model):
 
     Source: Kingma & Welling, ICLR 2014.
     """
+
+    score_titles: ClassVar[Mapping[str, str]] = {"kl": "KL", "negative_elbo": "negative ELBO"}
 
     @abstractmethod
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:

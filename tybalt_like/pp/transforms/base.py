@@ -103,3 +103,11 @@ class GeneTransform(Transform):
         """One transform from those of consecutive blocks of genes."""
         names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
         return cls(**{n: np.concatenate([getattr(p, n) for p in parts], axis=-1) for n in names})
+
+
+class Scaler(GeneTransform):
+    """The last step: single genes on a common scale, and back."""
+
+    @abstractmethod
+    def inverse(self, x_ng: Floats) -> Floats:
+        """Values before `transform`, (n, g), as far as it keeps them."""

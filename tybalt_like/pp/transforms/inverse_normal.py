@@ -8,14 +8,14 @@ from typing import Self
 import numpy as np
 
 from tybalt_like.pp.matrix import Floats
-from tybalt_like.pp.transforms.base import GeneTransform
+from tybalt_like.pp.transforms.base import Scaler
 
 POINTS = 201
 """Order statistics kept per gene; with more training samples, scores between are interpolated."""
 
 
 @dataclass(frozen=True)
-class InverseNormal(GeneTransform, name="inverse_normal", setting="scale"):
+class InverseNormal(Scaler, name="inverse_normal", setting="scale"):
     """Normal score of the rank among the training samples: Phi^-1((rank - 3/8) / (n + 1/4)).
 
     Blom (1958). Tied values share their mean rank, new values are interpolated between the
@@ -41,6 +41,12 @@ class InverseNormal(GeneTransform, name="inverse_normal", setting="scale"):
         for g, x_n in enumerate(x_ng.T):
             result_ng[:, g] = np.interp(x_n, self.value_pg[:, g], self.score_pg[:, g])
         return np.where(np.isnan(x_ng), np.nan, result_ng)
+
+    def inverse(self, x_ng: Floats) -> Floats:
+        result_ng = np.empty_like(x_ng)
+        for g, x_n in enumerate(x_ng.T):
+            result_ng[:, g] = np.interp(x_n, self.score_pg[:, g], self.value_pg[:, g])
+        return result_ng
 
 
 def _points(x_n: Floats, n: int) -> tuple[Floats, Floats]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from tybalt_like.pp.matrix import Floats
 from tybalt_like.pp.select import mean_ad, median, median_ad
-from tybalt_like.pp.transforms.base import GeneTransform
+from tybalt_like.pp.transforms.base import Scaler
 
 
 @dataclass(frozen=True)
-class RobustZ(GeneTransform, name="robust_z", setting="scale"):
+class RobustZ(Scaler, name="robust_z", setting="scale"):
     """(x - median) / (1.4826 MAD), which estimates the standard deviation of normal values.
 
     Where more than half of the values are equal, the MAD is 0 and 1.2533 x the mean absolute
@@ -31,3 +31,6 @@ class RobustZ(GeneTransform, name="robust_z", setting="scale"):
     def transform(self, x_ng: Floats) -> Floats:
         varies_g = self.spread_g > 1e-6 * np.abs(self.median_g)
         return (x_ng - self.median_g) * varies_g / np.where(varies_g, self.spread_g, 1)
+
+    def inverse(self, x_ng: Floats) -> Floats:
+        return self.median_g + x_ng * self.spread_g

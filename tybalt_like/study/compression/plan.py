@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.settings import checked
+from tybalt_like.core.settings import FilePath, checked, files_of, pinned, table
+from tybalt_like.models import Model
 from tybalt_like.run.recipe import Recipe
+from tybalt_like.study.store import Job, fingerprint
 
-DETERMINISTIC = frozenset({"pca"})
-"""Models that a seed does not change; one training of each size is enough."""
+TABLE = "compression"
 
 
+@table(TABLE)
 @dataclass(frozen=True)
 class Compression:
     """Settings of a comparison of latent spaces.
@@ -43,7 +42,7 @@ class Compression:
     k: tuple[int, ...]
     seeds: int = 5
     labels: tuple[str, ...] = ()
-    genesets: str | None = None
+    genesets: FilePath | None = None
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -62,33 +61,16 @@ class Compression:
 
 
 @dataclass(frozen=True)
-class Cell:
+class SpaceJob(Job):
     """One training."""
 
     model: str
     k: int
     seed: int
 
-    @classmethod
-    def of(cls, text: str) -> Self:
-        """From ``model,k,seed``.
-
-        Raises
-        ------
-        RecipeError
-            If it is not that.
-        """
-        found = re.fullmatch(r"([\w-]+),(\d+),(\d+)", text)
-        if found is None:
-            raise RecipeError(f"--cell {text!r}: write model,k,seed, for example pca,20,0")
-        return cls(found[1], int(found[2]), int(found[3]))
-
-    def __str__(self) -> str:
-        return f"{self.model},{self.k},{self.seed}"
-
     @property
-    def file(self) -> str:
-        return f"{self.model}_k{self.k}_seed{self.seed}.npz"
+    def name(self) -> str:
+        return f"{self.model}_k{self.k}_seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -107,85 +89,60 @@ class Plan:
         RecipeError
             Names the key or value that does not fit.
         """
-        base = {key: table for key, table in tables.items() if key != "compression"}
-        if not isinstance(tables.get("compression"), Mapping):
+        base = {key: given for key, given in tables.items() if key != TABLE}
+        if not isinstance(tables.get(TABLE), Mapping):
             raise RecipeError("a comparison over k needs the table [compression]")
         if "model" in base:
             raise RecipeError("name models in [compression.models.NAME], not in [model]")
-        plan = cls(base, checked(Compression, tables["compression"], where="compression"))
+        plan = cls(base, checked(Compression, tables[TABLE], where=TABLE))
         for name in plan.compression.models:
             try:
-                plan.recipe(Cell(name, plan.compression.k[0], 0))
+                plan.recipe(SpaceJob(name, plan.compression.k[0], 0))
             except RecipeError as error:
                 raise RecipeError(f"compression.models.{name}: {error}") from None
+        sets = plan.compression.genesets
+        if sets is not None and not Path(sets).is_file():
+            raise RecipeError(f"compression.genesets: no file {sets}")
         return plan
 
     @property
     def name(self) -> str:
         return str(self.tables["name"])
 
-    def cells(self) -> Iterator[Cell]:
-        """All trainings; small spaces first."""
+    def jobs(self) -> list[SpaceJob]:
+        """All trainings, small spaces first; one of models that a seed does not change."""
+        found = []
         for k in sorted(self.compression.k):
             for name in self.compression.models:
-                depends = self.permuted(name) or self._model(name)["name"] not in DETERMINISTIC
-                for seed in range(self.compression.seeds if depends else 1):
-                    yield Cell(name, k, seed)
+                kind = Model.named(self._model(name)["name"])
+                depends = self.permuted(name) or not kind.deterministic
+                seeds = range(self.compression.seeds if depends else 1)
+                found += [SpaceJob(name, k, seed) for seed in seeds]
+        return found
 
-    def cell(self, text: str) -> Cell:
-        """The cell of that name.
+    def inputs(self) -> list[Path]:
+        """Files that are read."""
+        return [*self.recipe(self.jobs()[0]).inputs(), *files_of(self.compression)]
 
-        Raises
-        ------
-        RecipeError
-            If it is not in the plan.
-        """
-        cell = Cell.of(text)
-        if cell not in set(self.cells()):
-            raise RecipeError(f"--cell {text}: not in this recipe; --list shows those that are")
-        return cell
-
-    def recipe(self, cell: Cell) -> Recipe:
-        """What is trained; the cell's seed feeds the training only."""
-        model = self._model(cell.model)
+    def recipe(self, job: SpaceJob) -> Recipe:
+        """What is trained; the job's seed feeds the training only."""
+        model = self._model(job.model)
         training = self.tables.get("training", {}) | model.pop("training", {})
-        model = {"latent_dim": cell.k} | model
+        model = {"latent_dim": job.k} | model
         return Recipe.from_tables({**self.tables, "model": model, "training": training})
 
     def permuted(self, model: str) -> bool:
         """Whether it is a control, trained on genes that were permuted one by one."""
         return bool(self.compression.models[model].get("permuted", False))
 
-    def identity(self, cell: Cell) -> str:
-        """Fingerprint of everything the cell depends on."""
-        tables = self.recipe(cell).to_tables()
-        tables.pop("name")
-        for key in ("path", "obs"):
-            if tables["data"][key] is not None:
-                tables["data"][key] = str(Path(tables["data"][key]).resolve())
-        about = [tables, cell.seed, self.permuted(cell.model), self.compression.labels]
-        about.append(_digest(self.compression.genesets))
-        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    def identity(self, job: SpaceJob) -> str:
+        """Fingerprint of everything the job depends on."""
+        given = {"labels": self.compression.labels, "genesets": self.compression.genesets}
+        tables = pinned(self.recipe(job).to_tables() | {TABLE: given})
+        del tables["name"]
+        return fingerprint([tables, job.seed, self.permuted(job.model)])
 
     def _model(self, name: str) -> dict[str, Any]:
         model = {"name": name} | dict(self.compression.models[name])
         model.pop("permuted", None)
         return model
-
-
-def beside(recipe: Path, tables: dict[str, Any]) -> dict[str, Any]:
-    """The tables of that file, the path of gene sets in them made relative to it."""
-    table = tables.get("compression", {})
-    if isinstance(table, dict) and isinstance(table.get("genesets"), str):
-        table["genesets"] = str(recipe.parent / table["genesets"])
-    return tables
-
-
-@cache
-def _digest(path: str | None) -> str | None:
-    if path is None:
-        return None
-    file = Path(path)
-    if not file.is_file():
-        raise RecipeError(f"compression.genesets: no file {path}")
-    return hashlib.sha256(file.read_bytes()).hexdigest()

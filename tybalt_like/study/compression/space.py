@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -14,10 +12,10 @@ from numpy.typing import NDArray
 
 from tybalt_like import evaluation, tl
 from tybalt_like.core import keys
-from tybalt_like.core.errors import DataError, RunError
-from tybalt_like.core.files import whole_file
+from tybalt_like.core.errors import DataError
 from tybalt_like.genes.gene_sets import GeneSets, covered
-from tybalt_like.study.compression.plan import Cell, Plan
+from tybalt_like.study.compression.plan import Plan, SpaceJob
+from tybalt_like.study.store import Finished
 from tybalt_like.tl.encoders import few_threads
 
 if TYPE_CHECKING:
@@ -29,12 +27,10 @@ PROBE = "linear_balanced_accuracy"
 
 @dataclass(frozen=True)
 class Space:
-    """What is kept of a trained cell.
+    """What is kept of a trained space.
 
     Attributes
     ----------
-    identity
-        Fingerprint of what it was made from, `Plan.identity`.
     metrics
         ``r2`` and ``mse`` of the test split's reconstruction, ``probe <column>`` (balanced
         accuracy of logistic regression on the held-out samples), ``coverage`` (share of gene sets)
@@ -49,7 +45,6 @@ class Space:
         Whether each gene set is over-represented in a feature; empty without gene sets.
     """
 
-    identity: str
     metrics: dict[str, float]
     train_mk: Array
     held_nk: Array
@@ -57,53 +52,26 @@ class Space:
     genes: NDArray[np.str_]
     covered_s: NDArray[np.bool_]
 
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(
-                file,
-                about=np.array(json.dumps({"identity": self.identity, "metrics": self.metrics})),
-                train_mk=self.train_mk,
-                held_nk=self.held_nk,
-                weights_kg=self.weights_kg,
-                genes=self.genes,
-                covered_s=self.covered_s,
-            )
+    def finished(self) -> Finished:
+        """As a `Store` keeps it."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "metrics"}
+        return Finished({"metrics": self.metrics}, arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a file written by `save`."""
-        with np.load(path) as stored:
-            about = json.loads(str(stored["about"]))
-            return cls(**about, **{name: stored[name] for name in stored.files if name != "about"})
+    def of(cls, found: Finished) -> Self:
+        """From what a `Store` kept."""
+        return cls(found.about["metrics"], **found.arrays)
 
 
-def is_done(path: Path, identity: str) -> bool:
-    """Whether the cell's file is there.
-
-    Raises
-    ------
-    RunError
-        If it was made with other settings.
-    """
-    if not path.exists():
-        return False
-    with np.load(path) as stored:  # reads what is asked for only
-        if json.loads(str(stored["about"]))["identity"] == identity:
-            return True
-    raise RunError(
-        f"{path} was made with other settings; repeat those, choose another folder with --out, or "
-        "remove the file"
-    )
-
-
-def make(plan: Plan, cell: Cell, adata: AnnData, *, sets: GeneSets | None, device: str) -> Space:
-    """Train and measure a cell on the cohort."""
-    recipe = plan.recipe(cell)
+def train_space(
+    plan: Plan, job: SpaceJob, adata: AnnData, *, sets: GeneSets | None, device: str
+) -> Space:
+    """Train and measure one space of the cohort."""
+    recipe = plan.recipe(job)
     split = adata.obs[keys.SPLIT]
     train_n, test_n = (np.asarray(split == name) for name in (keys.TRAIN, keys.TEST))
     held_n = test_n | np.asarray(split == keys.QUERY)
-    scratch = _scratch(adata, train_n, seed=cell.seed if plan.permuted(cell.model) else None)
+    scratch = _scratch(adata, train_n, seed=job.seed if plan.permuted(job.model) else None)
     start = time.perf_counter()
     with few_threads(int(train_n.sum()) * adata.n_vars), warnings.catch_warnings():
         from sklearn.exceptions import ConvergenceWarning
@@ -111,16 +79,14 @@ def make(plan: Plan, cell: Cell, adata: AnnData, *, sets: GeneSets | None, devic
         warnings.simplefilter("ignore", ConvergenceWarning)  # of ICA and NMF, at many k
         tl.fit(
             scratch,
-            model=recipe.model_name,
-            training=recipe.training_settings,
-            seed=cell.seed,
+            model=recipe.model,
+            seed=job.seed,
             device=device,
-            **recipe.model_config,
         )
     seconds = time.perf_counter() - start
-    z_nk = scratch.obsm[keys.latent(recipe.model_name)]
-    decoded_ng = scratch.layers[keys.reconstruction(recipe.model_name)]
-    weights_kg = scratch.varm[keys.weights(recipe.model_name)].T
+    z_nk = scratch.obsm[keys.latent(recipe.model.name)]
+    decoded_ng = scratch.layers[keys.reconstruction(recipe.model.name)]
+    weights_kg = scratch.varm[keys.weights(recipe.model.name)].T
     x_ng = np.asarray(adata.X)
     agreement = evaluation.overall(x_ng[test_n], decoded_ng[test_n], mean_g=x_ng[train_n].mean(0))
     metrics = {name: estimate.value for name, estimate in agreement.items()}
@@ -130,7 +96,6 @@ def make(plan: Plan, cell: Cell, adata: AnnData, *, sets: GeneSets | None, devic
         metrics["coverage"] = float(covered_s.mean())
     metrics["seconds"] = seconds
     return Space(
-        plan.identity(cell),
         metrics,
         train_mk=z_nk[train_n],
         held_nk=z_nk[held_n],

@@ -2,6 +2,6 @@
 and keep the best."""
 
 from tybalt_like.study.sweep.search import sweep
-from tybalt_like.study.sweep.space import Plan, Range, Sweep
+from tybalt_like.study.sweep.space import TABLE, Plan, Range, Sweep
 
-__all__ = ["Plan", "Range", "Sweep", "sweep"]
+__all__ = ["TABLE", "Plan", "Range", "Sweep", "sweep"]

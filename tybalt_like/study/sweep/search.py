@@ -17,9 +17,9 @@ from tybalt_like.core.errors import DataError, NonFiniteLossError, RecipeError, 
 from tybalt_like.core.files import growing_folder, write_text
 from tybalt_like.models.history import History
 from tybalt_like.run.cohort import prepared
-from tybalt_like.run.progress import Narrator
+from tybalt_like.run.progress import Progress
 from tybalt_like.run.recipe import Recipe
-from tybalt_like.study.sweep.space import Plan, Range
+from tybalt_like.study.sweep.space import TABLE, Plan, Range
 from tybalt_like.study.sweep.trials import Study, Trial
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ def sweep(
     out: Path,
     *,
     device: str = "auto",
+    overwrite: bool = False,
     inputs: Iterable[Path] = (),
-    narrator: Narrator | None = None,
+    progress: Progress | None = None,
 ) -> Path | None:
     """Try the points of a sweep until none is left, and write the results when all are done.
 
@@ -49,8 +50,10 @@ def sweep(
     out
         The folder of the study and its results: ``trials.tsv``, ``histories/``, ``figures/`` and
         ``best.toml``, the recipe of the best trial.
+    overwrite
+        Start anew where `out` holds a sweep.
     inputs
-        Files that `out` must not hold.
+        Further files that `out` must not hold, such as the recipe's own.
 
     Returns
     -------
@@ -62,16 +65,17 @@ def sweep(
     TybaltLikeError
         One clear sentence about what is wrong with the recipe, the data or the folder.
     """
-    narrator = narrator or Narrator(quiet=True)
+    progress = progress or Progress(quiet=True)
     plan = Plan.from_tables(tables)
-    growing_folder(out, kind="sweep", owns=OWNS, inputs=inputs)
+    inputs = [*inputs, *plan.inputs()]
+    growing_folder(out, kind=TABLE, owns=OWNS, inputs=inputs, overwrite=overwrite)
     study = Study(plan, out)
-    worker = _Worker(plan, study, out, device=device, narrator=narrator)
+    worker = _Worker(plan, study, out, device=device, progress=progress)
     while worker.do_one():
         pass
     with study.lock:
         if study.n_left:
-            narrator.say(f"{study.n_left} of {plan.n_points} trials are still in other processes")
+            progress.say(f"{study.n_left} of {plan.n_points} trials are still in other processes")
             return None
         return _write(study, out)
 
@@ -80,10 +84,10 @@ class _Worker:
     """One process; keeps the cohort while the settings that shape it stay the same."""
 
     def __init__(
-        self, plan: Plan, study: Study, out: Path, *, device: str, narrator: Narrator
+        self, plan: Plan, study: Study, out: Path, *, device: str, progress: Progress
     ) -> None:
         self.plan, self.study, self.out = plan, study, out
-        self.device, self.narrator = device, narrator
+        self.device, self.progress = device, progress
         self._cohort: tuple[object, AnnData] | None = None
 
     def do_one(self) -> bool:
@@ -111,11 +115,9 @@ class _Worker:
     def _train(self, recipe: Recipe, cohort: AnnData) -> History:
         return tl.fit(
             cohort,
-            model=recipe.model_name,
-            training=recipe.training_settings,
+            model=recipe.model,
             seed=recipe.seed,
             device=self.device,
-            **recipe.model_config,
         ).history
 
     def _finish(self, trial: Trial, history: History) -> None:
@@ -143,7 +145,7 @@ class _Worker:
         best = done[self.plan.sweep.objective].min()
         best_yet = "" if math.isnan(best) else f", best {best:,.6g}"
         settings = ", ".join(f"{key} {_short(item)}" for key, item in trial.settings.items())
-        self.narrator.say(f"{len(done)} of {self.plan.n_points}: {result}{best_yet} ({settings})")
+        self.progress.say(f"{len(done)} of {self.plan.n_points}: {result}{best_yet} ({settings})")
 
 
 def _write(study: Study, out: Path) -> Path:
@@ -170,14 +172,15 @@ def _write(study: Study, out: Path) -> Path:
 def _draw(plan: Plan, table: pd.DataFrame, out: Path) -> None:
     """All figures, in a folder that replaces the old one when it is whole."""
     from tybalt_like import pl
+    from tybalt_like.pl.sweep import marginals, parallel_coordinates, sweep_panels
 
     settings, objective = list(plan.space), plan.sweep.objective
     log = [key for key, given in plan.space.items() if isinstance(given, Range) and given.log]
     work = _made(out / f".{FIGURES}.partial")
-    for name, draw in (("parallel", pl.parallel_coordinates), ("marginals", pl.marginals)):
+    for name, draw in (("parallel", parallel_coordinates), ("marginals", marginals)):
         pl.save(draw(table, settings, objective=objective, log=log), work, name)
     if plan.sweep.sampler == "grid":
-        pl.save(pl.sweep_panels(table, settings, objective=objective), work, "panels")
+        pl.save(sweep_panels(table, settings, objective=objective), work, "panels")
     shutil.rmtree(out / FIGURES, ignore_errors=True)
     work.rename(out / FIGURES)
 

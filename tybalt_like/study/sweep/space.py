@@ -10,13 +10,13 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tybalt_like.core import toml
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.settings import checked
-from tybalt_like.core.toml import changed
+from tybalt_like.core.settings import checked, pinned, table
+from tybalt_like.core.toml import with_values
 from tybalt_like.run.recipe import Recipe
 
 Value = str | int | float | bool
+TABLE = "sweep"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Range:
             raise RecipeError("with type 'int', low and high must be whole numbers")
 
 
+@table(TABLE)
 @dataclass(frozen=True)
 class Sweep:
     """Settings of a sweep.
@@ -95,10 +96,10 @@ class Plan:
         RecipeError
             Names the key or value that does not fit.
         """
-        base = {key: table for key, table in tables.items() if key != "sweep"}
-        if not isinstance(tables.get("sweep"), Mapping):
+        base = {key: given for key, given in tables.items() if key != TABLE}
+        if not isinstance(tables.get(TABLE), Mapping):
             raise RecipeError("a sweep needs the tables [sweep] and [sweep.space]")
-        sweep = checked(Sweep, tables["sweep"], where="sweep")
+        sweep = checked(Sweep, tables[TABLE], where=TABLE)
         Recipe.from_tables(base)
         space = {key: _choices(key, given) for key, given in _flat(sweep.space).items()}
         if not space:
@@ -108,7 +109,7 @@ class Plan:
                 raise RecipeError(f"sweep.space: {key} must be a list, or the sampler not a grid")
             for value in _ends(choices):
                 try:
-                    Recipe.from_tables(_with(base, {key: value}))
+                    Recipe.from_tables(with_values(base, {key: value}))
                 except RecipeError as error:
                     raise RecipeError(f"sweep.space: {error}") from None
         return cls(base, sweep, space)
@@ -128,6 +129,10 @@ class Plan:
             return self.sweep.trials
         return prod(len(choices) for choices in self.space.values() if isinstance(choices, tuple))
 
+    def inputs(self) -> list[Path]:
+        """Files that are read."""
+        return Recipe.from_tables(self.tables).inputs()
+
     def grid(self) -> list[dict[str, Value]]:
         """All points of a grid; the setting named last varies fastest."""
         lists = [choices for choices in self.space.values() if isinstance(choices, tuple)]
@@ -137,18 +142,12 @@ class Plan:
         """What has to be the same for two processes to share a study: all but the number of
         draws, which may grow."""
         sweep = {key: item for key, item in asdict(self.sweep).items() if key != "trials"}
-        same: dict[str, Any] = json.loads(json.dumps({**self.tables, "sweep": sweep}))
-        for key in {"path", "obs"} & set(same["data"]):
-            same["data"][key] = str(Path(same["data"][key]).resolve())
+        same: dict[str, Any] = json.loads(json.dumps(pinned(self.tables) | {TABLE: sweep}))
         return same
 
     def tables_at(self, point: Mapping[str, Value]) -> dict[str, Any]:
         """The recipe's tables with the settings of a point."""
-        return _with(self.tables, point)
-
-
-def _with(tables: Mapping[str, Any], point: Mapping[str, Value]) -> dict[str, Any]:
-    return changed(tables, [f"{key}={toml.value(value)}" for key, value in point.items()])
+        return with_values(self.tables, point)
 
 
 def _flat(space: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from tybalt_like.core.errors import RecipeError, RunError
+from tybalt_like.study.store import claimed
 from tybalt_like.study.sweep.space import Plan, Range, Value
 
 if TYPE_CHECKING:
@@ -81,16 +82,10 @@ class Study:
 
         It is free again if the block ends without `tell` or `fail`.
         """
-        with self.lock:
-            taken = self._take()
-        if taken is None:
-            yield None
-            return
-        trial, lock = taken
-        try:
+        with ExitStack() as claims:
+            with self.lock:
+                trial = self._take(claims)
             yield trial
-        finally:
-            lock.release()
 
     def tell(self, trial: Trial, value: float) -> None:
         """The point is done."""
@@ -129,21 +124,18 @@ class Study:
         first = ["trial", *self.plan.space, objective]
         return table[first + [n for n in table if n not in first + last] + last]
 
-    def _take(self) -> tuple[Trial, FileLock] | None:
+    def _take(self, claims: ExitStack) -> Trial | None:
         done = self._finished()
         for point in range(self.plan.n_points):
             if point in done:
                 continue
-            lock = FileLock(self._locks / f"point_{point}")
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                continue
-            if point in self._finished():  # since we looked
-                lock.release()
-                continue
-            self._close_interrupted(point)
-            return self._ask(point), lock
+            with ExitStack() as claim:
+                free = claim.enter_context(claimed(self._locks / f"point_{point}"))
+                if free and point not in self._finished():  # since we looked
+                    self._close_interrupted(point)
+                    trial = self._ask(point)
+                    claims.enter_context(claim.pop_all())
+                    return trial
         return None
 
     def _ask(self, point: int) -> Trial:

@@ -1,0 +1,100 @@
+"""Measurements for the project itself: ``python tests/benchmarks NAME [--table FILE] [--seeds N]``.
+
+The cohorts are looked for in the folder that TYBALT_LIKE_DATA names. Rows go to the file part by
+part; the same command goes on where it stopped, and with ``--print`` only prints what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from aberrant import aberrant, print_aberrant
+from brca import brca, print_detection
+from cohorts import of_benchmark, of_tasks
+from contaminated import adbench, contaminated
+from images import images, print_images
+from perturbation import perturbation, print_perturbation
+
+from tybalt_like.benchmark import detect, latent, print_anomaly, print_latent
+from tybalt_like.benchmark.table import read_rows
+from tybalt_like.io import write_table
+from tybalt_like.run.progress import Progress
+
+ON_IMAGES = ("default (PCA-20)", "f-AnoGAN", "AnoGAN")
+
+
+class Measurement(NamedTuple):
+    """How rows are measured and printed; `file` is theirs to keep, or None."""
+
+    measure: Callable[..., pd.DataFrame]
+    show: Callable[[pd.DataFrame], None]
+    seeds: int = 5
+
+
+def _anomaly(*, only: list[str] | None, progress: Progress, **how: Any) -> pd.DataFrame:
+    return detect(of_benchmark(only, progress), progress=progress, **how)
+
+
+def _latent(*, only: list[str] | None, progress: Progress, **how: Any) -> pd.DataFrame:
+    return latent(of_tasks(only, progress), progress=progress, **how)
+
+
+def _images(*, only: list[str] | None, **how: Any) -> pd.DataFrame:
+    return images((only or ["mnist"])[0], encoders=ON_IMAGES, **how)
+
+
+def _perturbation(*, only: list[str] | None, **how: Any) -> pd.DataFrame:
+    return perturbation(recipes=only, **how)
+
+
+def _at_once(measure: Callable[..., pd.DataFrame], option: str = "") -> Callable[..., pd.DataFrame]:
+    """What is measured in one go; `option` takes the cohorts."""
+
+    def measured(*, only: list[str] | None, file: Path | None, **how: Any) -> pd.DataFrame:
+        rows = measure(**how, **({option: only} if option else {}))
+        if file is not None:
+            write_table(rows.set_index(rows.columns[0]), file)
+        return rows
+
+    return measured
+
+
+MEASUREMENTS = {
+    "brca": Measurement(_at_once(brca), print_detection),
+    "anomaly": Measurement(_anomaly, print_anomaly),
+    "contaminated": Measurement(_at_once(contaminated, "cases"), print_anomaly),
+    "adbench": Measurement(_at_once(adbench), print_anomaly),
+    "mnist": Measurement(_images, print_images, seeds=1),
+    "aberrant": Measurement(_at_once(aberrant), print_aberrant),
+    "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
+    "latent": Measurement(_latent, print_latent),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("tests/benchmarks", description=__doc__)
+    parser.add_argument("name", choices=MEASUREMENTS)
+    parser.add_argument("--table", type=Path, help="TSV of all rows, .tsv.gz to compress")
+    parser.add_argument("--only", nargs="+", help="only these cohorts or recipes")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--print", action="store_true", help="only print what the table holds")
+    given = parser.parse_args()
+    chosen = MEASUREMENTS[given.name]
+    if given.print:
+        chosen.show(read_rows(given.table))
+        return
+    rows = chosen.measure(
+        only=given.only,
+        seeds=given.seeds or chosen.seeds,
+        file=given.table,
+        progress=Progress(),
+    )
+    chosen.show(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The public cohorts of the benchmarks: what is normal, what is to be found, what is read off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tybalt_like.benchmark.cases import Case
+from tybalt_like.benchmark.latent import Task
+from tybalt_like.core.errors import DataError
+from tybalt_like.io.datasets import load
+from tybalt_like.run.progress import Progress
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+TISSUES = ("cerebellum", "colon", "endometrium", "hippocampus", "kidney", "liver", "placenta")
+CASES = (
+    Case(
+        "tcga_brca",
+        "tcga_brca",
+        "pam50",
+        ("Luminal A", "Luminal B"),
+        ("Basal-like", "HER2-enriched"),
+    ),
+    Case("all_leukaemia", "all_leukaemia", "lineage", ("B",), ("T",)),
+    Case("lung_gordon", "lung_gordon", "tumour_type", ("adenocarcinoma",), ("mesothelioma",)),
+    *(
+        Case(
+            "tissue_dslabs",
+            "tissue_dslabs",
+            "tissue",
+            tuple(tissue for tissue in TISSUES if tissue != held),
+            (held,),
+        )
+        for held in TISSUES
+    ),
+    Case("tggates_hepatocyte", "tggates_hepatocyte", "dose_level", ("Control",), ("High",)),
+    Case("cptac_ucec", "cptac_ucec", "Histologic_type", ("Endometrioid",), ("Serous",)),
+    Case(
+        "cptac_ucec, control",
+        "cptac_ucec",
+        "Proteomics_Tumor_Normal",
+        ("Tumor",),
+        ("Adjacent_normal",),
+        remark="negative control: normal tissue varies less than tumours do, so that scores of "
+        "strangeness may call it typical",
+    ),
+)
+
+
+def of_benchmark(names: Sequence[str] | None, progress: Progress) -> Iterator[tuple[Case, AnnData]]:
+    """The cases that are on this machine, with their samples.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one of those named is missing or unknown.
+    """
+    known = dict.fromkeys(case.name for case in CASES)
+    if unknown := set(names or ()) - set(known):
+        raise DataError(f"unknown case {min(unknown)!r}; known: {', '.join(known)}")
+    found = False
+    for case in CASES:
+        if names is not None and case.name not in names:
+            continue
+        try:
+            adata = load(case.dataset)
+        except DataError as error:
+            if names is not None:
+                raise
+            progress.say(f"left out: {error}")
+            continue
+        found = True
+        yield case, adata
+    if not found:
+        raise DataError("none of the cohorts is on this machine; set TYBALT_LIKE_DATA")
+
+
+TASKS = {
+    "tcga_brca": Task(("pam50",)),
+    "all_leukaemia": Task(("lineage", "sex", "mol.biol"), covariate="sex"),
+    "tissue_dslabs": Task(("tissue",)),
+    "cptac_ucec": Task(("Histologic_type", "Genomics_subtype"), covariate="Proteomics_TMT_batch"),
+    "geuvadis_counts": Task(("sex",)),
+}
+
+
+def of_tasks(
+    names: Sequence[str] | None, progress: Progress
+) -> Iterator[tuple[str, Task, AnnData]]:
+    """The cohorts of `TASKS` that are on this machine.
+
+    Raises
+    ------
+    DataError
+        If one of those named is missing or unknown.
+    """
+    if unknown := set(names or ()) - set(TASKS):
+        raise DataError(f"unknown cohort {min(unknown)!r}; known: {', '.join(TASKS)}")
+    for name in names or TASKS:
+        try:
+            adata = load(name)
+        except DataError as error:
+            if names is not None:
+                raise
+            progress.say(f"left out: {error}")
+            continue
+        yield name, TASKS[name], adata

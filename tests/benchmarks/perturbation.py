@@ -1,0 +1,119 @@
+"""Treated profiles and responses of groups that were held out, beside simple rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from tybalt_like.benchmark.table import Kept, mean_sd, print_table
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.toml import tables_of
+from tybalt_like.io.datasets import PIPELINES
+from tybalt_like.perturbation import PairedJob, Plan, Samples, read
+from tybalt_like.perturbation.prediction_tables import changes, predictions, responses
+from tybalt_like.perturbation.summary import summarise
+from tybalt_like.perturbation.training import train_pairs
+from tybalt_like.run.progress import Progress
+
+RECIPES = (
+    "drvae_simulated",
+    "drvae_l1000_a375",
+    "drvae_tggates_hepatocyte",
+    "drvae_kang_ifnb",
+)
+COLUMNS = ["recipe", "task", "method", "seed", "measure", "value"]
+CHANGE, RESPONSE = "change", "response"
+HEADINGS = {
+    "gene_correlation": "per gene",
+    "treated_gene_correlation": "per gene, treated",
+    "sample_correlation": "per sample",
+    "mean_correlation": "mean change",
+    "explained": "explained",
+    "true_correlation": "with the truth",
+    "true_gene_correlation": "with the truth, per gene",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+}
+
+
+def perturbation(
+    *,
+    seeds: int = 3,
+    recipes: Sequence[str] | None = None,
+    file: Path | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Measure the shipped recipes on held-out groups; every seed makes other folds.
+
+    Parameters
+    ----------
+    recipes
+        Some of `RECIPES`; all whose data are on this machine if None.
+    file
+        Table that the rows are written to after each seed; what it holds already is not
+        measured again.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per ``recipe``, ``task`` (change or response), ``method``, ``seed`` and
+        ``measure``: means over folds.
+    """
+    progress = progress or Progress(quiet=True)
+    kept = Kept(file, ("recipe", "seed"))
+    for recipe in recipes or RECIPES:
+        if recipe not in RECIPES:
+            raise RecipeError(f"unknown recipe {recipe!r}; known: {', '.join(RECIPES)}")
+        missing = [seed for seed in range(seeds) if not kept.has(recipe, seed)]
+        if not missing:
+            continue
+        plan = Plan.from_tables(tables_of(PIPELINES / f"{recipe}.toml"))
+        try:
+            samples = read(plan)
+        except DataError as error:
+            if recipes is not None:
+                raise
+            progress.say(f"left out: {error}")
+            continue
+        for seed in missing:
+            with progress.stage(f"{recipe}, seed {seed}"):
+                table = _measure(replace(plan, seed=seed), samples)
+            kept.add(table.assign(recipe=recipe, seed=seed)[COLUMNS])
+    return kept.rows()
+
+
+def _measure(plan: Plan, samples: Samples) -> pd.DataFrame:
+    """All folds of one seed."""
+    drugs, folds = list(samples.units), range(samples.n_folds)
+    jobs = [PairedJob(drug, fold, plan.seed) for drug in drugs for fold in folds]
+    found = {job: train_pairs(plan, job, samples, device="cpu").found for job in jobs}
+    tables = []
+    if plan.has_pairs:
+        of_change = changes(found).groupby(["method", "measure"], sort=False)["value"].mean()
+        tables.append(of_change.reset_index().assign(task=CHANGE))
+    if plan.has_response:
+        of_response = responses(predictions(found))[["method", "measure", "value"]]
+        tables.append(of_response.assign(task=RESPONSE))
+    return pd.concat(tables, ignore_index=True)
+
+
+def print_perturbation(rows: pd.DataFrame) -> None:
+    """A table per recipe and task, mean ± SD over seeds, and what it says in sentences."""
+    for (recipe, task), part in rows.groupby(["recipe", "task"], sort=False):
+        measures = [measure for measure in HEADINGS if measure in set(part["measure"])]
+        found = {
+            key: of["value"].tolist() for key, of in part.groupby(["method", "measure"], sort=False)
+        }
+        cells = {
+            str(method): [mean_sd(found.get((method, measure), [])) for measure in measures]
+            for method in part["method"].unique()
+        }
+        what = "correlation of changes" if task == CHANGE else "response"
+        title = f"{recipe}: {what}, mean ± SD of {part['seed'].nunique()} seeds"
+        print_table(title, cells, [HEADINGS[measure] for measure in measures])
+        nothing = part.iloc[:0]
+        change, response = (part, nothing) if task == CHANGE else (nothing, part)
+        print(*summarise(change, response, model=str(part["method"].iloc[0])), "", sep="\n")

@@ -1,0 +1,1 @@
+"""What several views share, fitted and applied once."""

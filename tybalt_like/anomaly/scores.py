@@ -1,0 +1,119 @@
+"""Scores of samples as one long table, from the detector to the page.
+
+Columns `COLUMNS`: a row per sample, model and score. p, q and the flag belong to the combined
+score; elsewhere they are missing. Wide columns are made only to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like.anomaly.calibration import q_values
+from tybalt_like.anomaly.outputs import Array
+from tybalt_like.core import keys
+
+COLUMNS = ["sample", "model", "score", "value", "p_value", "q_value", "flagged"]
+COMBINED = "combined"
+JUDGED = ("p_value", "q_value", "flagged")
+"""What is said of a combined score, beside its value."""
+
+
+def tabulate(
+    values: Mapping[str, Array],
+    samples: Sequence[str],
+    *,
+    model: str,
+    p_value_n: Array | None = None,
+) -> pd.DataFrame:
+    """The long table of one model's scores, by name.
+
+    Parameters
+    ----------
+    model
+        Empty for scores without a model.
+    p_value_n
+        Of the combined score; q-values and flags are added by `judged`.
+    """
+    n, names = len(samples), list(values)
+    table = pd.DataFrame(
+        {
+            "sample": np.tile(np.asarray(samples, dtype=object), len(names)),
+            "model": model,
+            "score": np.repeat(np.asarray(names, dtype=object), n),
+            "value": np.concatenate([np.asarray(values[name], np.float64) for name in names]),
+            "p_value": np.nan,
+            "q_value": np.nan,
+            "flagged": False,
+        }
+    )
+    if p_value_n is not None:
+        table.loc[table["score"] == COMBINED, "p_value"] = p_value_n
+    return table
+
+
+def judged(
+    scores: pd.DataFrame, *, fdr: float, tested: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The same with q-values, Benjamini-Hochberg over the tested samples of each model, and flags.
+
+    Parameters
+    ----------
+    tested
+        Names of samples; all if None.
+    """
+    scores = scores.copy()
+    asked = scores["sample"].isin(tested) if tested is not None else True
+    asked &= (scores["score"] == COMBINED) & (scores["model"] != "")
+    for _, rows in scores[asked].groupby("model", sort=False):
+        scores.loc[rows.index, "q_value"] = q_values(rows["p_value"])
+    scores["flagged"] = scores["q_value"] <= fdr
+    return scores
+
+
+def of(
+    scores: pd.DataFrame, model: str, score: str = COMBINED, *, what: str = "value"
+) -> pd.Series:
+    """One column of one score, by sample."""
+    rows = scores[(scores["model"] == model) & (scores["score"] == score)]
+    return rows.set_index("sample")[what]
+
+
+def columns(scores: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
+    """Name of every wide column, with the model, the score and the column that it comes from."""
+    pairs = scores[["model", "score"]].drop_duplicates()
+    for name, rows in pairs.groupby("model", sort=False):
+        model = str(name)
+        for score in rows["score"]:
+            yield (keys.score(model, score) if model else score), model, score, "value"
+        if COMBINED in set(rows["score"]):
+            for what in JUDGED:
+                yield keys.score(model, what), model, COMBINED, what
+
+
+def wide(scores: pd.DataFrame) -> pd.DataFrame:
+    """A row per sample, in the order of the table; a column per model and score, and those that
+    say how sure its combined score is."""
+    samples = pd.Index(scores["sample"].unique(), name="sample")
+    found = {}
+    for name, model, score, what in columns(scores):
+        column = of(scores, model, score, what=what).reindex(samples)
+        found[name] = column.eq(True) if what == "flagged" else column
+    return pd.DataFrame(found, index=samples)
+
+
+def long(table: pd.DataFrame, names: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """The long table of a wide one, whose `columns` are named."""
+    parts = []
+    for column, model, score, what in names:
+        if what == "value":
+            values = {score: table[column].to_numpy(np.float64)}
+            parts.append(tabulate(values, list(table.index), model=model))
+    scores = pd.concat(parts, ignore_index=True)
+    for column, model, score, what in names:
+        if what != "value":
+            rows = (scores["model"] == model) & (scores["score"] == score)
+            scores.loc[rows, what] = table[column].to_numpy()
+    return scores

@@ -1,0 +1,19 @@
+"""How far a profile is from the nearest training profile: no model involved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tybalt_like.anomaly.outputs import Array
+from tybalt_like.anomaly.parts.profiles import Profiles
+from tybalt_like.anomaly.view import Samples, View
+
+
+@dataclass(frozen=True)
+class Nearest(View, name="nearest", says="its distance to the nearest training profile"):
+    """Distance to the nearest training profile, per square root of genes."""
+
+    part = Profiles
+
+    def score(self, samples: Samples) -> Array:
+        return samples.measured(Profiles)["nearest"]

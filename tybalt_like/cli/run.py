@@ -1,0 +1,105 @@
+"""``tybalt-like run``: a recipe of any kind, or a matrix, to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tybalt_like.cli.options import (
+    Change,
+    Device,
+    GenesIn,
+    Json,
+    Overwrite,
+    Quiet,
+    Resume,
+    RunOut,
+    Seed,
+    Threads,
+    carry_out,
+    listed,
+    shipped,
+)
+from tybalt_like.core.errors import RecipeError
+
+
+def run(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="TOML recipe, or the name of one that is shipped.")
+    ] = None,
+    matrix: Annotated[
+        Path | None, typer.Option("--data", help="Expression matrix, instead of a recipe's.")
+    ] = None,
+    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column that names the groups.")] = None,
+    normal: Annotated[
+        str | None, typer.Option(help="Reference labels, separated by commas; all if not given.")
+    ] = None,
+    anomaly: Annotated[
+        str | None, typer.Option(help="Labels that should be found, separated by commas.")
+    ] = None,
+    out: RunOut = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of the recipe, such as quick.")
+    ] = None,
+    genes_in: GenesIn = "auto",
+    change: Change = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """From an expression matrix, or a recipe of any kind, to a report.
+
+    A recipe with a table [sweep], [compression] or [perturbation] is carried out as such.
+    """
+    if recipe is None and matrix is None:
+        raise RecipeError("give a recipe or --data with an expression matrix")
+    from tybalt_like.core.toml import tables_of
+
+    tables: dict[str, Any] = {"name": matrix.name.split(".")[0] if matrix else ""}
+    if recipe is not None:
+        tables = tables_of(shipped(recipe), profile=profile)
+    source = _source(matrix, obs, label, normal, anomaly, genes_in)
+    if source and ("perturbation" in tables or "simulation" in tables):
+        raise RecipeError("a recipe with [perturbation] takes its data from the recipe alone")
+    if source:
+        kept = dict(tables.get("data", {}))
+        if matrix is not None:
+            kept.pop("dataset", None)
+        tables["data"] = kept | source
+    carry_out(
+        tables,
+        change,
+        seed=seed,
+        out=out,
+        recipe=recipe,
+        device=device,
+        threads=threads,
+        resume=resume,
+        overwrite=overwrite,
+        quiet=quiet,
+        json=json,
+    )
+
+
+def _source(
+    matrix: Path | None,
+    obs: Path | None,
+    label: str | None,
+    normal: str | None,
+    anomaly: str | None,
+    genes_in: str,
+) -> dict[str, Any]:
+    """What the options say of the data."""
+    named = {"path": matrix, "obs": obs, "label": label}
+    source: dict[str, Any] = {key: str(value) for key, value in named.items() if value is not None}
+    if genes_in != "auto":
+        source["genes_in"] = genes_in
+    groups = {"normal": normal, "anomalies": anomaly}
+    return source | {key: listed(text) for key, text in groups.items() if text is not None}

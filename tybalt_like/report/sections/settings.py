@@ -1,0 +1,63 @@
+"""What was found in the data, the recipe, versions, and the files beside the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tybalt_like.report.contents import Contents
+from tybalt_like.report.section import Section
+
+
+class Settings(Section[Contents], name="settings", title="Settings", place=110):
+    """Tables of everything that the run depended on."""
+
+    template = """
+{% if about.findings %}
+<h3>What was found in the data</h3>
+<ul>
+{% for line in about.findings %}
+<li>{{ line }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+<div class="columns">
+{{ ui.pairs("Recipe", recipe) }}
+<div>
+{% for caption, rows in tables.items() %}
+{{ ui.pairs(caption, rows) }}
+{% endfor %}
+</div>
+</div>
+{% if files %}
+<h3>Files beside this page</h3>
+<ul>
+{% for name, what in files.items() %}
+<li><a href="{{ name }}">{{ name }}</a>: {{ what }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+"""
+
+    def content(self, run: Contents) -> dict[str, Any]:
+        about = run.about
+        tables = {"Run": list(about["facts"].items())}
+        tables |= {"Samples": list(about["splits"].items())} if about.get("splits") else {}
+        tables |= {
+            "Versions": list(about["versions"].items()),
+            "Seconds": flattened(about["seconds"]),
+        }
+        files = {name: what for name, what in run.files.items() if (run.folder / name).exists()}
+        return {"recipe": flattened(about["recipe"]), "tables": tables, "files": files}
+
+
+def flattened(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested tables as ``section.key`` and value, without what is not set."""
+    rows = []
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            rows += flattened(value, f"{prefix}{key}.")
+        elif value not in (None, []):
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append((f"{prefix}{key}", shown))
+    return rows

@@ -1,0 +1,23 @@
+"""What a reader must know before believing the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tybalt_like.report.contents import Contents
+from tybalt_like.report.section import Section
+
+
+class Warnings(Section[Contents], name="warnings", title="Be careful", place=20):
+    """The warnings of ``run.json``."""
+
+    template = """
+<ul>
+{% for warning in about.warnings %}
+<li>{{ warning }}</li>
+{% endfor %}
+</ul>
+"""
+
+    def content(self, run: Contents) -> dict[str, Any] | None:
+        return {} if run.about["warnings"] else None
