@@ -5,7 +5,7 @@ from anndata import AnnData
 from scipy.stats import kstest
 
 from tybalt_like import pp, tl
-from tybalt_like.anomaly import Errors
+from tybalt_like.anomaly import ResidualStatistics
 from tybalt_like.core import keys
 from tybalt_like.io import datasets
 
@@ -47,7 +47,7 @@ def test_genes_planted_at_4_sd_are_in_the_top_20(luminal) -> None:
 def test_p_values_of_new_residuals_are_uniform(n) -> None:
     rng = np.random.default_rng(0)
     sd_g = np.sqrt(1 / rng.gamma(4, 1, size=2000))
-    errors = Errors.fit(rng.normal(scale=sd_g, size=(n, 2000)))
+    errors = ResidualStatistics.fit(rng.normal(scale=sd_g, size=(n, 2000)))
     p = errors.p_values(errors.z(rng.normal(scale=sd_g, size=(20, 2000))))
     assert kstest(p.ravel(), "uniform").statistic < 0.02
 
@@ -61,7 +61,7 @@ def test_a_planted_gene_set_is_the_strangest(luminal) -> None:
     adata.X[row, np.isin(genes, sets["set 7"])] -= 1.5
     tl.score(adata, model=tl.fit(adata, model="pca", device="cpu", latent_dim=20))
     name = str(adata.obs_names[row])
-    table = tl.explain_pathways(adata, sets, model="pca", samples=[name], n_top=3)
+    table = tl.explain_gene_sets(adata, sets, model="pca", samples=[name], n_top=3)
     first = table.iloc[0]
     assert (first["set"], first["direction"]) == ("set 7", "down")
     assert first["p_adjusted"] < 0.05

@@ -1,7 +1,11 @@
+import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
@@ -11,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tybalt_like.anomaly import (
     VIEWS,
     Detector,
-    Evidence,
+    ModelOutputs,
     detection_metrics,
     gene_scores,
     standardised_norm,
@@ -20,10 +24,21 @@ from tybalt_like.anomaly import (
 from tybalt_like.core.errors import DataError
 
 
-def evidence(n: int, *, seed: int, g: int = 40, k: int = 3) -> Evidence:
+def evidence(n: int, *, seed: int, g: int = 40, k: int = 3) -> ModelOutputs:
     rng = np.random.default_rng(seed)
     x_ng = rng.normal(size=(n, g))
-    return Evidence(x_ng, 0.5 * x_ng, x_ng[:, :k] @ rng.normal(size=(k, k)), {"own": x_ng[:, 0]})
+    return ModelOutputs(
+        x_ng, 0.5 * x_ng, x_ng[:, :k] @ rng.normal(size=(k, k)), {"own": x_ng[:, 0]}
+    )
+
+
+def scored(detector: Detector, outputs: ModelOutputs, **how) -> pd.DataFrame:
+    """Scores as columns, with the p-values of the combined one."""
+    names = [f"s{i}" for i in range(len(outputs.x_ng))]
+    long = detector.score(outputs, names=names, model="m", **how)
+    wide = long.pivot_table(index="sample", columns="score", values="value").loc[names]
+    p_n = long[long["score"] == "combined"]["p_value"].to_numpy()
+    return wide.assign(p_value=p_n).reset_index(drop=True)
 
 
 @pytest.fixture
@@ -33,7 +48,7 @@ def detector() -> Detector:
 
 def test_scores_are_their_definitions(detector) -> None:
     train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (30, 1), (12, 2)))
-    table = detector.score(new)
+    table = scored(detector, new)
     np.testing.assert_allclose(table["reconstruction"], (new.x_ng**2).mean(1) / 4)
     usual_g = np.sqrt((train.residual_ng**2).mean(0))
     expected = np.sqrt(((new.residual_ng / usual_g) ** 2).mean(1))
@@ -56,7 +71,7 @@ def test_scores_are_their_definitions(detector) -> None:
     usual = spacing[np.argsort(around)[:, :20]].mean(1)
     np.testing.assert_allclose(table["relative"], np.sort(around)[:, :5].mean(1) / usual, rtol=1e-6)
     np.testing.assert_allclose(table["own"], new.own["own"])
-    held_out = detector.score(calibration)[list(VIEWS)]
+    held_out = scored(detector, calibration)[list(VIEWS)]
     z = (table[list(VIEWS)] - held_out.mean()) / held_out.std(ddof=0)
     combined = np.log(np.average(np.exp(z), axis=1, weights=[1, 2, 1, 1]))
     np.testing.assert_allclose(table["combined"], combined)
@@ -66,7 +81,7 @@ def test_images_are_blurred_and_keep_one_scale_for_all_pixels() -> None:
     train, calibration, new = (
         replace(evidence(n, seed=s), image_shape=(1, 5, 8)) for n, s in ((60, 0), (30, 1), (12, 2))
     )
-    found = Detector.fit(train, calibration).score(new)
+    found = scored(Detector.fit(train, calibration), new)
     known, fresh = (
         gaussian_filter(part.x_ng.reshape(-1, 5, 8), (0, 1, 1)).reshape(-1, 40)
         for part in (train, new)
@@ -79,26 +94,26 @@ def test_images_are_blurred_and_keep_one_scale_for_all_pixels() -> None:
 def test_p_values_belong_to_the_views_that_are_chosen(tmp_path) -> None:
     train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (30, 1), (12, 2)))
     Detector.fit(train, calibration, views=["own"]).save(tmp_path / "d.safetensors")
-    table = Detector.load(tmp_path / "d.safetensors").score(new)
+    table = scored(Detector.load(tmp_path / "d.safetensors"), new)
     at_least = (calibration.own["own"] >= new.own["own"][:, None]).sum(1)
     np.testing.assert_allclose(table["p_value"], (1 + at_least) / 31)
-    with pytest.raises(DataError, match="no score 'foreign' to combine; scores: reconstruction,"):
+    with pytest.raises(DataError, match="no score 'foreign' to combine; scores: "):
         Detector.fit(train, calibration, views=["foreign"])
 
 
 def test_density_is_that_of_the_mixture_it_was_drawn_from() -> None:
     rng = np.random.default_rng(0)
 
-    def two_clouds(n: int) -> Evidence:
+    def two_clouds(n: int) -> ModelOutputs:
         z_nk = rng.normal(size=(n, 2)) + np.where(rng.random((n, 1)) < 0.5, -8, 8)
-        return Evidence(z_nk, z_nk, z_nk)
+        return ModelOutputs(z_nk, z_nk, z_nk)
 
     train, new = two_clouds(600), two_clouds(100)
-    table = Detector.fit(train, two_clouds(50)).score(new)
+    table = scored(Detector.fit(train, two_clouds(50)), new)
     density = np.logaddexp(*(multivariate_normal([c, c]).logpdf(new.z_nk) for c in (-8.0, 8.0)))
     assert np.corrcoef(-density, table["density"])[0, 1] > 0.99
-    between = Evidence(*[np.zeros((1, 2))] * 3)
-    found = Detector.fit(train, two_clouds(50)).score(between)
+    between = ModelOutputs(*[np.zeros((1, 2))] * 3)
+    found = scored(Detector.fit(train, two_clouds(50)), between)
     # The middle of two clouds is their mean: a distance from it sees nothing there.
     assert found["density"][0] > table["density"].max()
     assert found["mahalanobis"][0] < table["mahalanobis"].min()
@@ -108,17 +123,17 @@ def test_a_sample_scores_the_same_alone_and_survives_saving(detector, tmp_path) 
     detector.save(tmp_path / "d.safetensors")
     again = Detector.load(tmp_path / "d.safetensors")
     new = evidence(12, seed=2)
-    alone = again.score(new[np.arange(12) == 5])
-    np.testing.assert_allclose(alone.iloc[0], detector.score(new).iloc[5], rtol=1e-12)
+    alone = scored(again, new[np.arange(12) == 5])
+    np.testing.assert_allclose(alone.iloc[0], scored(detector, new).iloc[5], rtol=1e-12)
 
 
 def test_constant_genes_and_latents_give_finite_scores() -> None:
-    flat = Evidence(np.zeros((20, 4)), np.zeros((20, 4)), np.zeros((20, 2)))
+    flat = ModelOutputs(np.zeros((20, 4)), np.zeros((20, 4)), np.zeros((20, 2)))
     detector = Detector.fit(flat, flat)
-    table = detector.score(flat)
+    table = scored(detector, flat)
     assert np.isfinite(table.to_numpy()).all()
     assert (table["p_value"] == 1).all()
-    genes = gene_scores(detector, flat, names=list("a" * 20), genes=list("wxyz"))
+    genes = gene_scores(detector.residuals, flat, names=list("a" * 20), genes=list("wxyz"))
     assert np.isfinite(genes["z"]).all()
     assert standardised_norm(flat.x_ng, flat.x_ng).tolist() == [0] * 20
 
@@ -128,7 +143,7 @@ def test_few_or_duplicated_training_samples_give_usable_scores(n) -> None:
     one = evidence(1, seed=0)
     train = one[np.zeros(max(n, 2), dtype=int)]
     detector = Detector.fit(train, evidence(6, seed=1)[np.zeros(6, dtype=int)])
-    table = detector.score(evidence(n, seed=2))
+    table = scored(detector, evidence(n, seed=2))
     assert np.isfinite(table.to_numpy()).all()
     assert table[list(VIEWS)].abs().to_numpy().max() < 1e5
 
@@ -139,19 +154,21 @@ def test_groups_are_calibrated_apart() -> None:
     groups = ["a"] * 20 + ["b"] * 20
     detector = Detector.fit(train, calibration, conditional_on="batch", groups=groups)
     for name, rows in (("a", slice(20)), ("b", slice(20, None))):
-        table = detector.score(new, groups=[name] * 10)
+        table = scored(detector, new, groups=[name] * 10)
         at_least = (detector.calibration_c[rows] >= table["combined"].to_numpy()[:, None]).sum(1)
         np.testing.assert_allclose(table["p_value"], (1 + at_least) / 21)
-    assert detector.score(new, groups=["c"] * 10)["p_value"].isna().all()
+    assert scored(detector, new, groups=["c"] * 10)["p_value"].isna().all()
     assert detector.smallest_p_value == 1 / 21
     with pytest.raises(DataError, match="calibrated by 'batch'"):
-        detector.score(new)
+        scored(detector, new)
 
 
 def test_planted_genes_are_found_with_their_direction(detector) -> None:
     new = evidence(1, seed=3)
     new.x_ng[0, [7, 30]] += [+12, -12]
-    genes = gene_scores(detector, new, names=["s"], genes=[f"g{i}" for i in range(40)], n_top=2)
+    genes = gene_scores(
+        detector.residuals, new, names=["s"], genes=[f"g{i}" for i in range(40)], n_top=2
+    )
     assert dict(zip(genes["gene"], genes["direction"], strict=True)) == {"g7": "up", "g30": "down"}
 
 
@@ -180,3 +197,19 @@ def test_a_label_called_all_is_not_the_row_of_all() -> None:
     ).set_index("anomaly")
     assert together(["all", "odd"]) == "all anomalies"
     assert table["n_anomaly"].to_dict() == {"all": 10, "odd": 10, "all anomalies": 20}
+
+
+def test_a_view_that_is_not_known_here_is_named(detector, tmp_path) -> None:
+    path = tmp_path / "d.safetensors"
+    detector.save(path)
+    with safe_open(path, framework="np") as file:
+        about, names = json.loads(file.metadata()["about"]), file.keys()
+        arrays = {name: file.get_tensor(name) for name in names}
+    for views, message in (
+        ({"foreign": 1}, "it holds the view 'foreign', which is not known here"),
+        ({"knn": 99}, "it holds version 99 of the view 'knn', this is version 1"),
+    ):
+        changed = about | {"views": about["views"] | views}
+        save_file(arrays, path, {"about": json.dumps(changed)})
+        with pytest.raises(DataError, match=message):
+            Detector.load(path)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tybalt_like import Recipe, Run, anomaly
+from tybalt_like.anomaly import scores
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.io import datasets
 from tybalt_like.run.results import Results
@@ -39,8 +40,8 @@ def test_hidden_anomalies_are_left_out_and_tested(clinical, tmp_path) -> None:
     plain, robust = found(0), found(0.05)
     hidden_split = robust.adata.obs.loc[hidden.index[:20], "split"]
     assert (hidden_split == "query").sum() > (hidden_split.isin(["train", "calibration"])).sum()
-    assert robust.of_model("flagged")[hidden.index[20:]].sum() > (
-        plain.of_model("flagged")[hidden.index[20:]].sum()
+    assert robust.score("flagged")[hidden.index[20:]].sum() > (
+        plain.score("flagged")[hidden.index[20:]].sum()
     )
     assert robust.smallest_p < 0.02
     with pytest.raises(RecipeError, match="contamination"):
@@ -56,7 +57,7 @@ def test_p_values_hold_within_each_group(clinical, tmp_path) -> None:
         "scores": {"conditional_on": "pam50"},
     }
     results = analysed(tmp_path, obs, **tables)
-    table = results.adata.obs
+    table = results.adata.obs.join(scores.wide(results.scores))
     for group in ("Luminal A", "Luminal B"):
         mine = table[table["pam50"] == group]
         held = mine.loc[mine["split"] == "calibration", "pca_combined"].to_numpy()
@@ -92,14 +93,14 @@ def test_gene_sets_of_the_recipe_are_reported(clinical, tmp_path) -> None:
     sets = {f"set{i}": genes[i::10] for i in range(10)}
     gmt = tmp_path / "sets.gmt"
     gmt.write_text("".join(f"{s}\tmade up\t" + "\t".join(of) + "\n" for s, of in sets.items()))
-    obs, scores = clinical.iloc[:120], {"gene_sets": str(gmt)}
+    obs, asked = clinical.iloc[:120], {"gene_sets": str(gmt)}
     named = analysed(
-        tmp_path, obs, data={"label": "pam50", "normal": ["Luminal A"]}, scores=scores
+        tmp_path, obs, data={"label": "pam50", "normal": ["Luminal A"]}, scores=asked
     ).gene_sets
     assert set(named["set"]) <= set(sets)
     assert (named.groupby("sample").size() == 10).all()
-    everybody = analysed(tmp_path, obs, scores=scores)  # tested fold by fold
+    everybody = analysed(tmp_path, obs, scores=asked)  # tested fold by fold
     assert set(everybody.gene_sets["sample"]) == set(everybody.genes["sample"])
     gmt.write_text("set1\n")
     with pytest.raises(DataError, match=r"sets\.gmt, line 1"):
-        analysed(tmp_path, obs, scores=scores)
+        analysed(tmp_path, obs, scores=asked)

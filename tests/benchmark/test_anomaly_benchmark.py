@@ -1,6 +1,5 @@
 """The benchmark of detectors: its protocol, its rows, and one's own data."""
 
-import json
 import sys
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from tybalt_like import benchmark, cli
 from tybalt_like.benchmark.anomaly import DEFAULT, summary
 from tybalt_like.benchmark.baselines import BASELINES
+from tybalt_like.benchmark.table import read_rows
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import datasets
 
@@ -34,14 +34,14 @@ def call(*arguments: object, monkeypatch) -> int:
 
 
 def test_own_data_on_the_command_line(own_file, tmp_path, monkeypatch, capsys) -> None:
-    rows_file = tmp_path / "rows.json"
+    rows_file = tmp_path / "rows.tsv.gz"
     options = ["benchmark", "anomaly", "--data", own_file, "--label", "pam50", "--seeds", 2]
-    options += ["--detectors", DEFAULT, "--json", rows_file, "--quiet"]
+    options += ["--detectors", DEFAULT, "--table", rows_file, "--quiet"]
     assert call(*options, "--normal", "Luminal A", monkeypatch=monkeypatch) == 2
     options += ["--normal", "Luminal A", "--anomaly", "Basal-like"]
     assert call(*options, monkeypatch=monkeypatch) == 0
     assert "my.h5ad -> Basal-like: 20 anomalies and 12 normal samples" in capsys.readouterr().out
-    rows = pd.DataFrame(json.loads(rows_file.read_text()))
+    rows = read_rows(rows_file)
     assert {DEFAULT, *BASELINES} <= set(rows["detector"])
     assert all(seeds == [0, 1] for seeds in rows.groupby("detector")["seed"].apply(sorted))
     assert (rows["n_normal"] == 12).all()
@@ -57,14 +57,6 @@ def test_labels_that_do_not_exist_are_refused(own_file) -> None:
         benchmark.of_file(str(own_file), label="pam50", normal=["LumA"], anomalies=["Basal-like"])
 
 
-def test_anomalies_that_were_learned_from_are_not_to_be_found(monkeypatch, shared_data) -> None:
-    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
-    rows = benchmark.contaminated(["all_leukaemia"], seeds=1)
-    n = rows.groupby("case")["n_anomaly"].first()
-    assert n["all_leukaemia, 0% contaminated"] == 33
-    assert n["all_leukaemia, 10% contaminated"] == 33 - 6 - 2  # of 57 and 19 reference samples
-
-
 def test_negative_controls_are_not_in_the_summary() -> None:
     rows = pd.DataFrame(
         {
@@ -78,26 +70,10 @@ def test_negative_controls_are_not_in_the_summary() -> None:
             "nominal": 0.1,
             "seconds": 1.0,
             "ours": [True, False, True, False],
+            "part": False,
             "remark": ["", "", "negative control", "negative control"],
         }
     )
     table = summary(rows)
     assert table["auroc"].to_dict() == {"norm": 0.9, DEFAULT: 0.8}
     assert table.loc[DEFAULT, "shortfall"] == pytest.approx(0.1)
-
-
-def test_images_are_measured_in_both_protocols_and_only_once(tmp_path, monkeypatch) -> None:
-    digits = datasets.load("mnist_test")
-    digits = digits[digits.obs["label"].isin(["0", "1", "6"])][:600].copy()
-    monkeypatch.setattr(datasets, "load", lambda _: digits.copy())
-    rows = benchmark.images("mnist_test", file=tmp_path / "rows.json")
-    assert rows.groupby("protocol")["label"].nunique().tolist() == [3, 3]
-    held_out = rows[rows["protocol"] == "one class is held out"]
-    n_of = digits.obs["label"].value_counts()
-    assert (held_out["n_anomaly"] == held_out["label"].map(n_of)).all()
-    auroc = rows.groupby(["protocol", "detector"])["auroc"].mean()
-    assert auroc["one class is normal", "default (PCA-20): relative"] > 0.95
-    assert auroc["one class is held out", "default (PCA-20): relative"] > 0.8
-    stamp = (tmp_path / "rows.json").stat().st_mtime_ns
-    benchmark.images("mnist_test", file=tmp_path / "rows.json")
-    assert (tmp_path / "rows.json").stat().st_mtime_ns == stamp

@@ -10,8 +10,8 @@ from anndata import AnnData
 from tybalt_like import pp, tl
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.evaluation import Card
-from tybalt_like.evaluation.summary import comparisons, readable, verdict
+from tybalt_like.evaluation import EvaluationReport
+from tybalt_like.evaluation.comparison import comparisons, readable, summarise
 from tybalt_like.io import datasets
 from tybalt_like.models import Model, Training
 
@@ -41,15 +41,15 @@ def model(adata) -> Model:
 
 
 @pytest.fixture(scope="module")
-def card(adata, model) -> Card:
+def card(adata, model) -> EvaluationReport:
     return tl.evaluate(adata, model, training=SHORT, batch="hospital", device="cpu")
 
 
-def quick(adata: AnnData, model: Model) -> Card:
+def quick(adata: AnnData, model: Model) -> EvaluationReport:
     return tl.evaluate(adata, model, seeds=1, baselines=("pca",), device="cpu")
 
 
-def value(card: Card, encoder: str, metric: str, column: str = "") -> float:
+def value(card: EvaluationReport, encoder: str, metric: str, column: str = "") -> float:
     table = card.table.set_index(["encoder", "metric", "column"])
     return float(table.loc[(encoder, metric, column), "value"])
 
@@ -151,15 +151,15 @@ def test_verdict_goes_by_the_standard_errors() -> None:
     table = pd.DataFrame(rows, columns=[*columns, "minus_pca", "minus_pca_error"]).assign(n=40)
     assert readable(table) == ["type"]
     assert list(comparisons(table, model="mine")["side"]) == ["worse", "better", "level"]
-    upshot, *rest = verdict(table, model="mine", title=str.upper)
+    upshot, *rest = summarise(table, model="mine", title=str.upper)
     assert "MINE is better in 1, worse in 1 and level in 1 of 3 comparisons" in upshot
     assert "speaks for" not in upshot
     assert any("type (0.90, difference +0.100 ± 0.030)" in said for said in rest)
     assert any("Not counted" in said and "side" in said for said in rest)
     assert any("permuted genes" in said and "type" in said for said in rest)
     worse = table[table["metric"] == "r2"]
-    assert "None of them speaks for mine over pca" in verdict(worse, model="mine")[0]
-    assert verdict(table, model="pca") == []
+    assert "None of them speaks for mine over pca" in summarise(worse, model="mine")[0]
+    assert summarise(table, model="pca") == []
 
 
 def test_scales_below_zero_and_counts_are_judged_too() -> None:

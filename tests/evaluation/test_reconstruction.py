@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import r2_score
 
-from tybalt_like.evaluation import Estimate, overall, per_gene, per_sample, summary
+from tybalt_like.evaluation import Estimate, overall, per_gene, per_sample, quartiles
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_the_training_mean_has_an_r2_of_zero_and_a_good_correlation(profiles) ->
     np.testing.assert_allclose(samples["r2"], 0, atol=1e-12)
     assert genes["pearson"].isna().all()
     assert overall(x_ng, mean_ng, mean_g=mean_g)["r2"].value == pytest.approx(0)
-    assert "gene_pearson" not in summary(genes, of="gene")
-    assert summary(samples, of="sample")["sample_pearson_q25"].value == pytest.approx(
+    assert "gene_pearson" not in quartiles(genes, of="gene")
+    assert quartiles(samples, of="sample")["sample_pearson_q25"].value == pytest.approx(
         samples["pearson"].quantile(0.25)
     )
 

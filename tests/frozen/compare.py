@@ -28,6 +28,16 @@ def numbers(path: Path) -> dict[str, np.ndarray]:
         return arrays | {"X": np.asarray(adata.X), "genes": adata.var_names.to_numpy(str)}
     sep = "," if ".csv" in path.name else "\t"
     table = pd.read_csv(path, sep=sep, keep_default_na=False, na_values=[""])
+    if "metric" in table:
+        table = table[table["metric"] != "seconds"]
+    if path.name == "metrics.tsv" and "score" in table:  # before, both were one name
+        score = table.pop("score")
+        table.insert(
+            0, "detector", table.pop("model").fillna("").str.cat(score, sep=" ").str.strip()
+        )
+    if "detector" in table:
+        table = table.replace({"detector": {"norm of the standardised row": "norm"}})
+        table = table.sort_values(["anomaly", "detector"])
     return {str(name): column.to_numpy() for name, column in table.items()}
 
 
@@ -51,10 +61,11 @@ def main(before: Path, after: Path) -> int:
     for pattern in TABLES:
         for path in sorted(before.rglob(pattern)):
             name = path.relative_to(before)
-            if "recipes" in name.parts or not (after / name).exists():
+            new = Path(str(name).replace("cells/", "jobs/"))
+            if "recipes" in name.parts or not (after / new).exists():
                 print(f"{name}: missing")
                 continue
-            one, other = numbers(path), numbers(after / name)
+            one, other = numbers(path), numbers(after / new)
             n_tables += 1
             for column, values in one.items():
                 if "seconds" in column:

@@ -145,7 +145,7 @@ def counts() -> pd.DataFrame:
 
 
 def main(out: Path) -> None:
-    from tybalt_like.io import datasets
+    from tybalt_like import datasets
 
     (out / "recipes").mkdir(parents=True)
     for name, text in RECIPES.items():

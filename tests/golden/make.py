@@ -1,6 +1,6 @@
 """Make a golden run folder: what this version writes and every later one must read.
 
-    python tests/golden/make.py tests/golden/schema_2
+    python tests/golden/make.py tests/golden/schema_3
 
 Sixty tumours of the embedded cohort, forty genes. Never make an existing folder anew: add one when
 the schema rises.

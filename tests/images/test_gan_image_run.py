@@ -9,11 +9,11 @@ from PIL import Image
 
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.toml import tables_of
+from tybalt_like.images import FigureData
 from tybalt_like.io.datasets import PIPELINES
-from tybalt_like.run.cohort import read
+from tybalt_like.run.cohort import check, read
 from tybalt_like.run.recipe import Recipe
 from tybalt_like.run.stages import run
-from tybalt_like.tl import FigureData
 
 LABELS = ("up", "level", "dot", "cross", "frame", "blank")
 
@@ -97,7 +97,7 @@ def test_a_detector_shows_where_images_are_strange(strokes: Path, tmp_path: Path
 def test_images_that_would_lose_pixels_are_refused_before_training(strokes: Path) -> None:
     recipe = Recipe.from_tables(tables(strokes, normalize={"select": "variance"}))
     with pytest.raises(RecipeError, match='select = "all"'):
-        read(recipe)
+        check(recipe, read(recipe.data))
 
 
 def test_other_samples_are_asked_about_if_the_official_division_tests_them(tmp_path: Path) -> None:
@@ -108,7 +108,8 @@ def test_other_samples_are_asked_about_if_the_official_division_tests_them(tmp_p
     np.savez(tmp_path / "x.npz", **parts, test_images=images[60:], test_labels=labels[60:])
     official = {"by": "part"}
     recipe = tables(tmp_path / "x.npz", data={"normal": ["1"]}, split=official)
-    adata = read(Recipe.from_tables(recipe))
+    chosen = Recipe.from_tables(recipe)
+    adata = read(chosen.data, by=chosen.split.by)
     assert adata.obs.value_counts(["part", "label"]).to_dict() == {
         ("train", "1"): 30,
         ("test", "0"): 10,

@@ -9,10 +9,10 @@ from PIL import Image
 from tybalt_like import report
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.toml import tables_of
+from tybalt_like.images import FigureData
 from tybalt_like.io.datasets import PIPELINES
 from tybalt_like.run.recipe import Recipe
 from tybalt_like.run.stages import run
-from tybalt_like.tl import FigureData
 
 BRIEF = {"epochs": 3, "batch_size": 32, "min_epochs": 0, "patience": None}
 VAE = {"name": "beta_vae", "likelihood": "bernoulli", "hidden_dims": [16], "channels": 4}
@@ -24,9 +24,9 @@ def test_shipped_recipes_and_their_quick_profiles(name: str) -> None:
     whole = Recipe.from_tables(tables_of(path))
     quick = Recipe.from_tables(tables_of(path, profile="quick"))
     assert (whole.data.dataset, quick.data.dataset) == ("mnist", "mnist_test")
-    assert quick.model == whole.model
-    assert quick.training["learning_rate"] == whole.training["learning_rate"]
-    assert quick.training["epochs"] < whole.training["epochs"]
+    assert quick.model.config == whole.model.config
+    assert quick.model.training.learning_rate == whole.model.training.learning_rate
+    assert quick.model.training.epochs < whole.model.training.epochs
     assert list(quick.images.beside) == list(whole.images.beside)
     assert quick.name == f"{name}_quick"
 
@@ -50,7 +50,7 @@ def test_models_beside_need_a_name_and_known_settings() -> None:
     with pytest.raises(RecipeError, match=r"images\.beside\.other\.name is missing"):
         Recipe.from_tables(tables | {"images": {"beside": {"other": {"latent_dim": 2}}}})
     beside = {"other": {"name": "pca", "latent_dims": 2}}
-    with pytest.raises(RecipeError, match=r"unknown key model\.latent_dims"):
+    with pytest.raises(RecipeError, match=r"unknown key images\.beside\.other\.model\.latent_dims"):
         Recipe.from_tables(tables | {"images": {"beside": beside}})
 
 

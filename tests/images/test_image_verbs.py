@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.images import concepts
+from tybalt_like.images import FigureData, concepts, learned_images
 from tybalt_like.images import latent_space as image_codes
 from tybalt_like.images.latent_space import LatentSpace
 from tybalt_like.models import Model
-from tybalt_like.tl import FigureData
 
 vectors = arrays(np.float64, 5, elements=st.floats(-3, 3, width=32))
 
@@ -152,6 +151,6 @@ def test_a_label_without_images_is_named(tiny_images) -> None:
 
     model = tl.fit(tiny_images, model="pca", device="cpu", latent_dim=2)
     with pytest.raises(DataError, match="up and sideways must both have images"):
-        tl.images(
+        learned_images(
             tiny_images, {"pca": model}, main="pca", label="label", concepts=[("up", "sideways")]
         )

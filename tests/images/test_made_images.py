@@ -8,6 +8,7 @@ from anndata import AnnData
 from tybalt_like import tl
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.images import generated_images
 from tybalt_like.io.pixels import as_anndata
 from tybalt_like.models import Training
 from tybalt_like.training.checkpoint import restore, save
@@ -32,7 +33,7 @@ def trained() -> tuple[AnnData, torch.nn.Module]:
 
 def test_a_gallery_holds_what_the_generator_makes(trained) -> None:
     adata, model = trained
-    figures = tl.generated_images(adata, model, label="label")
+    figures = generated_images(adata, model, label="label")
     assert figures.arrays["made/samples"].shape == (8, 16, 1, SIDE, SIDE)
     assert list(figures.of("growth")) == ["1", "30", "40"]
     real, images = figures.arrays["guess/real"], figures.arrays["guess/images"]
@@ -43,7 +44,7 @@ def test_a_gallery_holds_what_the_generator_makes(trained) -> None:
     assert distance["test images"] < distance["samples"]  # 40 updates teach little
     share = figures.rows("share").groupby("item")["value"].sum()
     assert share.to_dict() == pytest.approx({"samples": 1, "training images": 1})
-    again = tl.generated_images(adata, model, label="label")
+    again = generated_images(adata, model, label="label")
     assert again.table.equals(figures.table)
 
 
@@ -74,4 +75,4 @@ def test_models_that_make_no_images_are_refused(trained) -> None:
     adata, _ = trained
     pca = tl.fit(adata, model="pca", latent_dim=2, device="cpu")
     with pytest.raises(DataError, match="'pca' makes no images"):
-        tl.generated_images(adata, pca)
+        generated_images(adata, pca)

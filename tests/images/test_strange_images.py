@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import tl
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.images import strange_images
 from tybalt_like.images.residual_maps import image_guess, residual_maps
 from tybalt_like.io.pixels import as_anndata
 from tybalt_like.pl.curves import detection_by_label
@@ -21,15 +21,19 @@ def scored():
     labels = ["a"] * 30 + ["b"] * 5 + ["c"] * 5
     adata = as_anndata(pixels, name="x", samples=[f"s{i}" for i in range(N)], labels=labels)
     adata.obs[keys.SPLIT] = ["train"] * 10 + ["test"] * 20 + ["query"] * 10
-    adata.obs[keys.score("pca", "combined")] = np.arange(N, dtype=float)
     made_ng = adata.X.copy()
     made_ng[:, :8] = 0
     adata.layers[keys.reconstruction("pca")] = made_ng
     return adata
 
 
+def score(_) -> pd.Series:
+    """Rising with the number of the image."""
+    return pd.Series(np.arange(N, dtype=float), index=[f"s{i}" for i in range(N)])
+
+
 def test_typical_images_of_each_other_label_are_shown(scored) -> None:
-    figures = tl.strange_images(scored, model="pca", label="label")
+    figures = strange_images(scored, score(scored), model="pca", label="label")
     assert list(figures.arrays["labels/strange"]) == ["b"] * 5 + ["c"] * 5
     assert figures.arrays["strange/image"].shape == (10, 1, 8, 8)
     usual = figures.rows("score of images").query("item == 'usual'")["value"]
@@ -37,7 +41,7 @@ def test_typical_images_of_each_other_label_are_shown(scored) -> None:
 
 
 def test_the_map_is_the_difference(scored) -> None:
-    figures = tl.strange_images(scored, model="pca", label="label")
+    figures = strange_images(scored, score(scored), model="pca", label="label")
     maps = figures.arrays["strange/difference"][:, 0]
     image = figures.arrays["strange/image"][:, 0]
     np.testing.assert_array_equal(maps[:, 0], image[:, 0])
@@ -45,24 +49,19 @@ def test_the_map_is_the_difference(scored) -> None:
 
 
 def test_without_other_labels_the_strangest_come_first(scored) -> None:
-    figures = tl.strange_images(scored[:30].copy(), model="pca")
+    figures = strange_images(scored[:30].copy(), score(scored), model="pca")
     strange = figures.rows("score of images").query("item == 'strange'")["value"]
     assert list(strange) == list(range(29, 17, -1))
 
 
-def test_unscored_images_are_refused(scored) -> None:
-    with pytest.raises(DataError, match="has not scored these images"):
-        tl.strange_images(scored, model="nmf")
-
-
 def test_figures_hold_what_was_given(scored) -> None:
-    figures = tl.strange_images(scored, model="pca", label="label")
+    figures = strange_images(scored, score(scored), model="pca", label="label")
     figure = residual_maps(figures.of("strange"), columns=[str(i) for i in range(10)])
     assert len(figure.axes) == 30
     real = np.arange(6).reshape(2, 3) % 2 == 0
     guess = image_guess(figures.arrays["strange/image"][:6].reshape(2, 3, 1, 8, 8), real)
     assert [len(ax.patches) for ax in guess.axes] == [0, 3]
-    table = pd.DataFrame({"score": scored.obs["pca_combined"], "label": scored.obs["label"]})
+    table = pd.DataFrame({"score": score(scored), "label": scored.obs["label"]})
     curves = detection_by_label(table, normal=table["label"] == "a")
     assert "b: AUROC 1.000" in [line.get_label() for line in curves.axes[0].lines]
     with pytest.raises(DataError, match="of one kind"):

@@ -11,10 +11,10 @@ from quick import QUICK, plan
 
 from tybalt_like import cli, io
 from tybalt_like.core.errors import RunError
-from tybalt_like.perturbation import Cell, Plan, read
+from tybalt_like.perturbation import PairedJob, Plan, read
 from tybalt_like.perturbation.design import Simulation
 from tybalt_like.perturbation.simulation import simulate
-from tybalt_like.perturbation.training import Outcome
+from tybalt_like.study.store import Store
 
 
 @pytest.mark.parametrize("model", ["pert_vae", "ss_vae", "dr_vae"])
@@ -89,22 +89,23 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
 
     of, out = plan(), tmp_path / "out"
     made: list[str] = []
-    carry_out = verb.make
+    carry_out = verb.train_pairs
 
-    def counted(plan: Plan, cell: Cell, *rest, **options):
+    def counted(plan: Plan, job: PairedJob, *rest, **options):
         if len(made) == 2 and not out.exists() and "again" not in made:
             made.append("again")
             raise KeyboardInterrupt
-        made.append(cell.name)
-        return carry_out(plan, cell, *rest, **options)
+        made.append(job.name)
+        return carry_out(plan, job, *rest, **options)
 
-    monkeypatch.setattr(verb, "make", counted)
+    monkeypatch.setattr(verb, "train_pairs", counted)
     with pytest.raises(KeyboardInterrupt):
         verb.run(of, out, device="cpu")
     verb.run(of, out, device="cpu", resume=True)
     assert sorted(set(made) - {"again"}) == sorted(made[:2] + made[3:])
+    other, jobs = plan(training={"epochs": 5}), [PairedJob("treatment", 0, 0)]
     with pytest.raises(RunError, match="other settings"):
-        verb.train(plan(training={"epochs": 5}), [Cell("treatment", 0, 0)], read(of), out / "jobs")
+        verb.train(other, jobs, read(of), Store(out / "jobs"))
 
 
 def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
@@ -115,16 +116,16 @@ def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
     command("perturbation", recipe, "--list")
     names = capsys.readouterr().out.split()
     assert names == ["treatment_all_seed0", "treatment_fold0_seed0", "treatment_fold1_seed0"]
-    cells = tmp_path / "cells"
+    jobs = tmp_path / "jobs"
     for name in names:
-        command("perturbation", recipe, "--cells", cells, "--cell", name, "--device", "cpu")
-    before = {path.name: path.stat().st_mtime_ns for path in cells.iterdir()}
-    command("perturbation", recipe, "--cells", cells, "--out", tmp_path / "out", "--quiet")
-    assert {path.name: path.stat().st_mtime_ns for path in cells.iterdir()} == before
+        command("perturbation", recipe, "--jobs", jobs, "--job", name, "--device", "cpu")
+    before = {path.name: path.stat().st_mtime_ns for path in jobs.iterdir()}
+    command("perturbation", recipe, "--cells", jobs, "--out", tmp_path / "out", "--quiet")
+    assert {path.name: path.stat().st_mtime_ns for path in jobs.iterdir()} == before
     run(recipe, tmp_path / "at_once")
     one, other = (tmp_path / name / "responses.tsv" for name in ("out", "at_once"))
     assert one.read_text() == other.read_text()
-    stored = Outcome.load(cells / "treatment_fold0_seed0.npz")
+    stored = Store(jobs).load(PairedJob("treatment", 0, 0))
     assert stored.about["changes"]["no change"]["gene_correlation"] == 0
 
 
@@ -143,7 +144,7 @@ def test_snakemake_trains_and_collects(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "reports" / "perturbation" / "mine"
     assert (folder / "run" / "report.html").exists()
-    assert len(list((folder / "cells").glob("*.npz"))) == 3
+    assert len(list((folder / "jobs").glob("*.npz"))) == 3
 
 
 def test_the_command_says_one_sentence_and_exits_with_2(tmp_path: Path, capsys) -> None:

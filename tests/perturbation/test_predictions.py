@@ -9,11 +9,11 @@ from quick import plan
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like import io
-from tybalt_like.perturbation import Cell, Plan, read
+from tybalt_like.perturbation import PairedJob, Plan, read
 from tybalt_like.perturbation.agreement import agreement, change_agreement, intervals
 from tybalt_like.perturbation.design import Simulation
 from tybalt_like.perturbation.simulation import TRUTH, simulate
-from tybalt_like.perturbation.training import make
+from tybalt_like.perturbation.training import train_pairs
 
 
 def test_nothing_of_the_test_groups_is_learned(tmp_path: Path) -> None:
@@ -26,14 +26,14 @@ def test_nothing_of_the_test_groups_is_learned(tmp_path: Path) -> None:
         io.write_h5ad(adata, tmp_path / f"{name}.h5ad")
         tables = {"simulation": None, "data": {"path": str(tmp_path / f"{name}.h5ad")}}
         of = plan(**tables, perturbation={"fold": "part"})
-        made.append(make(of, Cell("treatment", 0, 0), read(of), device="cpu"))
+        made.append(train_pairs(of, PairedJob("treatment", 0, 0), read(of), device="cpu"))
         adata.X[held_n] += 5
         adata.obs.loc[held_n, "response"] = 1 - adata.obs.loc[held_n, "response"]
-    assert set(made[0].outcome.arrays["group"]) == set(adata.obs["cell_line"][held_n])
+    assert set(made[0].found.arrays["group"]) == set(adata.obs["cell_line"][held_n])
     one, other = (of_one.model.state_dict() for of_one in made)
     for name, value in one.items():
         torch.testing.assert_close(value, other[name], rtol=0, atol=0)
-    assert (made[0].outcome.arrays["scores"] != made[1].outcome.arrays["scores"]).any()
+    assert (made[0].found.arrays["scores"] != made[1].found.arrays["scores"]).any()
 
 
 def test_agreement_is_scikit_learns_within_folds() -> None:
@@ -98,7 +98,7 @@ def test_numbers_are_predicted_too() -> None:
     samples = read(of)
     table = samples.units["treatment"].table
     table["response"] = 50 + 10 * table["response"] + np.arange(len(table)) / 100
-    arrays = make(of, Cell("treatment", 0, 0), samples, device="cpu").outcome.arrays
+    arrays = train_pairs(of, PairedJob("treatment", 0, 0), samples, device="cpu").found.arrays
     assert {"dr_vae", "ridge on x1", "SVM on latents"} <= set(arrays["methods"])
     assert 40 < arrays["scores"][:, 0].mean() < 70
     found = agreement(arrays["y"], arrays["scores"][:, 0], np.zeros(len(arrays["y"]), dtype=int))
@@ -120,7 +120,9 @@ def test_recovers_the_perturbation_and_beats_logistic_regression() -> None:
         }
     )  # fmt: skip
     samples = read(of)
-    outcomes = [make(of, Cell("treatment", f, 0), samples, device="cpu").outcome for f in (0, 1)]
+    outcomes = [
+        train_pairs(of, PairedJob("treatment", f, 0), samples, device="cpu").found for f in (0, 1)
+    ]
     area = {"dr_vae": [], "logistic on x1": []}
     for outcome in outcomes:
         found = outcome.about["changes"]["dr_vae"]

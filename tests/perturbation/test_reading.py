@@ -12,7 +12,7 @@ from quick import plan, plate
 from tybalt_like import io
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
-from tybalt_like.perturbation import Cell, read
+from tybalt_like.perturbation import PairedJob, read
 from tybalt_like.perturbation.prepare import prepare
 from tybalt_like.perturbation.published import read_published
 
@@ -59,7 +59,7 @@ def test_published_layout(tmp_path: Path) -> None:
     table = samples.units["y z"].table
     assert table["is_pair"].sum() == 3
     assert set(table["group"][~table["is_pair"]]) == {f"L{i}" for i in range(3, 12)}
-    assert Cell("y z", 0, 0).name != Cell("y_z", 0, 0).name
+    assert PairedJob("y z", 0, 0).name != PairedJob("y_z", 0, 0).name
     with pytest.raises(DataError, match="halves of the pairs do not match"):
         read_published(published(tmp_path / "half.h5", pair_x2=np.zeros((5, 5))))
     with pytest.raises(DataError, match="no 'drug_drug'"):
@@ -90,7 +90,7 @@ def test_gct_with_a_table_of_responses(tmp_path: Path) -> None:
     of = plan(simulation=None, data={"path": str(tmp_path / "plate.gct")}, perturbation=design)
     samples = read(of)
     assert samples.units["x"].table["response"].notna().sum() == 10
-    ready = prepare(of, Cell("x", 0, 0), samples)
+    ready = prepare(of, PairedJob("x", 0, 0), samples)
     assert set(ready.y_n[~np.isnan(ready.y_n)]) == {0.0, 1.0}
     assert ready.pairs.obs[keys.RESPONSE][ready.split(keys.TEST)].isna().all()
     table.loc[0, "auc"] = 0.9

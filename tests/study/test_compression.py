@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,8 @@ from tybalt_like.core.toml import changed, tables_of
 from tybalt_like.genes.gene_sets import GeneSets, covered
 from tybalt_like.io import datasets
 from tybalt_like.study import compression
-from tybalt_like.study.compression import Cell, Plan, Space
+from tybalt_like.study.compression import Plan, Space, SpaceJob
+from tybalt_like.study.store import Store, named
 
 RECIPE = """
 name = "tiny"
@@ -57,23 +57,26 @@ def call(monkeypatch, *arguments: object) -> int:
 
 
 def plan(recipe: Path, *changes: str) -> Plan:
-    tables: dict[str, Any] = compression.beside(recipe, tables_of(recipe))
-    return Plan.from_tables(changed(tables, changes))
+    return Plan.from_tables(changed(tables_of(recipe), changes))
 
 
 @pytest.fixture(scope="module")
 def finished(recipe, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("compression")
-    compression.train(plan(recipe), list(plan(recipe).cells()), out, device="cpu")
+    compression.train(plan(recipe), plan(recipe).jobs(), out, device="cpu")
     compression.collect(plan(recipe), out)
     return out
 
 
+def stored(folder: Path, job: SpaceJob) -> Space:
+    return Space.of(Store(folder / "jobs").load(job))
+
+
 def test_cells_are_every_size_and_seed_of_what_a_seed_changes(recipe) -> None:
-    cells = list(map(str, plan(recipe).cells()))
+    cells = [job.name for job in plan(recipe).jobs()]
     seeded = ["nmf", "tybalt", "permuted"]
-    expected = {f"{m},{k},{s}" for m in seeded for k in (2, 3) for s in (0, 1)}
-    assert set(cells) == expected | {"pca,2,0", "pca,3,0"}
+    expected = {f"{m}_k{k}_seed{s}" for m in seeded for k in (2, 3) for s in (0, 1)}
+    assert set(cells) == expected | {"pca_k2_seed0", "pca_k3_seed0"}
     assert len(cells) == 14
 
 
@@ -85,11 +88,11 @@ def test_tables_say_what_the_cells_hold(finished, recipe) -> None:
     assert wide.loc[("pca", 3, 0), "r2"] > wide.loc[("pca", 2, 0), "r2"] > 0.2
     assert (wide.loc["permuted", "r2"].abs() < 0.05).all()
     assert wide.loc[("pca", 3, 0), "coverage"] == 0.5
-    space = {c: Space.load(finished / "cells" / c.file) for c in plan(recipe).cells()}
+    space = {job: stored(finished, job) for job in plan(recipe).jobs()}
     stability = pd.read_csv(finished / "stability.tsv", sep="\t")
     assert "pca" not in set(stability["model"])
     nmf = stability.set_index(["model", "k"]).loc[("nmf", 3)]
-    a, b = (space[Cell("nmf", 3, seed)] for seed in (0, 1))
+    a, b = (space[SpaceJob("nmf", 3, seed)] for seed in (0, 1))
     assert nmf["cka"] == pytest.approx(evaluation.linear_cka(a.held_nk, b.held_nk))
     union = pd.read_csv(finished / "coverage.tsv", sep="\t").set_index(["model", "k"])
     sets = GeneSets.within(a.genes, io.read_gmt(recipe.parent / "sets.gmt"))
@@ -104,8 +107,8 @@ def test_tables_say_what_the_cells_hold(finished, recipe) -> None:
 
 def test_permuted_controls_judge_real_samples(finished) -> None:
     """Only what is trained on is permuted: a constant encoding would have an R2 of 0."""
-    space = Space.load(finished / "cells" / Cell("permuted", 3, 0).file)
-    real = Space.load(finished / "cells" / Cell("pca", 3, 0).file)
+    space = stored(finished, SpaceJob("permuted", 3, 0))
+    real = stored(finished, SpaceJob("pca", 3, 0))
     assert space.held_nk.shape == real.held_nk.shape
     assert space.held_nk.var(0).sum() > 0
 
@@ -113,27 +116,27 @@ def test_permuted_controls_judge_real_samples(finished) -> None:
 def test_finished_cells_are_left_alone_and_missing_ones_made(
     finished, recipe, monkeypatch, capsys
 ) -> None:
-    cells = finished / "cells"
-    gone = cells / Cell("tybalt", 2, 1).file
-    before = {path: path.stat().st_mtime_ns for path in cells.iterdir()}
-    content = Space.load(gone)
+    jobs, job = finished / "jobs", SpaceJob("tybalt", 2, 1)
+    gone = jobs / f"{job.name}.npz"
+    before = {path: path.stat().st_mtime_ns for path in jobs.iterdir()}
+    content = stored(finished, job)
     gone.unlink()
     assert call(monkeypatch, recipe, "--out", finished, "--collect") == 2
-    assert "1 of 14 cells are missing" in capsys.readouterr().err
+    assert "1 of 14 trainings are missing" in capsys.readouterr().err
     assert call(monkeypatch, recipe, "--out", finished, "--device", "cpu", "--quiet") == 0
-    after = {path: path.stat().st_mtime_ns for path in cells.iterdir()}
+    after = {path: path.stat().st_mtime_ns for path in jobs.iterdir()}
     assert {path for path in after if after[path] != before[path]} == {gone}
-    np.testing.assert_array_equal(Space.load(gone).held_nk, content.held_nk)
+    np.testing.assert_array_equal(stored(finished, job).held_nk, content.held_nk)
     other = plan(recipe, "compression.models.tybalt.training.epochs=4")
     with pytest.raises(RunError, match=r"tybalt_k2_seed0\.npz was made with other settings"):
-        compression.train(other, list(other.cells()), finished)
+        compression.train(other, other.jobs(), finished)
 
 
 def test_coverage_is_left_out_without_gene_sets(recipe, tmp_path) -> None:
     tables = tables_of(recipe)
     del tables["compression"]["genesets"]
     few = Plan.from_tables(changed(tables, ["compression.models={pca={}}", "compression.k=[2]"]))
-    compression.train(few, list(few.cells()), tmp_path, device="cpu")
+    compression.train(few, few.jobs(), tmp_path, device="cpu")
     compression.collect(few, tmp_path)
     metrics = pd.read_csv(tmp_path / "metrics.tsv", sep="\t")
     assert set(metrics["metric"]) == {"r2", "mse", "probe pam50", "seconds"}
@@ -158,15 +161,15 @@ def test_bad_comparisons_are_refused_before_training(recipe, changes, message) -
         plan(recipe, *changes)
 
 
-@pytest.mark.parametrize("cell", ["pca", "pca,2,1", "pca,4,0"])
-def test_a_cell_must_be_in_the_recipe(recipe, cell) -> None:
-    with pytest.raises(RecipeError, match="--cell"):
-        plan(recipe).cell(cell)
+@pytest.mark.parametrize("name", ["pca", "pca_k2_seed1", "pca_k4_seed0"])
+def test_a_job_must_be_in_the_recipe(recipe, name) -> None:
+    with pytest.raises(RecipeError, match="--job"):
+        named(plan(recipe).jobs(), name)
 
 
 def test_the_shipped_comparison_is_sound() -> None:
     shipped = datasets.PIPELINES / "compress_k.toml"
-    assert len(list(plan(shipped).cells())) == 6 * (6 * 5 + 1)
+    assert len(plan(shipped).jobs()) == 6 * (6 * 5 + 1)
 
 
 def test_the_snakefile_trains_what_is_missing_and_collects(tmp_path) -> None:
@@ -188,7 +191,7 @@ def test_the_snakefile_trains_what_is_missing_and_collects(tmp_path) -> None:
         return done.stdout + done.stderr
 
     dry = snakemake("-n")
-    assert "results/cells/nmf_k2_seed0.npz" in dry
+    assert "results/jobs/nmf_k2_seed0.npz" in dry
     assert not (tmp_path / "results").exists()
     snakemake()
     metrics = pd.read_csv(tmp_path / "results" / "metrics.tsv", sep="\t")

@@ -168,7 +168,7 @@ def test_a_trial_that_diverges_is_recorded_and_not_the_best(recipe, tmp_path) ->
     table = results(tmp_path / "out").set_index("training.learning_rate")
     assert "not finite" in table.loc[1e30, "failed"].iloc[0]
     assert table.loc[1e30, "val_loss"].isna().all()
-    assert Recipe.from_toml(best).training["learning_rate"] == 1e-3
+    assert Recipe.from_toml(best).model.training.learning_rate == 1e-3
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+ROUNDING = 1e-9
+"""Scores that differ by less are equal: the last digits depend on what is computed together."""
+
 
 def conformal_p_values(
     score_n: ArrayLike,
@@ -50,7 +53,8 @@ def _p_values(
     score_n: NDArray[np.float64], calibration_m: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     ordered_m = np.sort(calibration_m)
-    at_least_n = len(ordered_m) - np.searchsorted(ordered_m, score_n, side="left")
+    equal_n = ROUNDING * np.maximum(1, np.abs(score_n))
+    at_least_n = len(ordered_m) - np.searchsorted(ordered_m, score_n - equal_n, side="left")
     return np.where(np.isnan(score_n), np.nan, (1 + at_least_n) / (len(ordered_m) + 1))
 
 

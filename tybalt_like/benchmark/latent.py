@@ -16,8 +16,8 @@ from tybalt_like import evaluation, pp, tl
 from tybalt_like.benchmark.table import Kept, mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.evaluation.comparison import PROBES
 from tybalt_like.evaluation.report import PERMUTED
-from tybalt_like.evaluation.summary import PROBES
 from tybalt_like.io import read
 from tybalt_like.models import Model
 from tybalt_like.run.progress import Progress
@@ -210,7 +210,7 @@ def _agreement(cohort: Cohort, encoding: Encoding) -> dict[str, evaluation.Estim
     assert encoding.reconstruction_ng is not None  # every encoder here decodes
     x_ng, y_ng = cohort.x_ng[test_n], encoding.reconstruction_ng[test_n]
     of_gene = evaluation.per_gene(x_ng, y_ng, mean_g=mean_g)
-    measured = {"gene_r2": evaluation.summary(of_gene, of="gene")["gene_r2"]}
+    measured = {"gene_r2": evaluation.quartiles(of_gene, of="gene")["gene_r2"]}
     for other in encoding.again:
         cka = evaluation.linear_cka(encoding.z_nk[test_n], other[test_n])
         measured["cka"] = evaluation.Estimate(cka)

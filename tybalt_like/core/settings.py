@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from tybalt_like.core.discovery import load_from_rooms
 from tybalt_like.core.errors import RecipeError
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ def checked(kind: type[T], given: Mapping[str, Any], *, where: str) -> T:
 def located(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Tables of a recipe in which every file is named from here, not from the recipe's folder."""
     result = dict(tables)
-    for name, kind in TABLES.items():
+    for name, kind in _tables().items():
         given = tables.get(name)
         if isinstance(given, Mapping):
             paths = {key: given[key] for key in _paths(kind) if isinstance(given.get(key), str)}
@@ -80,12 +81,18 @@ def pinned(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Tables in which every file is named by its whole path, its size and its time of change:
     equal tables mean equal files."""
     result = dict(tables)
-    for name, kind in TABLES.items():
+    for name, kind in _tables().items():
         given = tables.get(name)
         if isinstance(given, Mapping):
             paths = {key: given[key] for key in _paths(kind) if isinstance(given.get(key), str)}
             result[name] = dict(given) | {key: _stamp(path) for key, path in paths.items()}
     return result
+
+
+def _tables() -> dict[str, type]:
+    """`TABLES`, those of every kind of recipe included."""
+    load_from_rooms("kind")
+    return TABLES
 
 
 def _stamp(path: str) -> list[str | int]:
@@ -112,4 +119,4 @@ def _paths(kind: type) -> list[str]:
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (types.UnionType, None) else ()
+    return get_args(hint) if get_origin(hint) in (types.UnionType, Union) else ()

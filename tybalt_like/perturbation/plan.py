@@ -19,6 +19,8 @@ from tybalt_like.pp import Normalisation
 from tybalt_like.run.recipe import Data, model_of
 from tybalt_like.study.store import Job, fingerprint
 
+DEFAULT = "dr_vae"
+"""The model of a recipe that names none."""
 KEYS = ("name", "seed", "data", "simulation", TABLE, "normalize", "model", "training")
 
 
@@ -82,7 +84,8 @@ class Plan:
             for key, kind in (("data", Data), ("simulation", Simulation))
         }
         normalize = {"scale": "zscore"} | dict(tables.get("normalize", {}))
-        model, given = model_of(tables, default="dr_vae")
+        _check_name(tables)
+        model, given = model_of(tables, default=DEFAULT)
         plan = cls(
             name=str(tables.get("name", TABLE)),
             seed=int(tables.get("seed", 0)),
@@ -96,12 +99,6 @@ class Plan:
         return plan
 
     def _check(self) -> None:
-        if not issubclass(self.model.kind, Paired):
-            known = sorted(name for name, k in Model.registry.items() if issubclass(k, Paired))
-            raise RecipeError(
-                f"model.name = {self.model.name!r} knows no treatment; [{TABLE}] takes "
-                f"{', '.join(known)}"
-            )
         if self.has_response and self.design.response is None:
             raise RecipeError(
                 f"{self.model.name} needs perturbation.response, the column with the responses"
@@ -156,3 +153,14 @@ class Plan:
         for key in ("drugs", "seeds"):
             del tables[TABLE][key]
         return fingerprint([pinned(tables), job.drug, job.fold, job.seed])
+
+
+def _check_name(tables: Mapping[str, Any]) -> None:
+    """The kind of model, before its settings: those of other kinds would be unknown."""
+    model = tables.get("model", {})
+    name = str(model.get("name", DEFAULT)) if isinstance(model, Mapping) else DEFAULT
+    if not issubclass(Model.named(name), Paired):
+        known = sorted(name for name, k in Model.registry.items() if issubclass(k, Paired))
+        raise RecipeError(
+            f"model.name = {name!r} knows no treatment; [{TABLE}] takes {', '.join(known)}"
+        )

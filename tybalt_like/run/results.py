@@ -17,7 +17,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.files import write_text
 from tybalt_like.core.provenance import is_images
 from tybalt_like.evaluation import EvaluationReport
-from tybalt_like.evaluation.summary import summarise
+from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import NORM, title
 from tybalt_like.run import folder

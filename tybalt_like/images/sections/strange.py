@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from tybalt_like.images.figure_data import FigureData
@@ -55,5 +56,5 @@ def _strange(run: RunContents, data: FigureData) -> Iterator[Figure]:
             title,
             "Images, what the model makes of them, and the difference.",
             captions[name] + " Numbers: the combined score.",
-            lambda rows=rows, columns=columns: residual_maps(rows, columns=columns),
+            partial(residual_maps, rows, columns=columns),
         )

@@ -72,16 +72,16 @@ class Changes(
 def rows(changes: pd.DataFrame, measures: list[str]) -> list[dict[str, Any]]:
     """Measures over folds and seeds, mean and SD, per drug and method."""
     keys = ["drug", "method", "measure"]
-    found = changes.groupby(keys, sort=False)["value"].agg(["mean", "std"])
-    cells = found.to_dict(orient="index")
+    cells = changes.groupby(keys, sort=False)["value"].agg(["mean", "std"]).to_dict(orient="index")
     missing = dict.fromkeys(("mean", "std"), float("nan"))
+    pairs = changes[["drug", "method"]].drop_duplicates().itertuples(index=False)
     return [
         {
             "drug": drug,
             "method": name,
-            "cells": [cells.get((drug, name, m), missing) for m in measures],
+            "cells": [cells.get((drug, name, measure), missing) for measure in measures],
         }
-        for drug, name in found.index.droplevel("measure").unique()
+        for drug, name in pairs
     ]
 
 

@@ -57,14 +57,16 @@ class Responses(Section[PairedContents], name="responses", title="Responses", ki
 
 def rows(responses: pd.DataFrame, measures: list[str]) -> list[dict[str, Any]]:
     """One row per drug and method, mean over seeds, the best first."""
-    mean = responses.groupby(["drug", "method", "measure"])[["value", "low", "high"]].mean()
+    by = responses.groupby(["drug", "method", "measure"])[["value", "low", "high"]]
+    cells = by.mean().to_dict(orient="index")
+    pairs = responses[["drug", "method"]].drop_duplicates().itertuples(index=False)
     found = [
         {
             "drug": drug,
             "method": method,
-            "cells": [mean.loc[drug, method, measure].to_dict() for measure in measures],
+            "cells": [cells[drug, method, measure] for measure in measures],
         }
-        for drug, method in mean.index.droplevel("measure").unique()
+        for drug, method in pairs
     ]
     return sorted(found, key=lambda row: (row["drug"], -row["cells"][0]["value"]))
 

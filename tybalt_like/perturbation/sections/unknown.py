@@ -64,4 +64,5 @@ def _unknown(run: PairedContents) -> pd.DataFrame:
     table = run.predictions
     if table.empty:
         return table
-    return table[table["y"].isna() & (table["seed"] == table["seed"].min())]
+    unknown: pd.DataFrame = table[table["y"].isna() & (table["seed"] == table["seed"].min())]
+    return unknown

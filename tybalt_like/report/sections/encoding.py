@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from tybalt_like.evaluation.comparison import PROBES, summarise
 from tybalt_like.evaluation.report import CHANCE, CITATIONS, GENES, MEAN
-from tybalt_like.evaluation.summary import PROBES, summarise
 from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
 from tybalt_like.report.figure import Figure, drawing_of
 from tybalt_like.report.run_contents import RunContents

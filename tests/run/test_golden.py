@@ -10,7 +10,7 @@ import pytest
 from tybalt_like import Run, read
 from tybalt_like.core.errors import RunError
 
-GOLDEN = sorted((Path(__file__).parent / "golden").glob("schema_*"))
+GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("schema_*"))
 
 
 @pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)

@@ -1,0 +1,73 @@
+"""Measurements over public cohorts: what rows hold, and that no measurement is made twice."""
+
+import numpy as np
+import pytest
+from cohorts import of_tasks
+from contaminated import contaminated
+from images import images
+
+from tybalt_like.benchmark import latent
+from tybalt_like.benchmark.latent import summary
+from tybalt_like.core.errors import DataError
+from tybalt_like.evaluation.comparison import PROBES
+from tybalt_like.io import datasets
+from tybalt_like.run.progress import Progress
+
+
+def test_encoders_are_measured_once_and_beside_pca(shared_data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    cohorts = list(of_tasks(["tissue_dslabs"], Progress(quiet=True)))
+    chosen = {"encoders": ["pca", "nmf"], "file": tmp_path / "rows.tsv.gz"}
+    first = latent(cohorts, seeds=1, **chosen)
+    stamp = chosen["file"].stat().st_mtime_ns
+    assert latent(cohorts, seeds=1, **chosen).equals(latent(cohorts, seeds=1, **chosen))
+    assert chosen["file"].stat().st_mtime_ns == stamp
+    rows = latent(cohorts, seeds=2, **chosen)
+    assert set(rows["seed"]) == {0, 1}
+    assert set(first["encoder"]) == {"pca", "nmf", "genes", "permuted genes", "chance"}
+    value = rows.set_index(["encoder", "metric", "column", "seed"])["value"]
+    for seed in (0, 1):
+        # Seven organs: any encoding that keeps expression tells them apart.
+        assert value["pca", "linear_balanced_accuracy", "tissue", seed] > 0.9
+        assert (
+            value["pca", "gene_r2", "", seed] > value["permuted genes", "gene_r2", "", seed] + 0.3
+        )
+    table = summary(rows)
+    assert table.loc["pca", "labels"] == 1
+    probes = rows[rows["metric"].isin(PROBES)]
+    of = {name: part["value"].mean() for name, part in probes.groupby("encoder")}
+    np.testing.assert_allclose(table.loc["nmf", "minus_pca"], of["nmf"] - of["pca"], atol=1e-9)
+
+
+def test_cohorts_that_are_not_here_are_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("TYBALT_LIKE_DATA", raising=False)
+    monkeypatch.setattr("pooch.os_cache", lambda _: tmp_path / "cache")
+    with pytest.raises(DataError, match=r"make it from .*dslabs"):
+        list(of_tasks(["tissue_dslabs"], Progress(quiet=True)))
+    with pytest.raises(DataError, match="unknown cohort 'nope'; known: tcga_brca"):
+        list(of_tasks(["nope"], Progress(quiet=True)))
+
+
+def test_anomalies_that_were_learned_from_are_not_to_be_found(monkeypatch, shared_data) -> None:
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    rows = contaminated(["all_leukaemia"], seeds=1)
+    n = rows.groupby("case")["n_anomaly"].first()
+    assert n["all_leukaemia, 0% contaminated"] == 33
+    assert n["all_leukaemia, 10% contaminated"] == 33 - 6 - 2  # of 57 and 19 reference samples
+
+
+def test_images_are_measured_in_both_protocols_and_only_once(tmp_path, monkeypatch) -> None:
+    digits = datasets.load("mnist_test")
+    digits = digits[digits.obs["label"].isin(["0", "1", "6"])][:600].copy()
+    monkeypatch.setattr(datasets, "load", lambda _: digits.copy())
+    rows = images("mnist_test", file=tmp_path / "rows.tsv")
+    assert rows.groupby("protocol")["label"].nunique().tolist() == [3, 3]
+    held_out = rows[rows["protocol"] == "one class is held out"]
+    n_of = digits.obs["label"].value_counts()
+    assert (held_out["n_anomaly"] == held_out["label"].map(n_of)).all()
+    auroc = rows.groupby(["protocol", "detector"])["auroc"].mean()
+    assert auroc["one class is normal", "default (PCA-20): relative"] > 0.95
+    assert auroc["one class is held out", "default (PCA-20): relative"] > 0.8
+    stamp = (tmp_path / "rows.tsv").stat().st_mtime_ns
+    images("mnist_test", file=tmp_path / "rows.tsv")
+    assert (tmp_path / "rows.tsv").stat().st_mtime_ns == stamp

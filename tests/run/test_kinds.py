@@ -1,0 +1,105 @@
+"""`run` carries out recipes of every kind, and sample columns of any name come through it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tybalt_like import Recipe, Run, cli
+from tybalt_like.io import datasets
+from tybalt_like.run.stages import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
+
+COHORT = """
+data = { dataset = "tcga_brca" }
+normalize = { n_genes = 40 }
+training = { epochs = 2, min_epochs = 0 }
+"""
+KINDS = {
+    "sweep": COHORT + "model = { latent_dim = 3 }\nsweep.space.seed = [0, 1]\n",
+    "compression": COHORT + "[compression]\nk = [2]\nseeds = 1\nmodels.pca = {}\n",
+    "perturbation": """
+simulation = { groups = 24, n_genes = 8, latent_dim = 2 }
+perturbation = { group = "cell_line", folds = 2 }
+model = { name = "pert_vae", latent_dim = 2, encoder_dims = [], decoder_dims = [] }
+training = { epochs = 2, min_epochs = 0, min_batches = 1 }
+""",
+}
+HOLDS = {
+    "sweep": {"trials.tsv", "best.toml"},
+    "compression": {"metrics.tsv", "jobs"},
+    "perturbation": {"changes.tsv", "report.html"},
+}
+
+
+def call(monkeypatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["tybalt-like", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_run_executes_any_recipe(kind, tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "mine.toml").write_text(KINDS[kind])
+    monkeypatch.chdir(tmp_path)
+    options = ["--device", "cpu", "--quiet"]
+    assert call(monkeypatch, "run", "mine.toml", *options) == 0, capsys.readouterr().err
+    (folder,) = tmp_path.glob("reports/*/mine")
+    assert HOLDS[kind] <= {path.name for path in folder.iterdir()}
+    assert str(folder.relative_to(tmp_path)) in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A run whose sample table has columns that look like scores and latent features."""
+    folder = tmp_path_factory.mktemp("names")
+    adata = datasets.load("tcga_brca")[::3, :60]
+    adata.to_df().T.to_csv(folder / "m.tsv", sep="\t")
+    obs = adata.obs[["pam50"]].astype(str)
+    obs["pca_group"] = ["a", "b"] * (len(obs) // 2) + ["a"] * (len(obs) % 2)
+    obs["tybalt_x"], obs["tybalt_combined_by_hand"], obs["norm"] = "x", range(len(obs)), "n"
+    obs.to_csv(folder / "c.tsv", sep="\t")
+    tables = {
+        "data": {
+            "path": str(folder / "m.tsv"),
+            "obs": str(folder / "c.tsv"),
+            "label": "pam50",
+            "normal": ["Luminal A"],
+            "anomalies": ["Basal-like"],
+        },
+        "model": {"latent_dim": 4},
+        "training": {"epochs": 3, "min_epochs": 0},
+        "evaluation": {"seeds": 1, "baselines": ["pca"]},
+        "pictures": {"maps": []},
+    }
+    run(Recipe.from_tables(tables), folder / "out", device="cpu")
+    return folder / "out"
+
+
+def test_clinical_columns_that_look_like_scores_stay_clinical(finished) -> None:
+    latent = pd.read_csv(finished / "latent.tsv.gz", sep="\t", index_col=0)
+    clinical = ["pca_group", "tybalt_x", "tybalt_combined_by_hand", "norm"]
+    assert set(clinical) <= set(latent)
+    about = json.loads((finished / "run.json").read_text())
+    assert about["features"] == [f"tybalt_{i}" for i in (1, 2, 3, 4)]
+    assert not {column for column, *_ in about["score_columns"]} & set(clinical[:3])
+    metrics = pd.read_csv(finished / "metrics.tsv", sep="\t").fillna("")
+    assert set(metrics["model"]) == {"tybalt", "pca", ""}
+    assert "by_hand" not in set(metrics["score"])
+
+
+def test_a_run_says_what_it_is(finished) -> None:
+    run = Run.load(finished)
+    for thing, part in (
+        (run, "model: Tybalt"),
+        (run.model, "features: 4"),
+        (run.detector, "calibration samples"),
+        (run.normaliser, "genes: 60 of 60"),
+    ):
+        assert part in repr(thing)
+        assert len(repr(thing)) < 300
+        assert "<table>" in thing._repr_html_()
