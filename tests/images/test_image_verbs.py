@@ -136,7 +136,7 @@ def test_empty_images_have_no_thickness_and_no_slant() -> None:
 def test_a_gallery_is_read_as_it_was_written(tmp_path) -> None:
     assert FigureData.load(tmp_path).table.empty
     figures = FigureData()
-    figures.show("rows/a model", np.array([[0, 0.5, 1, 2.0]]), shape=(1, 1, 2, 2))
+    figures.keep("rows/a model", np.array([[0, 0.5, 1, 2.0]]), shape=(1, 1, 2, 2))
     figures.measured("coverage", 0.25, model="001")
     figures.measured("verdict", [0.1, 0.9], item="4 to 9", x=[0, 1])
     figures.save(tmp_path)

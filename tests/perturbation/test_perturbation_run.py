@@ -89,14 +89,14 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
 
     of, out = plan(), tmp_path / "out"
     made: list[str] = []
-    carry_out = verb.train_pairs
+    execute = verb.train_pairs
 
     def counted(plan: Plan, job: PairedJob, *rest, **options):
         if len(made) == 2 and not out.exists() and "again" not in made:
             made.append("again")
             raise KeyboardInterrupt
         made.append(job.name)
-        return carry_out(plan, job, *rest, **options)
+        return execute(plan, job, *rest, **options)
 
     monkeypatch.setattr(verb, "train_pairs", counted)
     with pytest.raises(KeyboardInterrupt):

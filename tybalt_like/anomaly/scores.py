@@ -17,7 +17,7 @@ from tybalt_like.core import keys
 
 COLUMNS = ["sample", "model", "score", "value", "p_value", "q_value", "flagged"]
 COMBINED = "combined"
-JUDGED = ("p_value", "q_value", "flagged")
+OF_COMBINED = ("p_value", "q_value", "flagged")
 """What is said of a combined score, beside its value."""
 
 
@@ -35,7 +35,7 @@ def tabulate(
     model
         Empty for scores without a model.
     p_value_n
-        Of the combined score; q-values and flags are added by `judged`.
+        Of the combined score; q-values and flags are added by `with_q_values`.
     """
     n, names = len(samples), list(values)
     table = pd.DataFrame(
@@ -54,7 +54,7 @@ def tabulate(
     return table
 
 
-def judged(
+def with_q_values(
     scores: pd.DataFrame, *, fdr: float, tested: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """The same with q-values, Benjamini-Hochberg over the tested samples of each model, and flags.
@@ -89,7 +89,7 @@ def columns(scores: pd.DataFrame) -> Iterator[tuple[str, str, str, str]]:
         for score in rows["score"]:
             yield (keys.score(model, score) if model else score), model, score, "value"
         if COMBINED in set(rows["score"]):
-            for what in JUDGED:
+            for what in OF_COMBINED:
                 yield keys.score(model, what), model, COMBINED, what
 
 

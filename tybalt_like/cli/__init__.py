@@ -160,10 +160,10 @@ def normalize(
     Writes OUT.h5ad, the fitted OUT.normaliser.json and the page OUT.qc.png. An h5ad or zarr
     matrix stays on disk and may be larger than memory.
     """
-    from tybalt_like.run.normalise import normalize as carry_out
+    from tybalt_like.run.normalise import normalize as execute
     from tybalt_like.run.progress import Progress
 
-    carry_out(
+    execute(
         matrix,
         out,
         obs=obs,

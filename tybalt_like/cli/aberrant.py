@@ -64,14 +64,14 @@ def aberrant(
     if using is not None and covariates:
         raise RecipeError("--covariates are those of the cohort named by --using; leave them out")
     from tybalt_like import io
-    from tybalt_like.aberrant import aberrant as carry_out
+    from tybalt_like.aberrant import aberrant as execute
     from tybalt_like.run.progress import Progress
     from tybalt_like.run.terminal import print_summary
 
     use(threads)
     name = matrix.name.split(".")[0] or "counts"
     out = out or Path("reports/aberrant") / name
-    carry_out(
+    execute(
         io.read(matrix, obs=obs, genes_in=genes_in),
         out,
         name=name,

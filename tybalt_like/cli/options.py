@@ -59,7 +59,7 @@ def listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
 
 
-def carry_out(
+def execute(
     tables: Mapping[str, Any],
     change: Sequence[str] | None,
     *,
@@ -91,4 +91,4 @@ def carry_out(
         progress=Progress(quiet=quiet),
         as_json=json,
     )
-    kind.carry_out(chosen, out or Path(kind.folder) / str(chosen["name"]), options)
+    kind.execute(chosen, out or Path(kind.folder) / str(chosen["name"]), options)

@@ -18,7 +18,7 @@ from tybalt_like.cli.options import (
     RunOut,
     Seed,
     Threads,
-    carry_out,
+    execute,
     listed,
     shipped,
 )
@@ -73,7 +73,7 @@ def run(
         if matrix is not None:
             kept.pop("dataset", None)
         tables["data"] = kept | source
-    carry_out(
+    execute(
         tables,
         change,
         seed=seed,

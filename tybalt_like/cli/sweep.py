@@ -14,7 +14,7 @@ from tybalt_like.cli.options import (
     Quiet,
     RunOut,
     Threads,
-    carry_out,
+    execute,
     shipped,
 )
 from tybalt_like.core.errors import RecipeError
@@ -46,7 +46,7 @@ def sweep(
         raise RecipeError("a sweep needs the tables [sweep] and [sweep.space]")
     if trials is not None:
         tables = with_values(tables, {"sweep.trials": trials})
-    carry_out(
+    execute(
         tables,
         change,
         out=out,

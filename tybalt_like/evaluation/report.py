@@ -10,7 +10,7 @@ import pandas as pd
 from tybalt_like.evaluation.estimate import Estimate
 
 GENES, PERMUTED, MEAN, CHANCE = "genes", "permuted genes", "mean profile", "chance"
-"""What encodings are compared with, beside other models: the genes themselves; PCA trained on
+"""What encodings are compared with, difference other models: the genes themselves; PCA trained on
 genes that were permuted one by one; the training mean; guessing by frequency."""
 REFERENCE = "pca"
 """The encoding that every other one has to beat."""
@@ -35,7 +35,7 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """How good an encoding is, measured on held-out samples, beside simple ones.
+    """How good an encoding is, measured on held-out samples, difference simple ones.
 
     Attributes
     ----------
@@ -75,9 +75,9 @@ def tabulate(
     for encoder, metrics in measured.items():
         for metric, estimate in metrics.items():
             row = [encoder, metric, column, estimate.value, estimate.standard_error]
-            beside = None
+            apart = None
             if encoder != REFERENCE and metric in reference:
-                beside = estimate - reference[metric]
-            row += [beside.value, beside.standard_error] if beside else [float("nan")] * 2
+                apart = estimate - reference[metric]
+            row += [apart.value, apart.standard_error] if apart else [float("nan")] * 2
             rows.append([*row, n])
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,10 +1,10 @@
 """Everything that only images need: what models of them have learned, make, and find strange."""
 
 from tybalt_like.images.figure_data import FigureData
+from tybalt_like.images.figures import figures_of
 from tybalt_like.images.generated import generated_images, generator_of
 from tybalt_like.images.learned import encodes_images, learned_images, train_also
 from tybalt_like.images.settings import Images
-from tybalt_like.images.show import figures_of
 from tybalt_like.images.strange import strange_images
 
 __all__ = [

@@ -90,7 +90,7 @@ def _verdicts(judge: Classifier, made_ntg: Array, pair: Pair) -> Array:
 
 def _strips(figures: FigureData, subset: ImageSubset, name: str, made_ntg: Array) -> None:
     shown = made_ntg[:SHOWN]
-    figures.show(name, shown, shape=(*shown.shape[:2], *subset.shape))
+    figures.keep(name, shown, shape=(*shown.shape[:2], *subset.shape))
 
 
 def _quartiles(figures: FigureData, measure: str, value_nt: Array, *, item: str, x: Array) -> None:

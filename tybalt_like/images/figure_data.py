@@ -31,7 +31,7 @@ class FigureData:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS))
 
-    def show(self, name: str, x_ng: NDArray[np.floating], *, shape: tuple[int, ...]) -> None:
+    def keep(self, name: str, x_ng: NDArray[np.floating], *, shape: tuple[int, ...]) -> None:
         """Keep rows of pixels, 0 to 1, as pictures in an array of `shape`."""
         pixels = np.rint(255 * np.clip(x_ng, 0, 1)).astype(np.uint8)
         self.arrays[name] = pixels.reshape(shape)

@@ -73,10 +73,10 @@ def generated_images(
     device = game.frame.mean_g.device
     z_nk = rng.standard_normal((MADE, game.config.latent_dim))
     made_ng = in_rows(lambda z: game.decode(z.to(device)).cpu(), z_nk)
-    figures.show("made/samples", made_ng[: math.prod(SHEET)], shape=(*SHEET, *subset.shape))
+    figures.keep("made/samples", made_ng[: math.prod(SHEET)], shape=(*SHEET, *subset.shape))
     for n_updates, images_ng in game.grown().items():
         shown_ng = images_ng.cpu().numpy() / 255
-        figures.show(f"growth/{n_updates}", shown_ng, shape=(len(shown_ng), *subset.shape))
+        figures.keep(f"growth/{n_updates}", shown_ng, shape=(len(shown_ng), *subset.shape))
     _mix(figures, subset, made_ng, rng)
     _pair(figures, subset, made_ng[:PAIRS])
     if len(np.unique(subset.train_label_n)) > 1:
@@ -92,7 +92,7 @@ def _mix(
     real_n = rng.permutation(np.arange(n) < n // 2)
     images_ng = made_ng[-n:].copy()
     images_ng[real_n] = subset.test_ng[rng.permutation(len(subset.test_ng))[: n // 2]]
-    figures.show("guess/images", images_ng, shape=(*GUESSED, *subset.shape))
+    figures.keep("guess/images", images_ng, shape=(*GUESSED, *subset.shape))
     figures.arrays["guess/real"] = real_n.reshape(GUESSED)
 
 
@@ -101,8 +101,8 @@ def _pair(figures: FigureData, subset: ImageSubset, made_ng: Array) -> None:
     train = torch.from_numpy(subset.train_ng)
     nearest = torch.cdist(torch.from_numpy(np.asarray(made_ng)), train).argmin(1).numpy()
     shape = (len(made_ng), *subset.shape)
-    figures.show("nearest/sample", made_ng, shape=shape)
-    figures.show("nearest/training image", subset.train_ng[nearest], shape=shape)
+    figures.keep("nearest/sample", made_ng, shape=shape)
+    figures.keep("nearest/training image", subset.train_ng[nearest], shape=shape)
 
 
 def _measure(figures: FigureData, subset: ImageSubset, made_ng: Array) -> None:

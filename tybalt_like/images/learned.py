@@ -143,7 +143,7 @@ def _reconstruct(
 
 
 def _row(figures: FigureData, subset: ImageSubset, name: str, x_ng: Array) -> None:
-    figures.show(name, x_ng, shape=(len(x_ng), *subset.shape))
+    figures.keep(name, x_ng, shape=(len(x_ng), *subset.shape))
 
 
 def _compare_linear(figures: FigureData, models: Mapping[str, Model]) -> None:
@@ -164,7 +164,7 @@ def _plane(figures: FigureData, subset: ImageSubset, name: str, model: LatentSpa
     figures.arrays[f"codes/{name}"] = model.encode(subset.test_ng).astype(np.float32)
     figures.arrays["labels/codes"] = subset.test_label_n.astype(str)
     grid_ng = model.decode(model.from_prior(latent_space.quantile_grid(GRID)))
-    figures.show(f"manifold/{name}", grid_ng, shape=(GRID, GRID, *subset.shape))
+    figures.keep(f"manifold/{name}", grid_ng, shape=(GRID, GRID, *subset.shape))
 
 
 def _random(figures: FigureData, subset: ImageSubset, name: str, model: LatentSpace) -> None:
@@ -173,7 +173,7 @@ def _random(figures: FigureData, subset: ImageSubset, name: str, model: LatentSp
     random_nk = model.from_prior(rng.standard_normal((RANDOM, len(model.prior_mean_k))))
     random_ng = model.decode(random_nk)
     rows, columns = SHEET
-    figures.show(f"random/{name}", random_ng[: rows * columns], shape=(*SHEET, *subset.shape))
+    figures.keep(f"random/{name}", random_ng[: rows * columns], shape=(*SHEET, *subset.shape))
     test_ng = subset.test_ng[:RANDOM]
     compared = {"random codes": random_ng, "test images": model.decode(model.encode(test_ng))}
     for item, x_ng in compared.items():
@@ -209,4 +209,4 @@ def _ways(figures: FigureData, subset: ImageSubset, model: LatentSpace) -> None:
     ):
         z_mk = np.concatenate([path(start, end, share_t) for start, end in z_nk])
         shape = (len(pair_n2), len(share_t), *subset.shape)
-        figures.show(f"ways/{item}", model.decode(z_mk), shape=shape)
+        figures.keep(f"ways/{item}", model.decode(z_mk), shape=shape)

@@ -87,6 +87,6 @@ def _show(
     made_ng = np.asarray(adata.layers[keys.reconstruction(model)])[shown]
     n, (channels, height, width) = len(shown), shape
     apart_nhw = np.abs(x_ng - made_ng).reshape(n, channels, -1).mean(1)
-    figures.show(f"{name}/image", x_ng, shape=(n, *shape))
-    figures.show(f"{name}/expected", made_ng, shape=(n, *shape))
-    figures.show(f"{name}/difference", apart_nhw, shape=(n, 1, height, width))
+    figures.keep(f"{name}/image", x_ng, shape=(n, *shape))
+    figures.keep(f"{name}/expected", made_ng, shape=(n, *shape))
+    figures.keep(f"{name}/difference", apart_nhw, shape=(n, 1, height, width))

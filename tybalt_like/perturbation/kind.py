@@ -16,7 +16,7 @@ from tybalt_like.run.terminal import print_summary
 class PairedRun(RecipeKind, table=TABLE):
     """Folds and seeds of a model of treated samples."""
 
-    def carry_out(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
+    def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
         run(
             Plan.from_tables(tables),
             out,

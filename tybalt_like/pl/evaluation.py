@@ -47,7 +47,7 @@ def probe_scores(
     Parameters
     ----------
     table
-        `evaluation.Card.table`.
+        `EvaluationReport.table`.
     model
         The encoder that is drawn large.
     measure
@@ -58,12 +58,12 @@ def probe_scores(
     Raises
     ------
     DataError
-        If the card has no such measure.
+        If the report has no such measure.
     """
     kinds = {f"linear_{measure}": "Logistic regression", f"knn_{measure}": "Nearest neighbours"}
     rows = table[table["metric"].isin(kinds)]
     if rows.empty:
-        raise DataError(f"no label column was probed: the card has no {measure}")
+        raise DataError(f"no label column was probed: the report has no {measure}")
     palette = palette or encoder_styles(rows["encoder"], model=model)
     encoders = {name: style for name, style in palette.items() if (rows["encoder"] == name).any()}
     guess = rows[rows["encoder"] == CHANCE].groupby("column")["value"].first()
@@ -117,7 +117,7 @@ def gene_agreement(
     Parameters
     ----------
     genes
-        `evaluation.Card.genes`.
+        `EvaluationReport.genes`.
     model
         The encoder that is drawn thick.
     measure
@@ -131,7 +131,7 @@ def gene_agreement(
         If the table is empty.
     """
     if genes.empty:
-        raise DataError("no reconstruction was judged: the card has no genes")
+        raise DataError("no reconstruction was judged: the report has no genes")
     rows = genes[(genes["encoder"] != MEAN) & genes[measure].notna()]
     if ax is None:
         ax = plt.subplots(figsize=(7.2, 4.2))[1]
@@ -165,7 +165,7 @@ def latent_kl(features: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     features
-        `evaluation.Card.features` of a variational model.
+        `EvaluationReport.features` of a variational model.
 
     Raises
     ------

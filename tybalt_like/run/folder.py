@@ -112,7 +112,7 @@ class Run:
             model=self.model.name,
             groups=groups(encoded, self.detector.conditional_on),
         )
-        scores = tables.judged(scores, fdr=self.about["fdr"])
+        scores = tables.with_q_values(scores, fdr=self.about["fdr"])
         wide = tables.wide(scores)
         names = {column: s if w == "value" else w for column, _, s, w in tables.columns(scores)}
         return wide.rename(columns=names)

@@ -56,7 +56,7 @@ class RecipeKind(ABC):
         return known[next((table for table in known if table and table in tables), "")]()
 
     @abstractmethod
-    def carry_out(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
+    def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
         """Do all that the recipe says, write `out`, and print what was found.
 
         Raises
@@ -69,7 +69,7 @@ class RecipeKind(ABC):
 class PlainRun(RecipeKind, table=""):
     """A run over a cohort."""
 
-    def carry_out(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
+    def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
         run(
             Recipe.from_tables(tables),
             out,

@@ -281,7 +281,7 @@ def cross_fit(state: State) -> Results:
     table = pd.concat(scores, ignore_index=True)
     order = pd.Categorical(table["sample"], categories=list(adata.obs_names), ordered=True)
     table = table.assign(order=order).sort_values(["model", "score", "order"], kind="stable")
-    table = tables.judged(table.drop(columns="order"), fdr=recipe.scores.fdr)
+    table = tables.with_q_values(table.drop(columns="order"), fdr=recipe.scores.fdr)
     shown = strangest(table, model=results.name)
     genes, sets = (_of_samples(pd.concat(found), shown) for found in zip(*explained, strict=True))
     return replace(results, scores=table, genes=genes, gene_sets=sets, smallest_p=smallest_p)

@@ -17,7 +17,7 @@ class SweepKind(RecipeKind, table=sweep.TABLE):
 
     folder = "reports/sweeps"
 
-    def carry_out(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
+    def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
         _check(out, options)
         best = sweep.sweep(
             tables,
@@ -36,7 +36,7 @@ class CompressionKind(RecipeKind, table=compression.TABLE):
 
     folder = "reports/compression"
 
-    def carry_out(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
+    def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
         _check(out, options)
         plan = compression.Plan.from_tables(tables)
         compression.train(

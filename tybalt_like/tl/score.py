@@ -124,7 +124,7 @@ def fit_detector(
     p_n = scores.loc[combined, "p_value"].to_numpy()
     scores.loc[combined, "p_value"] = _among_others(p_n, calibration_n, group_n)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
-    return detector, tables.judged(scores, fdr=fdr, tested=list(adata.obs_names[tested_n]))
+    return detector, tables.with_q_values(scores, fdr=fdr, tested=list(adata.obs_names[tested_n]))
 
 
 def write_scores(adata: AnnData, scores: pd.DataFrame) -> None:

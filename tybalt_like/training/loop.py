@@ -78,9 +78,9 @@ def train(
             row |= {f"val_{part}": value for part, value in losses(model, validation).items()}
         row = distributed.agreed(row)
         history.rows.append(row)
-        judged = _judged(history)
-        if _is_best(row, judged, history, training):
-            history.best_epoch, history.best_loss = int(row["epoch"]), judged
+        criterion = _criterion(history)
+        if _is_best(row, criterion, history, training):
+            history.best_epoch, history.best_loss = int(row["epoch"]), criterion
             best = checkpoints.snapshot(model)
         history.stopped = _stop_reason(history, training)
         if on_epoch is not None:
@@ -169,15 +169,15 @@ def _named(part: str, step: Step, *, of: int) -> str:
     return part if of == 1 else f"{step.name}_{part}"
 
 
-def _judged(history: History) -> float:
-    """What the last epoch is judged by: the validation loss, or the mean of the last criteria."""
+def _criterion(history: History) -> float:
+    """What early stopping goes by: the validation loss, or the mean of the last criteria."""
     recent = [row["val_criterion"] for row in history.rows[-SMOOTHED:] if "val_criterion" in row]
     return sum(recent) / len(recent) if recent else history.rows[-1].get("val_loss", math.inf)
 
 
-def _is_best(row: dict[str, float], judged: float, history: History, training: Training) -> bool:
+def _is_best(row: dict[str, float], criterion: float, history: History, training: Training) -> bool:
     due = training.patience is not None and row["epoch"] >= training.min_epochs
-    return due and judged < history.best_loss
+    return due and criterion < history.best_loss
 
 
 def _stop_reason(history: History, training: Training) -> str:

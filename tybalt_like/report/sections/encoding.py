@@ -108,9 +108,9 @@ class Encoding(Section[RunContents], name="encoding", title="Encoding", kind="ru
         table = run.table("evaluation_genes.tsv.gz")
         features = run.table("latent_features.tsv")
         ours = run.title()
-        card = _measured(run).assign(encoder=_measured(run)["encoder"].map(run.title))
-        palette = encoder_styles(card["encoder"], model=ours)
-        if card["metric"].isin(PROBES).any():
+        measured = _measured(run).assign(encoder=_measured(run)["encoder"].map(run.title))
+        palette = encoder_styles(measured["encoder"], model=ours)
+        if measured["metric"].isin(PROBES).any():
             yield Figure(
                 "probe_scores",
                 "What can be read from it?",
@@ -120,7 +120,7 @@ class Encoding(Section[RunContents], name="encoding", title="Encoding", kind="ru
                 "Bars: one standard error; samples are shared, so differences are surer than the "
                 "bars suggest. Grey: guessing. Where not even the genes are right of it, the label "
                 "is not in the expression.",
-                lambda: probe_scores(card, model=ours, palette=palette),
+                lambda: probe_scores(measured, model=ours, palette=palette),
             )
         if len(table) and not run.of_images:
             genes = table.assign(encoder=table["encoder"].map(run.title))
