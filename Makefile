@@ -9,10 +9,10 @@ demo: $(INSTALLED)
 
 # What to run while working, in under 4 minutes; `make test` also runs what is slow.
 check: $(INSTALLED) lint
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test: $(INSTALLED) lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

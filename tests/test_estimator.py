@@ -2,12 +2,13 @@
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tybalt_like import ExpressionEncoder
+from tybalt_like import ExpressionEncoder, pp
 
 QUICK = {"epochs": 8, "min_epochs": 0}
 
@@ -43,3 +44,17 @@ def test_flags_what_it_has_not_seen() -> None:
     assert (encoder.predict(rng.normal(size=(500, 20))) == -1).mean() == pytest.approx(
         0.1, abs=0.08
     )
+
+
+def test_features_have_names_and_tables_come_out(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.gamma(2, 50, size=(60, 8)).round(), columns=[f"g{i}" for i in range(8)])
+    encoder = ExpressionEncoder("pca", latent_dim=3, normalisation={"n_genes": 5})
+    table = encoder.set_output(transform="pandas").fit_transform(x)
+    assert list(table) == list(encoder.get_feature_names_out()) == ["pca_1", "pca_2", "pca_3"]
+    assert table.index.equals(x.index)
+    # The same counts, division and settings as a run: logged, scaled, five genes.
+    assert [step.name for step in encoder.normaliser_.sample_steps] == ["cpm", "log2"]
+    assert encoder.inverse_transform(table).shape == (60, 5)
+    encoder.normaliser_.save(tmp_path / "n.json")
+    assert len(pp.Normaliser.load(tmp_path / "n.json").genes) == 5

@@ -147,8 +147,8 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """-1 for anomalous samples, 1 for normal ones."""
-        beyond = -ROUNDING * max(1.0, abs(self.offset_))
-        return np.where(self.decision_function(X) < beyond, -1, 1)
+        beyond_n = self.decision_function(X)
+        return np.where(beyond_n < -ROUNDING * max(1.0, abs(self.offset_)), -1, 1)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002
         """``<model>_1`` to ``<model>_k``, as in the latent table of a run."""

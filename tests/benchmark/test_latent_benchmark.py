@@ -1,11 +1,8 @@
 """Encoders on one's own cohort."""
 
-import sys
-
 import pytest
 
-from tybalt_like import cli
-from tybalt_like.benchmark.latent import ENCODERS, of_file
+from tybalt_like.benchmark.latent import of_file
 from tybalt_like.benchmark.table import read_rows
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import datasets
@@ -19,19 +16,16 @@ def own_file(tmp_path):
     return tmp_path / "my.h5ad"
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-def test_every_encoder_on_the_command_line(own_file, tmp_path, monkeypatch, capsys) -> None:
+def test_encoders_on_the_command_line(own_file, tmp_path, command) -> None:
     words = ["benchmark", "latent", "--data", own_file, "--label", "pam50", "--seeds", "1"]
-    words += ["--table", tmp_path / "rows.tsv", "--quiet"]
-    monkeypatch.setattr(sys, "argv", ["tybalt-like", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert not end.value.code
-    assert "my.h5ad, mean" in capsys.readouterr().out
-    rows = read_rows(tmp_path / "rows.tsv")
-    assert {"tybalt", "pca", "nmf", "chance"} <= set(rows["encoder"])
-    assert set(rows["encoder"]) - set(ENCODERS) == {"genes", "permuted genes", "chance"}
+    words += ["--table", tmp_path / "rows.tsv", "--quiet", "--encoders"]
+    done = command(*words, "pca, linear autoencoder")
+    assert done.returncode == 0, done.stderr
+    assert "my.h5ad, mean" in done.stdout
+    encoders = set(read_rows(tmp_path / "rows.tsv")["encoder"])
+    assert encoders == {"pca", "linear autoencoder", "genes", "permuted genes", "chance"}
+    assert "unknown encoder 'pcs'; known: pca" in command(*words, "pcs").stderr
 
 
 def test_columns_that_do_not_exist_are_refused(own_file) -> None:

@@ -48,6 +48,7 @@ def test_cohorts_that_are_not_here_are_named(tmp_path, monkeypatch) -> None:
         list(of_tasks(["nope"], Progress(quiet=True)))
 
 
+@pytest.mark.slow
 def test_anomalies_that_were_learned_from_are_not_to_be_found(monkeypatch, shared_data) -> None:
     monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
     rows = contaminated(["all_leukaemia"], seeds=1)
@@ -56,6 +57,7 @@ def test_anomalies_that_were_learned_from_are_not_to_be_found(monkeypatch, share
     assert n["all_leukaemia, 10% contaminated"] == 33 - 6 - 2  # of 57 and 19 reference samples
 
 
+@pytest.mark.slow
 def test_images_are_measured_in_both_protocols_and_only_once(tmp_path, monkeypatch) -> None:
     digits = datasets.load("mnist_test")
     digits = digits[digits.obs["label"].isin(["0", "1", "6"])][:600].copy()

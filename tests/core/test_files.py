@@ -18,11 +18,6 @@ TINY = ["--set", "model.name=pca", "--set", "model.latent_dim=4", "--set", "norm
 TINY += ["--set", "evaluation.baselines=[]", "--set", "pictures.maps=[]", "--set", "scores.folds=0"]
 
 
-def command_line(*arguments: object, **how: object) -> subprocess.CompletedProcess[str]:
-    whole = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(whole, capture_output=True, text=True, check=False, **how)
-
-
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("input") / "expression.tsv"
@@ -74,13 +69,13 @@ def test_nor_one_that_holds_an_input(tmp_path: Path) -> None:
     assert (out / "result").read_text() == "new"
 
 
-def test_inputs_and_the_thesis_survive_the_command_line(tmp_path: Path, matrix: Path) -> None:
+def test_inputs_and_the_thesis_survive_the_command(tmp_path: Path, matrix: Path, command) -> None:
     project = tmp_path / "proj"
     project.mkdir()
     (project / "thesis.txt").write_text("four years")
     (project / "m.tsv").write_bytes(matrix.read_bytes())
     for where in (project, "."):
-        done = command_line(
+        done = command(
             *("run", "--data", project / "m.tsv", "-o", where, "--overwrite", *TINY), cwd=project
         )
         assert done.returncode == 2, done.stderr
@@ -187,7 +182,10 @@ def mounted(tmp_path: Path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_is_one_sentence_and_keeps_the_training(mounted: Path, matrix: Path) -> None:
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence_and_keeps_the_training(
+    mounted: Path, matrix: Path, command
+) -> None:
     how = [
         "--set",
         "model.name=tybalt",
@@ -198,54 +196,62 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_training(mounted: Path, matri
     ]
     out = mounted / "run"
     run = ["run", "--data", matrix, "-o", out, "--quiet", *TINY, *how]
-    done = command_line(*run)
+    done = command(*run)
     assert done.returncode == 1, done.stderr
     first, resume = done.stderr.strip().split("\n")
     assert "disk is full" in first
     assert "--resume" in resume
     assert not out.exists()
     subprocess.run(["mount", "-o", "remount,size=50m", str(mounted)], check=True)
-    done = command_line(*run, "--resume")
+    done = command(*run, "--resume")
     assert done.returncode == 0, done.stderr
     assert (out / "report.html").exists()
 
 
-def test_a_read_only_place_is_one_sentence_before_the_work(mounted: Path, matrix: Path) -> None:
+def test_a_read_only_place_is_one_sentence_before_the_work(
+    mounted: Path, matrix: Path, command
+) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
     for arguments in (
         ["run", "--data", matrix, "-o", mounted / "run", *TINY],
         ["normalize", matrix, "-o", mounted / "normal.h5ad"],
     ):
-        done = command_line(*arguments)
+        done = command(*arguments)
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
         assert done.stderr.count("\n") == 1
         assert "Read-only" in done.stderr
 
 
-def test_tables_and_matrices_do_not_replace_what_is_there(tmp_path: Path, matrix: Path) -> None:
+def test_tables_and_matrices_do_not_replace_what_is_there(
+    tmp_path: Path, matrix: Path, command
+) -> None:
     out = tmp_path / "normal.h5ad"
-    assert command_line("normalize", matrix, "-o", out, "--quiet").returncode == 0
+    assert command("normalize", matrix, "-o", out, "--quiet").returncode == 0
     before = out.stat().st_mtime_ns
-    done = command_line("normalize", matrix, "-o", out, "--quiet")
+    done = command("normalize", matrix, "-o", out, "--quiet")
     assert done.returncode == 2
     assert "would be lost" in done.stderr
     assert out.stat().st_mtime_ns == before
-    assert command_line("normalize", matrix, "-o", out, "--quiet", "--overwrite").returncode == 0
+    assert command("normalize", matrix, "-o", out, "--quiet", "--overwrite").returncode == 0
     assert out.stat().st_mtime_ns > before
     foreign = tmp_path / "clinical.h5ad"
     foreign.write_text("a table")
-    done = command_line("normalize", matrix, "-o", foreign, "--quiet", "--overwrite")
+    done = command("normalize", matrix, "-o", foreign, "--quiet", "--overwrite")
     assert done.returncode == 2
     assert foreign.read_text() == "a table"
-    assert command_line("normalize", matrix, "-o", tmp_path / "no" / "x.h5ad").returncode == 2
+    assert command("normalize", matrix, "-o", tmp_path / "no" / "x.h5ad").returncode == 2
 
 
+@pytest.mark.slow
 def test_maps_that_cannot_be_made_are_known_before_training(tmp_path: Path, matrix: Path) -> None:
     (tmp_path / "umap.py").write_text("raise RuntimeError('cannot cache function')")
     with_maps = ["--set", "pictures.maps=['umap']"]
-    done = command_line(
-        *("run", "--data", matrix, "-o", tmp_path / "run", *TINY, *with_maps),
+    done = subprocess.run(
+        [*COMMAND, "run", "--data", matrix, "-o", tmp_path / "run", *TINY, *with_maps],
+        capture_output=True,
+        text=True,
+        check=False,
         env={
             **os.environ,
             "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
@@ -256,20 +262,22 @@ def test_maps_that_cannot_be_made_are_known_before_training(tmp_path: Path, matr
     assert not (tmp_path / "run.partial").exists()
 
 
-def test_one_thread_stays_one_thread(tmp_path: Path, matrix: Path) -> None:
+@pytest.mark.slow
+def test_one_thread_stays_one_thread(tmp_path: Path, matrix: Path, command) -> None:
     how = ["--threads", "1", "--quiet", "--set", "pictures.maps=['umap']"]
-    done = command_line("run", "--data", matrix, "-o", tmp_path / "run", *TINY, *how)
+    done = command("run", "--data", matrix, "-o", tmp_path / "run", *TINY, *how)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1
 
 
-def test_a_column_that_h5ad_reserves_is_renamed(tmp_path: Path, matrix: Path) -> None:
+@pytest.mark.slow
+def test_a_column_that_h5ad_reserves_is_renamed(tmp_path: Path, matrix: Path, command) -> None:
     samples = pd.read_csv(matrix, sep="\t", index_col=0, nrows=1).columns
     table = pd.DataFrame({"_index": range(len(samples)), "index": "x"}, index=samples)
     table.to_csv(tmp_path / "obs.tsv", sep="\t")
     out = tmp_path / "run"
     given = ["--data", matrix, "--obs", tmp_path / "obs.tsv", "-o", out, "--quiet", *TINY]
-    done = command_line("run", *given)
+    done = command("run", *given)
     assert done.returncode == 0, done.stderr
     reading = json.loads((out / "run.json").read_text())["reading"]
     assert any("'index_'" in note for note in reading["notes"])

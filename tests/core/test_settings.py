@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 RECIPE = """
 data = { path = "m.tsv", obs = "/abs/c.tsv" }
 scores.gene_sets = "sets.gmt"
@@ -13,6 +15,7 @@ perturbation.responses = "y.csv"
 """
 
 
+@pytest.mark.slow
 def test_every_file_of_a_recipe_is_beside_it(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(RECIPE)
     code = (

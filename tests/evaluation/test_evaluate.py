@@ -113,6 +113,7 @@ def test_the_users_data_stay_as_they_are(adata, model) -> None:
     np.testing.assert_array_equal(adata.X, before.X)
 
 
+@pytest.mark.slow
 def test_only_held_out_samples_are_judged(adata, model) -> None:
     card, changed = quick(adata, model), adata.copy()
     split = changed.obs[keys.SPLIT].to_numpy()
@@ -162,6 +163,7 @@ def test_verdict_goes_by_the_standard_errors() -> None:
     assert summarise(table, model="pca") == []
 
 
+@pytest.mark.slow
 def test_scales_below_zero_and_counts_are_judged_too() -> None:
     adata = cohort(scale="zscore")
     mine = tl.fit(adata, model="beta_vae", latent_dim=5, training=SHORT, device="cpu")
@@ -205,6 +207,7 @@ def test_collapse_is_found_in_a_real_model(adata) -> None:
     assert any("the average only" in alarm for alarm in alarms)
 
 
+@pytest.mark.slow
 def test_conditional_models_are_trained_again_with_their_covariates(adata) -> None:
     mine = tl.fit(
         adata,

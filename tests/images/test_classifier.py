@@ -29,6 +29,7 @@ def test_it_learns_and_repeats() -> None:
     assert one.features(x_ng).shape == (300, 64)
 
 
+@pytest.mark.slow
 def test_digits_are_told_apart() -> None:
     adata = datasets.load("mnist_test")  # shipped
     labels = adata.obs["label"].to_numpy(str)

@@ -69,6 +69,7 @@ def tables(folder: Path, **changes) -> dict:
     return {key: base.get(key, {}) | changes.get(key, {}) for key in base | changes}
 
 
+@pytest.mark.slow
 def test_a_detector_shows_where_images_are_strange(strokes: Path, tmp_path: Path) -> None:
     others = list(LABELS[1:])
     detector = {"name": "f_anogan", "channels": 2, "latent_dim": 4, "gan": "dcgan"}
@@ -117,6 +118,7 @@ def test_other_samples_are_asked_about_if_the_official_division_tests_them(tmp_p
     }
 
 
+@pytest.mark.slow
 def test_a_gan_is_measured_by_a_classifier(strokes: Path, tmp_path: Path) -> None:
     made = {"name": "dcgan", "channels": 2, "latent_dim": 4, "search_steps": 0}
     recipe = tables(strokes, model=made, scores={"folds": 0})

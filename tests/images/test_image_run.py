@@ -95,6 +95,7 @@ def finished(tmp_path_factory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_a_run_of_images_shows_them(finished: Path) -> None:
     figures = FigureData.load(finished)
     assert set(figures.of("reconstructions")) == {
@@ -117,6 +118,7 @@ def test_a_run_of_images_shows_them(finished: Path) -> None:
     assert all(f'id="figure-{name}"' in page for name in drawn)
 
 
+@pytest.mark.slow
 def test_the_report_of_images_is_drawn_again_from_the_folder_alone(finished: Path) -> None:
     before = (finished / "figures" / "images_manifold.png").read_bytes()
     report.build(finished)

@@ -64,6 +64,7 @@ def test_the_shipped_cohort_is_what_its_card_says() -> None:
     assert recorded(adata)["dataset"]["units"].startswith("log2 RSEM")
 
 
+@pytest.mark.slow
 def test_the_shipped_cohort_can_be_made_again(shared_data: Path, tmp_path: Path) -> None:
     script = runpy.run_path(str(datasets.DATA / "tcga_brca" / "build.py"))
     script["build"](shared_data / "tcga_brca" / "tcga_brca.h5ad", tmp_path / "again.h5ad")

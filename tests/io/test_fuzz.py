@@ -221,6 +221,7 @@ def test_row_pointers_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
         tl_.read(path)
 
 
+@pytest.mark.slow
 def test_a_header_of_a_million_columns(tmp_path: Path) -> None:
     n = 1_000_000
     text = io.StringIO()

@@ -210,6 +210,7 @@ def test_the_shipped_digits_are_what_their_card_says() -> None:
     assert sum(f.stat().st_size for f in files.glob("*.gz")) < 2_000_000
 
 
+@pytest.mark.slow
 def test_the_official_division_and_the_names_of_garments(shared_data: Path, monkeypatch) -> None:
     monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
     for name in ("mnist", "fashion_mnist"):

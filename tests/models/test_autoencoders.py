@@ -17,6 +17,7 @@ def n_parameters(model: Model) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_linear_autoencoder_reaches_pca() -> None:
     rng = np.random.default_rng(0)
     scale_k = np.linspace(3, 1, 6)[:, None]
@@ -35,6 +36,7 @@ def test_linear_autoencoder_reaches_pca() -> None:
     assert error(pca) <= error(linear) < 1.01 * error(pca)
 
 
+@pytest.mark.slow
 def test_deep_autoencoder_bends_where_pca_is_straight() -> None:
     angle_n = torch.linspace(-2.5, 2.5, 200)
     x_ng = torch.stack([angle_n.cos(), angle_n.sin()], 1)

@@ -54,6 +54,7 @@ def test_loss_is_scipys_likelihood(zero_inflation: bool) -> None:
     np.testing.assert_allclose(ours_n, -np.log(likelihood).sum(1), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_codes_do_not_know_the_library_size() -> None:
     model = trained(counts(400))
     x_ng = counts(40, seed=1, dispersion=1e6)

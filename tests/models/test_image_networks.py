@@ -40,6 +40,7 @@ def error(model: Model, x_ng: torch.Tensor) -> float:
         return float(model.score(Batch({"x_ng": x_ng}))["reconstruction"].mean())
 
 
+@pytest.mark.slow
 @every_kind
 def test_they_learn_to_reconstruct(kind: str) -> None:
     x_ng = strokes()

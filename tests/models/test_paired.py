@@ -253,6 +253,7 @@ def test_discrepancy_is_the_sum_over_groups() -> None:
     assert model.discrepancy(Batch({"c_nc": alone}), z_nk[None]) == 0
 
 
+@pytest.mark.slow
 def test_the_penalty_makes_codes_independent_of_the_batch() -> None:
     from tybalt_like.models import Training
     from tybalt_like.training.loop import train

@@ -31,6 +31,7 @@ def posteriors() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return tuple(torch.randn(7, 4, generator=generator) for _ in range(3))
 
 
+@pytest.mark.slow
 def test_beta_changes_what_is_learned() -> None:
     free, pressed = trained("beta_vae", beta=0.1), trained("beta_vae", beta=30)
     assert free.history.rows[-1]["train_kl"] > 3 * pressed.history.rows[-1]["train_kl"]
@@ -89,6 +90,7 @@ def test_info_vae_contains_the_plain_vae() -> None:
     )
 
 
+@pytest.mark.slow
 def test_mmd_brings_the_codes_to_the_prior_without_emptying_them() -> None:
     loose, held = trained("mmd_vae", lambda_mmd=0), trained("mmd_vae", lambda_mmd=100)
     assert held.history.rows[-1]["train_mmd"] < 0.3 * loose.history.rows[-1]["train_mmd"]
@@ -109,6 +111,7 @@ def test_dip_is_the_distance_from_the_identity(version: str) -> None:
     assert model.penalty(mean, logvar, z)["dip"].item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_dip_makes_features_uncorrelated() -> None:
     def correlation(model: Model) -> float:
         r_kk = np.corrcoef(model.embed(factors(200, seed=1)).detach().numpy().T)

@@ -17,6 +17,7 @@ from tybalt_like.perturbation.simulation import simulate
 from tybalt_like.study.store import Store
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["pert_vae", "ss_vae", "dr_vae"])
 def test_a_run_is_a_whole_folder(model: str, tmp_path: Path, capsys) -> None:
     recipe = tmp_path / "mine.toml"
@@ -68,6 +69,7 @@ def run(recipe: Path, out: Path, *words: object) -> None:
     command("run", recipe, "--out", out, "--device", "cpu", "--quiet", *words)
 
 
+@pytest.mark.slow
 def test_names_in_the_page_are_escaped(tmp_path: Path) -> None:
     adata = simulate(Simulation(groups=30, n_genes=6, latent_dim=2, unknown=0.2))
     adata.var_names = [f"<b>{name}</b>" for name in adata.var_names]
@@ -84,6 +86,7 @@ def test_names_in_the_page_are_escaped(tmp_path: Path) -> None:
     assert "<script>line_" not in page
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
     from tybalt_like.perturbation import analysis as verb
 
@@ -108,6 +111,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
         verb.train(other, jobs, read(of), Store(out / "jobs"))
 
 
+@pytest.mark.slow
 def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
     from tybalt_like.core import toml
 
@@ -129,6 +133,7 @@ def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
     assert stored.about["changes"]["no change"]["gene_correlation"] == 0
 
 
+@pytest.mark.slow
 def test_snakemake_trains_and_collects(tmp_path: Path) -> None:
     pytest.importorskip("snakemake")
     from tybalt_like.core import toml

@@ -16,6 +16,7 @@ from tybalt_like.perturbation.simulation import TRUTH, simulate
 from tybalt_like.perturbation.training import train_pairs
 
 
+@pytest.mark.slow
 def test_nothing_of_the_test_groups_is_learned(tmp_path: Path) -> None:
     """Changing held-out profiles and responses changes neither normaliser nor model."""
     adata = simulate(Simulation(groups=30, n_genes=6, latent_dim=2))
@@ -105,6 +106,7 @@ def test_numbers_are_predicted_too() -> None:
     assert set(found) == {"correlation", "rank_correlation"}
 
 
+@pytest.mark.slow
 def test_recovers_the_perturbation_and_beats_logistic_regression() -> None:
     """One sample in ten has a known response, nine pairs in ten have none."""
     of = Plan.from_tables(

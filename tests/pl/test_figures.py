@@ -172,7 +172,7 @@ def test_metrics_put_the_best_detector_on_top() -> None:
             "auroc": [0.6, 0.7, 0.9, 0.8],
         }
     )
-    ax = metric_dots(table, model="m")
+    ax = metric_dots(table, bold=["m knn"])
     assert [t.get_text() for t in ax.get_yticklabels()] == ["norm", "m knn"]
     assert [t.get_fontweight() for t in ax.get_yticklabels()] == ["normal", "bold"]
     assert list(ax.lines[0].get_xdata()) == [0.9, 0.6]

@@ -97,6 +97,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux' VmHWM")
 def test_memory_stays_a_fraction_of_the_matrix(tmp_path):
     n, g = 5_000, 20_000

@@ -111,3 +111,12 @@ def test_constant_genes_never_blow_up(scale):
     kind = Transform.registry[scale].fit(x_ng)
     new = kind.transform(x_ng + np.array([0, 7, 0]))
     np.testing.assert_array_equal(new[:, 1], 0)
+
+
+@given(x_ng=matrices)
+@pytest.mark.parametrize("scale", Transform.choices("scale"))
+def test_scales_lead_back(scale, x_ng):
+    kind = Transform.registry[scale].fit(x_ng.astype(np.float64))
+    back_ng = kind.inverse(kind.transform(x_ng.astype(np.float64)))
+    size = max(1.0, np.abs(x_ng).max())
+    np.testing.assert_allclose(back_ng / size, x_ng / size, atol=2e-6)

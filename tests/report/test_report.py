@@ -258,6 +258,7 @@ def test_bare_run_has_a_report_too(tmp_path) -> None:
     assert not (folder / "figures" / "training.png").exists()
 
 
+@pytest.mark.slow
 def test_odd_labels_and_other_models_are_fine(tmp_path) -> None:
     odd = ["NA", "nan", "$x$", "_hidden", "long " * 60, "all"] * 5
     folder = write_run(
@@ -296,6 +297,7 @@ def with_card(folder: Path, *, better: bool) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_encoding_is_judged_in_words_tables_and_figures(tmp_path) -> None:
     folder = with_card(tmp_path / "judged", better=False)
     page = Page(report.build(folder))

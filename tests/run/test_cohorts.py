@@ -1,6 +1,7 @@
 """Whole cohorts from file to biology."""
 
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -10,6 +11,7 @@ from tybalt_like import pp, read, tl
 from tybalt_like.models import Training
 
 
+@pytest.mark.slow
 def test_sex_is_in_the_latent_of_raw_counts(shared_data) -> None:
     folder = shared_data / "geuvadis_counts"
     adata = read(folder / "counts.tsv.gz", obs=folder / "samples.csv")

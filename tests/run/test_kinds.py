@@ -42,6 +42,7 @@ def call(monkeypatch, *words: object) -> int:
     return int(end.value.code or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_run_executes_any_recipe(kind, tmp_path, monkeypatch, capsys) -> None:
     (tmp_path / "mine.toml").write_text(KINDS[kind])

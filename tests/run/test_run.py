@@ -65,6 +65,7 @@ def latent_of(folder: Path) -> np.ndarray:
     return table.filter(regex="^tybalt_").to_numpy()
 
 
+@pytest.mark.slow
 def test_run_folder_holds_what_was_promised(finished) -> None:
     about = json.loads((finished / "run.json").read_text())
     scores = scores_of(finished)
@@ -101,6 +102,7 @@ def test_run_folder_holds_what_was_promised(finished) -> None:
     assert not finished.with_name("mine.partial").exists()
 
 
+@pytest.mark.slow
 def test_flagged_samples_are_explained(finished) -> None:
     scores = scores_of(finished)
     genes = pd.read_csv(finished / "gene_scores.tsv.gz", sep="\t")
@@ -109,6 +111,7 @@ def test_flagged_samples_are_explained(finished) -> None:
     assert ((genes["z"] > 0) == (genes["direction"] == "up")).all()
 
 
+@pytest.mark.slow
 def test_new_samples_get_the_scores_that_they_had_in_the_run(finished, cohort, tmp_path) -> None:
     matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
     scores = scores_of(finished)
@@ -124,6 +127,7 @@ def test_new_samples_get_the_scores_that_they_had_in_the_run(finished, cohort, t
     np.testing.assert_allclose(latent, all_latent.loc[query, latent.columns], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_new_samples_without_the_trained_genes_are_refused(
     finished, cohort, tmp_path, monkeypatch, capsys
 ) -> None:
@@ -139,6 +143,7 @@ def test_new_samples_without_the_trained_genes_are_refused(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_same_seed_same_model_byte_for_byte(finished, tmp_path) -> None:
     recipe = Recipe.from_tables(json.loads((finished / "run.json").read_text())["recipe"])
     results = analyse(recipe, device="cpu")
@@ -146,6 +151,7 @@ def test_same_seed_same_model_byte_for_byte(finished, tmp_path) -> None:
     assert (finished / "model.safetensors").read_bytes() == (tmp_path / "again").read_bytes()
 
 
+@pytest.mark.slow
 def test_interrupted_twice_a_run_ends_with_the_same_result(finished, cohort, tmp_path) -> None:
     out = tmp_path / "mine"
     partial, checkpoint = out.with_name("mine.partial"), "checkpoint.safetensors"
@@ -176,6 +182,7 @@ def test_interrupted_twice_a_run_ends_with_the_same_result(finished, cohort, tmp
     assert not list(out.glob("checkpoint*"))
 
 
+@pytest.mark.slow
 def test_without_reference_labels_every_sample_is_tested(cohort, tmp_path, monkeypatch) -> None:
     out = tmp_path / "all"
     matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
@@ -276,6 +283,7 @@ def test_unknown_settings_are_named(setting, part, cohort, tmp_path, monkeypatch
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.slow
 def test_run_folders_are_neither_overwritten_nor_read_in_part(
     finished, cohort, tmp_path, monkeypatch, capsys
 ) -> None:

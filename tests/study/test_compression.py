@@ -172,6 +172,7 @@ def test_the_shipped_comparison_is_sound() -> None:
     assert len(plan(shipped).jobs()) == 6 * (6 * 5 + 1)
 
 
+@pytest.mark.slow
 def test_the_snakefile_trains_what_is_missing_and_collects(tmp_path) -> None:
     pytest.importorskip("snakemake", reason="snakemake is not installed")
     few = tmp_path / "few.toml"

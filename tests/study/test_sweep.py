@@ -66,6 +66,7 @@ def results(out: Path) -> pd.DataFrame:
     return pd.read_csv(out / "trials.tsv", sep="\t")
 
 
+@pytest.mark.slow
 def test_two_processes_try_every_point_of_a_grid_once(recipe, tmp_path) -> None:
     out = tmp_path / "shared"
     workers = [start(recipe, out), start(recipe, out)]
@@ -83,6 +84,7 @@ def test_two_processes_try_every_point_of_a_grid_once(recipe, tmp_path) -> None:
     assert len(list((out / "histories").iterdir())) == 6
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_its_trial_only(recipe, tmp_path) -> None:
     out = tmp_path / "killed"
     state = optuna.trial.TrialState
@@ -110,6 +112,7 @@ def test_a_killed_process_loses_its_trial_only(recipe, tmp_path) -> None:
     assert trials_in(out)[0] == before[0]
 
 
+@pytest.mark.slow
 def test_the_best_recipe_repeats_the_best_trial(recipe, tmp_path) -> None:
     few = tables(recipe, "sweep.space.training.learning_rate=[1e-3, 2e-3]")
     best = sweep(few, tmp_path / "out", device="cpu")

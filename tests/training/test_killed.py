@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 TRAIN = """
 import sys, time
 from pathlib import Path
@@ -32,6 +34,7 @@ history.frame().drop(columns="seconds").to_csv(out.with_suffix(".csv"), index=Fa
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(TRAIN)
 

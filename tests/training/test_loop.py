@@ -199,6 +199,7 @@ def test_plateau_schedule_halves_after_half_the_patience() -> None:
     assert len(history) == best + 9
 
 
+@pytest.mark.slow
 def test_bfloat16_reaches_the_loss_of_single_precision() -> None:
     losses = {}
     for precision in ("float32", "bfloat16"):

@@ -16,6 +16,7 @@ def tumours(shared_data):
     return pp.Normaliser.fit(adata, pp.Normalisation(n_genes=5000), train=train_n).transform(adata)
 
 
+@pytest.mark.slow
 def test_as_run_learns_and_repeats_itself_bit_for_bit(tumours) -> None:
     training = Training(epochs=40, batch_size=50, learning_rate=5e-4, patience=None)
     one, other = tumours.copy(), tumours.copy()

@@ -124,6 +124,7 @@ def aberrant(
                 summary=_summary(tested, alpha=alpha),
                 warnings=warnings + _doubts(found),
                 facts={
+                    "aberrant counts": int((tested.padj_ng <= alpha).sum()),
                     "genes": len(tested.genes),
                     "samples": len(tested.samples),
                     "samples of the reference": reference.n_samples,
@@ -136,7 +137,6 @@ def aberrant(
                 latent_dim=reference.latent_dim,
                 n_genes=len(tested.genes),
                 n_reference=reference.n_samples,
-                aberrant=int((tested.padj_ng <= alpha).sum()),
                 inflation=round(found, 4),
                 notes=notes,
             )

@@ -15,7 +15,7 @@ import pandas as pd
 from tybalt_like import evaluation, pp, tl
 from tybalt_like.benchmark.table import Kept, mean_sd, print_table
 from tybalt_like.core import keys
-from tybalt_like.core.errors import DataError
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.evaluation.comparison import PROBES
 from tybalt_like.evaluation.report import PERMUTED
 from tybalt_like.io import read
@@ -68,7 +68,7 @@ def latent(
     cohorts: Iterable[tuple[str, Task, AnnData]],
     *,
     seeds: int = 5,
-    encoders: Sequence[str] = tuple(ENCODERS),
+    encoders: Sequence[str] | None = None,
     file: Path | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def latent(
     cohorts
         Name, what is read from the encodings, and samples.
     encoders
-        Some of `ENCODERS`.
+        Some of `ENCODERS`; all if None.
     file
         Table that the rows are written to after each seed; what it holds already is not measured
         again.
@@ -96,6 +96,9 @@ def latent(
         ``value`` and ``minus_pca``.
     """
     progress, kept = progress or Progress(quiet=True), Kept(file, ("dataset", "seed"))
+    encoders = encoders or tuple(ENCODERS)
+    if unknown := set(encoders) - set(ENCODERS):
+        raise RecipeError(f"unknown encoder {min(unknown)!r}; known: {', '.join(ENCODERS)}")
     for dataset, task, adata in cohorts:
         for seed in range(seeds):
             if kept.has(dataset, seed):

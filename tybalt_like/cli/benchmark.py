@@ -65,6 +65,9 @@ def latent(
     covariate: Annotated[
         str | None, typer.Option(help="Sample column that conditional models are given.")
     ] = None,
+    encoders: Annotated[
+        str | None, typer.Option(help="Only these encoders, separated by commas.")
+    ] = None,
     seeds: Seeds = 5,
     table: Rows = None,
     threads: Threads = None,
@@ -78,4 +81,11 @@ def latent(
 
     use(threads)
     cohort = of_file(data, labels=listed(label), covariate=covariate, obs=obs)
-    print_latent(measure([cohort], seeds=seeds, file=table, progress=Progress(quiet=quiet)))
+    rows = measure(
+        [cohort],
+        encoders=listed(encoders) if encoders else None,
+        seeds=seeds,
+        file=table,
+        progress=Progress(quiet=quiet),
+    )
+    print_latent(rows)
