@@ -9,7 +9,7 @@ import pytest
 from tybalt_like import benchmark, cli
 from tybalt_like.benchmark.anomaly import DEFAULT, summary
 from tybalt_like.benchmark.baselines import BASELINES
-from tybalt_like.benchmark.table import read_rows
+from tybalt_like.benchmark.rows import read_rows
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import datasets
 

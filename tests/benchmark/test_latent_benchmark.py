@@ -3,7 +3,7 @@
 import pytest
 
 from tybalt_like.benchmark.latent import of_file
-from tybalt_like.benchmark.table import read_rows
+from tybalt_like.benchmark.rows import read_rows
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import datasets
 

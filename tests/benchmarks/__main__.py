@@ -20,7 +20,7 @@ from images import images, print_images
 from perturbation import perturbation, print_perturbation
 
 from tybalt_like.benchmark import detect, latent, print_anomaly, print_latent
-from tybalt_like.benchmark.table import read_rows
+from tybalt_like.benchmark.rows import read_rows
 from tybalt_like.io import write_table
 from tybalt_like.run.progress import Progress
 

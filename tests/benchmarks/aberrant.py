@@ -18,7 +18,7 @@ from tybalt_like.aberrant.counts import checked_counts, expressed
 from tybalt_like.aberrant.injection import Injected, inject
 from tybalt_like.aberrant.reference import Reference, Tested
 from tybalt_like.aberrant.statistics import Floats, inflation, p_values
-from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.benchmark.rows import mean_sd, print_table
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import datasets
 from tybalt_like.pp.transforms.median_of_ratios import MedianOfRatios

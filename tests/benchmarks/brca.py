@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from tybalt_like.anomaly import scores
-from tybalt_like.benchmark.table import mean_sd, print_table
+from tybalt_like.benchmark.rows import mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.io.datasets import PIPELINES
 from tybalt_like.models import ModelSettings

@@ -12,7 +12,7 @@ import pandas as pd
 from tybalt_like import pp
 from tybalt_like.benchmark.anomaly import ALPHA, DEFAULT, Scored, detectors, measures
 from tybalt_like.benchmark.baselines import BASELINES
-from tybalt_like.benchmark.table import Kept, mean_sd, print_table
+from tybalt_like.benchmark.rows import Kept, mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.io import datasets

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tybalt_like.benchmark.table import Kept, mean_sd, print_table
+from tybalt_like.benchmark.rows import Kept, mean_sd, print_table
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.toml import tables_of
 from tybalt_like.io.datasets import PIPELINES

@@ -1,4 +1,4 @@
-"""What normal looks like: fitted on training samples, calibrated on held-out ones."""
+"""The anomaly detector: fitted on training samples, calibrated on held-out ones."""
 
 from __future__ import annotations
 

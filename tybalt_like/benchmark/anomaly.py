@@ -16,7 +16,7 @@ from tybalt_like import anomaly, pp, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.benchmark.baselines import Baseline, available
 from tybalt_like.benchmark.cases import Case
-from tybalt_like.benchmark.table import Kept, mean_sd, print_table
+from tybalt_like.benchmark.rows import Kept, mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.models import Model

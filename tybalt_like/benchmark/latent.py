@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like import evaluation, pp, tl
-from tybalt_like.benchmark.table import Kept, mean_sd, print_table
+from tybalt_like.benchmark.rows import Kept, mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.evaluation.comparison import PROBES

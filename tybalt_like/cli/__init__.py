@@ -160,7 +160,7 @@ def normalize(
     Writes OUT.h5ad, the fitted OUT.normaliser.json and the page OUT.qc.png. An h5ad or zarr
     matrix stays on disk and may be larger than memory.
     """
-    from tybalt_like.run.normalise import normalize as execute
+    from tybalt_like.run.normalise import normalise as execute
     from tybalt_like.run.progress import Progress
 
     execute(

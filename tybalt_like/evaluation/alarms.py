@@ -1,4 +1,4 @@
-"""Failures of a model that look like success until somebody checks."""
+"""Alarms: posterior collapse, and reconstructions that are the average only."""
 
 from __future__ import annotations
 

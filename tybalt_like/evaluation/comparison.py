@@ -1,4 +1,4 @@
-"""What was measured of an encoding in plain words, PCA being the measure of everything."""
+"""An encoding compared with PCA, in sentences."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Gene identifiers: clean them, map them, find the genes of a trained list in another matrix."""
 
 from tybalt_like.genes.alignment import Alignment, align, identifiers
+from tybalt_like.genes.human_genes import HumanGenes, human
 from tybalt_like.genes.mapping import Mapped, convert, rename
 from tybalt_like.genes.names import Cleaned, clean
-from tybalt_like.genes.table import HumanGenes, human
 
 __all__ = [
     "Alignment",

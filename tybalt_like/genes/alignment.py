@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tybalt_like.genes.human_genes import human
 from tybalt_like.genes.names import clean
-from tybalt_like.genes.table import human
 
 if TYPE_CHECKING:
     from anndata import AnnData

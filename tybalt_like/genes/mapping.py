@@ -11,8 +11,8 @@ import numpy as np
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import record
+from tybalt_like.genes.human_genes import Kind, human
 from tybalt_like.genes.names import clean
-from tybalt_like.genes.table import Kind, human
 
 if TYPE_CHECKING:
     from anndata import AnnData

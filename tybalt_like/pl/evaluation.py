@@ -1,4 +1,4 @@
-"""The report card of an encoding, beside those of simple ones."""
+"""The evaluation of an encoding, beside those of simple ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is learned from, who sets the thresholds, who is tested."""
+"""The division of samples: who is learned from, who calibrates, who is tested."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ SOFTWARE = "tybalt_like normalize"
 """Stands in the pictures that were drawn here."""
 
 
-def normalize(
+def normalise(
     matrix: Path,
     out: Path,
     *,
