@@ -17,13 +17,5 @@ class PairedRun(RecipeKind, table=TABLE):
     """Folds and seeds of a model of treated samples."""
 
     def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
-        run(
-            Plan.from_tables(tables),
-            out,
-            device=options.device,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            inputs=options.inputs,
-            progress=options.progress,
-        )
+        run(Plan.from_tables(tables), out, **options.how())
         print_summary(out, as_json=options.as_json)

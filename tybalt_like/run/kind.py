@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +26,10 @@ class Options:
     inputs: tuple[Path, ...] = ()
     progress: Progress | None = None
     as_json: bool = False
+
+    def how(self) -> dict[str, Any]:
+        """All but how results are printed."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "as_json"}
 
 
 class RecipeKind(ABC):
@@ -70,14 +74,6 @@ class PlainRun(RecipeKind, table=""):
     """A run over a cohort."""
 
     def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
-        run(
-            Recipe.from_tables(tables),
-            out,
-            device=options.device,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            inputs=options.inputs,
-            progress=options.progress,
-        )
+        run(Recipe.from_tables(tables), out, **options.how())
         if is_main():
             print_summary(out, as_json=options.as_json)
