@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tybalt_like import Run, read
+from tybalt_like import Run, read, report
 from tybalt_like.core.errors import RunError
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("schema_*"))
@@ -26,5 +26,6 @@ def test_a_newer_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
     about = json.loads((newer / "run.json").read_text())
     about |= {"schema": 99, "versions": about["versions"] | {"tybalt-like": "9.8.7"}}
     (newer / "run.json").write_text(json.dumps(about))
-    with pytest.raises(RunError, match=r"schema 99.*9.8.7"):
-        Run.load(newer)
+    for opened in (Run.load, report.build):
+        with pytest.raises(RunError, match=r"schema 99.*9.8.7"):
+            opened(newer)

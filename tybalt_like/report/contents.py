@@ -14,6 +14,33 @@ from tybalt_like.core.discovery import load_from_rooms
 from tybalt_like.core.errors import RunError
 
 ABOUT, PAGE = "run.json", "report.html"
+SCHEMA = 3
+"""Of the contents of a folder; raised when they change."""
+PACKAGE = "tybalt-like"
+
+
+def about_of(folder: Path) -> dict[str, Any]:
+    """``run.json`` of a finished run.
+
+    Raises
+    ------
+    RunError
+        If it is missing or cannot be read, or another version wrote it.
+    """
+    path = folder / ABOUT
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema, wrote = about["schema"], about["versions"].get(PACKAGE, "that wrote it")
+    except FileNotFoundError:
+        raise RunError(f"{folder} is not a whole run: {ABOUT} missing; run it again") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{path} cannot be read ({error!r})") from None
+    if schema != SCHEMA:
+        raise RunError(
+            f"{folder} has run schema {schema}, this version reads {SCHEMA}; install tybalt_like "
+            f"{wrote}, or run it again"
+        )
+    return about
 
 
 class Contents:
@@ -51,17 +78,13 @@ class Contents:
         Raises
         ------
         RunError
-            If ``run.json`` is missing or cannot be read, or the kind of run is not known.
+            As `about_of`, or if the kind of run is not known.
         """
         load_from_rooms("sections")
-        try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            kind = Contents.registry[about["kind"]]
-        except FileNotFoundError:
-            raise RunError(f"{folder} is not a whole run: {ABOUT} missing; run it again") from None
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise RunError(f"{folder} holds a {ABOUT} that cannot be read ({error})") from None
-        return kind(folder, about)
+        about = about_of(folder)
+        if about.get("kind") not in Contents.registry:
+            raise RunError(f"{folder} is a run of a kind that is not known: {about.get('kind')}")
+        return Contents.registry[about["kind"]](folder, about)
 
     @property
     def kicker(self) -> str:

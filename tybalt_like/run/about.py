@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from tybalt_like.core.files import write_text
 from tybalt_like.core.provenance import recorded
-from tybalt_like.report import ABOUT
+from tybalt_like.report import ABOUT, PACKAGE, SCHEMA
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-SCHEMA = 3
-"""Raised when the contents of a folder change."""
-PACKAGE = "tybalt-like"
 
 
 def write_about(

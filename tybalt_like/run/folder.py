@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,8 +14,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.models import Model
-from tybalt_like.report import ABOUT
-from tybalt_like.run.about import PACKAGE, SCHEMA
+from tybalt_like.report import about_of
 from tybalt_like.tl.score import groups, model_outputs
 
 if TYPE_CHECKING:
@@ -55,16 +53,16 @@ class Run:
         folder = Path(folder)
         if not folder.is_dir():
             raise RunError(f"no run folder {folder}")
-        about = _about(folder)
-        missing = [n for n in (ABOUT, MODEL, DETECTOR, NORMALISER) if not (folder / n).is_file()]
+        about = about_of(folder)
+        if about["kind"] != KIND:
+            raise RunError(
+                f"{folder} is a run of another kind ({about['kind']}), which has no detector; its "
+                "results are in its tables"
+            )
+        missing = [n for n in (MODEL, DETECTOR, NORMALISER) if not (folder / n).is_file()]
         if missing:
             raise RunError(
                 f"{folder} is not a whole run: {', '.join(missing)} missing; run it again"
-            )
-        if about["schema"] != SCHEMA:
-            raise RunError(
-                f"{folder} has run schema {about['schema']}, this version reads {SCHEMA}; "
-                f"install tybalt_like {about['versions'][PACKAGE]}"
             )
         return cls(
             folder,
@@ -123,17 +121,3 @@ def latent_table(adata: AnnData, model: str) -> pd.DataFrame:
     z_nk = adata.obsm[keys.latent(model)]
     columns = [f"{model}_{i + 1}" for i in range(z_nk.shape[1])]
     return pd.DataFrame(z_nk, index=adata.obs_names.rename("sample"), columns=columns)
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    """``run.json``, if the folder has one, of a run that has a detector."""
-    path = folder / ABOUT
-    about: dict[str, Any] = {"schema": SCHEMA, "kind": KIND}
-    if path.is_file():
-        about = json.loads(path.read_text(encoding="utf-8"))
-    if about.get("kind", KIND) != KIND:
-        raise RunError(
-            f"{folder} is a run of another kind ({about['kind']}), which has no detector; its "
-            "results are in its tables"
-        )
-    return about
