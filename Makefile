@@ -9,10 +9,10 @@ demo: $(INSTALLED)
 
 # What to run while working, in under 4 minutes; `make test` also runs what is slow.
 check: $(INSTALLED) lint
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test: $(INSTALLED) lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
