@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like import genes
 from tybalt_like.core.provenance import recorded
 
@@ -86,8 +86,8 @@ def test_numbered_genes_are_no_entrez_ids_of_each_other():
 
 
 def test_symbols_of_one_cohort_are_found_by_ensembl_ids_of_another(shared_data):
-    tcga = tl_.read(shared_data / "tcga_brca" / "tcga_brca.h5ad")
-    airway = tl_.read(shared_data / "airway_counts" / "airway_counts.h5ad")
+    tcga = ty.read(shared_data / "tcga_brca" / "tcga_brca.h5ad")
+    airway = ty.read(shared_data / "airway_counts" / "airway_counts.h5ad")
     found = genes.align(airway, list(tcga.var_names), ids=genes.identifiers(tcga.var))
     assert sum(map(bool, found.columns)) > 5800  # of 6,000
     assert found.renamed["ESR1_2099"] == "ENSG00000091831"

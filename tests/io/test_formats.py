@@ -16,7 +16,7 @@ import pytest
 from scipy import sparse
 from scipy.io import mmwrite
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import recorded
 
@@ -54,7 +54,7 @@ def zstd(data: bytes) -> bytes:
 
 
 def parquet(folder: Path) -> Path:
-    tl_.io.write_table(FRAME.T.rename_axis("gene"), folder / "m.parquet")
+    ty.io.write_table(FRAME.T.rename_axis("gene"), folder / "m.parquet")
     return folder / "m.parquet"
 
 
@@ -67,7 +67,7 @@ def plain_parquet(folder: Path) -> Path:
 
 
 def h5ad(folder: Path) -> Path:
-    tl_.io.write_h5ad(anndata.AnnData(FRAME.astype("int32")), folder / "m.h5ad")
+    ty.io.write_h5ad(anndata.AnnData(FRAME.astype("int32")), folder / "m.h5ad")
     return folder / "m.h5ad"
 
 
@@ -217,7 +217,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("case", WRITERS)
 def test_every_format_reads_the_same(case: str, tmp_path: Path) -> None:
-    adata = tl_.read(WRITERS[case](tmp_path))
+    adata = ty.read(WRITERS[case](tmp_path))
     assert reading(adata)["format"] == case.partition(",")[0]
     assert list(adata.obs_names) == SAMPLES
     assert list(adata.var_names) == GENES
@@ -227,12 +227,12 @@ def test_every_format_reads_the_same(case: str, tmp_path: Path) -> None:
 
 def test_every_format_module_is_tested() -> None:
     assert {case.partition(",")[0] for case in WRITERS} == {
-        format.name for format in (*tl_.io.FORMATS, tl_.io.TEXT) if "images" not in format.name
+        format.name for format in (*ty.io.FORMATS, ty.io.TEXT) if "images" not in format.name
     }  # those of images have test_images.py
 
 
 def test_series_matrix_samples_keep_what_is_known_of_them(tmp_path: Path) -> None:
-    adata = tl_.read(series_matrix(tmp_path))
+    adata = ty.read(series_matrix(tmp_path))
     assert adata.obs["sex"].tolist()[:2] == ["F", "M"]
     assert adata.obs["sex"].isna().tolist() == [False, False, True, False]
     assert adata.obs["age"].tolist() == [50, 55.5, 61, 70]
@@ -247,7 +247,7 @@ def test_series_matrix_without_values_points_to_the_supplement(tmp_path: Path) -
         "!series_matrix_table_end\n"
     )
     with pytest.raises(DataError, match="supplementary files"):
-        tl_.read(path)
+        ty.read(path)
 
 
 def test_gct_13_keeps_metadata_and_blanks_minus_666(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_gct_13_keeps_metadata_and_blanks_minus_666(tmp_path: Path) -> None:
         "dose\tna\t10\t-666\t0.5\ncell\tna\tA375\tA375\tMCF7\n"
         "1_at\tTP53\t1\t-666\t3\n2_at\t-666\t4\t5\t6\n"
     )
-    adata = tl_.read(path)
+    adata = ty.read(path)
     np.testing.assert_array_equal(adata.X, np.float32([[1, 4], [np.nan, 5], [3, 6]]))
     np.testing.assert_array_equal(adata.obs["dose"], [10, np.nan, 0.5])
     assert adata.obs["cell"].tolist() == ["A375", "A375", "MCF7"]
@@ -277,7 +277,7 @@ def test_gct_that_is_not_whole(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "m.gct"
     path.write_text(text)
     with pytest.raises(DataError, match=message):
-        tl_.read(path)
+        ty.read(path)
 
 
 def test_counters_with_different_annotation_are_refused(tmp_path: Path) -> None:
@@ -285,13 +285,13 @@ def test_counters_with_different_annotation_are_refused(tmp_path: Path) -> None:
     with (folder / "S003" / "abundance.tsv").open("a") as file:
         file.write("NEW\t1\t1\t1\t1\n")
     with pytest.raises(DataError, match=r"S003.*its 8 names are not the 7 of .*S001"):
-        tl_.read(folder)
+        ty.read(folder)
 
 
 def test_matrix_market_without_its_barcodes_is_refused(tmp_path: Path) -> None:
     (mtx_folder(tmp_path) / "barcodes.tsv").unlink()
     with pytest.raises(DataError, match=r"no barcodes.tsv beside it"):
-        tl_.read(tmp_path)
+        ty.read(tmp_path)
 
 
 SHARED = {
@@ -319,7 +319,7 @@ SHARED = {
 
 @pytest.mark.parametrize("file", SHARED)
 def test_real_files_read_as_their_notes_say(shared_data: Path, file: str) -> None:
-    adata = tl_.read(shared_data / file)
+    adata = ty.read(shared_data / file)
     n_obs, n_vars, low, high = SHARED[file]
     assert adata.shape == (n_obs, n_vars)
     assert adata.X.min() == pytest.approx(low, abs=0.01)
@@ -329,7 +329,7 @@ def test_real_files_read_as_their_notes_say(shared_data: Path, file: str) -> Non
 
 
 def test_l1000_keeps_its_metadata(shared_data: Path) -> None:
-    adata = tl_.read(shared_data / "l1000_a375" / "LJP005_A375_24H_X1_n377x978.gct.gz")
+    adata = ty.read(shared_data / "l1000_a375" / "LJP005_A375_24H_X1_n377x978.gct.gz")
     kinds = adata.obs["pert_type"].value_counts().to_dict()
     assert kinds == {"ctl_vehicle": 26, "trt_poscon": 23, "trt_cp": 328}
     assert adata.var["pr_gene_symbol"].notna().all()
@@ -337,13 +337,13 @@ def test_l1000_keeps_its_metadata(shared_data: Path) -> None:
 
 
 def test_tissue_labels_lie_beside_the_genes(shared_data: Path) -> None:
-    adata = tl_.read(shared_data / "tissue_dslabs" / "tissue_gene_expression.csv.gz")
+    adata = ty.read(shared_data / "tissue_dslabs" / "tissue_gene_expression.csv.gz")
     assert adata.obs["tissue"].value_counts()["kidney"] == 39
 
 
 def test_cptac_meets_its_clinical_table(shared_data: Path) -> None:
     folder = shared_data / "cptac_ucec"
-    adata = tl_.read(folder / "transcriptomics_linear.cct.gz", obs=folder / "clinical.csv.gz")
+    adata = ty.read(folder / "transcriptomics_linear.cct.gz", obs=folder / "clinical.csv.gz")
     assert adata.obs["Proteomics_Tumor_Normal"].notna().all()
     assert reading(adata)["samples_without_row"] == []
 
@@ -354,5 +354,5 @@ def test_infinite_values_are_named_in_sparse_matrices_too(tmp_path: Path) -> Non
     obs, var = pd.DataFrame(index=SAMPLES), pd.DataFrame(index=GENES)
     anndata.AnnData(x, obs=obs, var=var).write_h5ad(tmp_path / "m.h5ad")
     with pytest.raises(DataError, match="sample 'S003', gene 'EGFR': the value is infinite"):
-        tl_.read(tmp_path / "m.h5ad")
-    assert tl_.read(h5ad(tmp_path), genes_in="rows").shape == (7, 4)
+        ty.read(tmp_path / "m.h5ad")
+    assert ty.read(h5ad(tmp_path), genes_in="rows").shape == (7, 4)

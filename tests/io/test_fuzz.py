@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_formats import WRITERS
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like.core.errors import DataError
 
 FUZZ = settings(
@@ -88,7 +88,7 @@ def test_right_tables_are_read_right(
     text = ending.join(lines) + ending * last
     path = tmp_path / "matrix.txt"
     path.write_bytes(PACK[pack](text.encode()))
-    assert_right(tl_.read(path, genes_in="columns"), table)
+    assert_right(ty.read(path, genes_in="columns"), table)
 
 
 DEFECTS = ["cell lost", "cell added", "text", "decimal comma", "infinite", "underscore"]
@@ -128,7 +128,7 @@ def test_one_defect_is_refused_by_name(tmp_path: Path, table, how, row, column) 
     path = tmp_path / "matrix.tsv"
     path.write_text("\n".join(damage(lines, how, row, column)))
     with pytest.raises(DataError) as refusal:
-        tl_.read(path, genes_in="columns")
+        ty.read(path, genes_in="columns")
     assert "\n" not in str(refusal.value)
     assert lines[row].split("\t")[0] in str(refusal.value)
 
@@ -141,7 +141,7 @@ def test_damaged_archives_are_refused(tmp_path: Path, table, pack, data) -> None
     path = tmp_path / "matrix.tsv.gz"
     path.write_bytes(whole[:cut])
     with pytest.raises(DataError):
-        tl_.read(path, genes_in="columns")
+        ty.read(path, genes_in="columns")
 
 
 @FUZZ
@@ -160,11 +160,11 @@ def test_an_empty_column_is_missing_values_or_refused(
     path.write_text("\n".join(lines))
     if header and column < len(columns) - 1:
         with pytest.raises(DataError, match="has no name"):
-            tl_.read(path, genes_in="columns")
+            ty.read(path, genes_in="columns")
         return
     last = len(columns) - header
     kept = rows, columns[:last], [row[:last] for row in values]
-    assert_right(tl_.read(path, genes_in="columns"), kept)
+    assert_right(ty.read(path, genes_in="columns"), kept)
 
 
 STARTS = [b"", b"id\tS1\tS2\n", b"\xef\xbb\xbfid,a\n", b"\xff\xfe", b"%%MatrixMarket\n", b"#1.3\n"]
@@ -182,7 +182,7 @@ def test_any_bytes_never_raise_anything_else(tmp_path: Path, start, rest) -> Non
     path = tmp_path / "anything"
     path.write_bytes(start + (rest.encode() if isinstance(rest, str) else rest))
     try:
-        adata = tl_.read(path)
+        adata = ty.read(path)
     except DataError as refusal:
         assert "\n" not in str(refusal)  # noqa: PT017 - a right matrix is as good
     else:
@@ -203,7 +203,7 @@ def test_damage_to_any_format_never_raises_anything_else(case: str, data) -> Non
         )
         file.write_bytes(content)
         try:
-            adata = tl_.read(whole)
+            adata = ty.read(whole)
         except DataError as refusal:
             assert "\n" not in str(refusal)  # noqa: PT017 - a right matrix is as good
         else:
@@ -218,7 +218,7 @@ def test_row_pointers_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
         pointers[2], pointers[-1] = 50_000_000, 0
         file["X/indptr"][:] = pointers
     with pytest.raises(DataError, match=r"damaged\.h5ad: the sparse matrix is damaged"):
-        tl_.read(path)
+        ty.read(path)
 
 
 @pytest.mark.slow
@@ -230,9 +230,9 @@ def test_a_header_of_a_million_columns(tmp_path: Path) -> None:
         text.write(f"{name}\t" + "\t".join(str(i % 7) for i in range(n)) + "\n")
     path = tmp_path / "wide.tsv"
     path.write_text(text.getvalue())
-    adata = tl_.read(path)
+    adata = ty.read(path)
     assert adata.shape == (2, n)
     np.testing.assert_array_equal(adata.X[1], np.arange(n) % 7)
     path.write_text(text.getvalue() + "c\t1\t2\n")
     with pytest.raises(DataError, match=r"line 4 \(row 'c'\) has 3 fields"):
-        tl_.read(path)
+        ty.read(path)

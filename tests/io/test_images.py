@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like import pp
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import image_shape
@@ -48,7 +48,7 @@ def test_idx_gives_back_every_pixel_and_label(tmp_path_factory, pixels, packed, 
     label_n = np.arange(len(pixels)) % 10
     if labelled:
         (folder / LABELS).write_bytes(idx(label_n))
-    adata = tl_.read(folder / (IMAGES + end))
+    adata = ty.read(folder / (IMAGES + end))
     assert image_shape(adata) == (1, *pixels.shape[1:])
     np.testing.assert_array_equal(np.rint(adata.X * 255), pixels.reshape(len(pixels), -1))
     assert set(adata.obs["part"]) == {"train"}
@@ -65,7 +65,7 @@ def test_idx_of_another_length_is_refused(tmp_path_factory, cut, extra) -> None:
     whole = idx(digits(5))
     file.write_bytes(whole[:-cut] if not extra else whole + extra)
     with pytest.raises(DataError) as refusal:
-        tl_.read(file)
+        ty.read(file)
     assert str(file) in str(refusal.value)
 
 
@@ -75,7 +75,7 @@ def test_any_bytes_after_an_idx_magic_are_read_or_refused(tmp_path_factory, cont
     file = tmp_path_factory.mktemp("idx") / "images-idx3"
     file.write_bytes(b"\0\0\x08" + content)
     try:
-        adata = tl_.read(file)
+        adata = ty.read(file)
     except DataError:
         return
     assert 4 + 12 + adata.X.size == 3 + len(content)
@@ -84,27 +84,27 @@ def test_any_bytes_after_an_idx_magic_are_read_or_refused(tmp_path_factory, cont
 def test_idx_of_other_kinds_is_named(tmp_path: Path) -> None:
     (tmp_path / LABELS).write_bytes(idx(np.arange(4)))
     with pytest.raises(DataError, match="holds labels, not images"):
-        tl_.read(tmp_path / LABELS)
+        ty.read(tmp_path / LABELS)
     (tmp_path / "float").write_bytes(b"\0\0\x0d\x03" + bytes(20))
     with pytest.raises(DataError, match="IDX of float numbers"):
-        tl_.read(tmp_path / "float")
+        ty.read(tmp_path / "float")
     (tmp_path / "wide").write_bytes(idx(digits()[:, :4]))
     with pytest.raises(DataError, match="4 x 6 pixels are not square"):
-        tl_.read(tmp_path / "wide")
+        ty.read(tmp_path / "wide")
     (tmp_path / IMAGES).write_bytes(idx(digits(5)))
     with pytest.raises(DataError, match="4 labels for the 5 images"):
-        tl_.read(tmp_path / IMAGES)
+        ty.read(tmp_path / IMAGES)
 
 
 def test_a_folder_of_idx_files_is_training_and_test(tmp_path: Path) -> None:
     (tmp_path / IMAGES).write_bytes(idx(digits(5)))
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(digits(3, seed=1)))
-    adata = tl_.read(tmp_path)
+    adata = ty.read(tmp_path)
     assert list(adata.obs["part"]) == ["train"] * 5 + ["test"] * 3
     assert adata.obs_names[5] == "test_0"
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(digits(3, 8)))
     with pytest.raises(DataError, match="different sizes: 6 x 6 and 8 x 8"):
-        tl_.read(tmp_path)
+        ty.read(tmp_path)
 
 
 def medmnist(**changes: np.ndarray) -> dict[str, np.ndarray]:
@@ -117,7 +117,7 @@ def medmnist(**changes: np.ndarray) -> dict[str, np.ndarray]:
 def test_npz_of_medmnist_and_of_keras(tmp_path: Path) -> None:
     file = tmp_path / "bloodmnist.npz"
     np.savez_compressed(file, **medmnist())
-    adata = tl_.read(file)
+    adata = ty.read(file)
     assert image_shape(adata) == (3, 8, 8)
     assert list(adata.obs["label"]) == list("011102")
     assert list(adata.obs["part"]) == ["train"] * 3 + ["validation"] + ["test"] * 2
@@ -127,7 +127,7 @@ def test_npz_of_medmnist_and_of_keras(tmp_path: Path) -> None:
     assert adata.var_names[-1] == "blue_7_7"
     several = np.array([[0, 1, 1], [0, 0, 0], [1, 0, 0]])
     np.savez(file, x_train=digits(3), y_train=several)
-    assert list(tl_.read(file).obs["label"]) == ["1+2", "none", "0"]
+    assert list(ty.read(file).obs["label"]) == ["1+2", "none", "0"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_npz_of_medmnist_and_of_keras(tmp_path: Path) -> None:
 def test_bad_npz_is_one_sentence(tmp_path: Path, arrays, said: str) -> None:
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(DataError, match=said):
-        tl_.read(tmp_path / "bad.npz")
+        ty.read(tmp_path / "bad.npz")
 
 
 def test_a_truncated_npz_is_refused(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_truncated_npz_is_refused(tmp_path: Path) -> None:
     whole = (tmp_path / "cut.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="damaged or ends early"):
-        tl_.read(tmp_path / "cut.npz")
+        ty.read(tmp_path / "cut.npz")
 
 
 def write(path: Path, array: np.ndarray) -> None:
@@ -166,37 +166,37 @@ def test_a_folder_of_images_with_classes_or_a_table(tmp_path: Path) -> None:
     for i, array in enumerate(digits(4, 8)):
         write(classes / ("cat" if i < 2 else "dog") / f"{i}.png", array)
         write(plain / f"{i}.png", array)
-    adata = tl_.read(classes)
+    adata = ty.read(classes)
     assert list(adata.obs["label"]) == ["cat", "cat", "dog", "dog"]
     assert adata.obs_names[0] == "cat/0.png"
     np.testing.assert_array_equal(np.rint(adata.X * 255), digits(4, 8).reshape(4, -1))
     table = pd.DataFrame({"file": [f"{i}.png" for i in range(4)], "label": list("abba")})
-    assert list(tl_.read(plain, obs=table).obs["label"]) == list("abba")
+    assert list(ty.read(plain, obs=table).obs["label"]) == list("abba")
     write(plain / "4.jpg", np.full((8, 8, 3), [255, 0, 0], np.uint8))  # one is RGB: all are
-    assert image_shape(tl_.read(plain)) == (3, 8, 8)
+    assert image_shape(ty.read(plain)) == (3, 8, 8)
     write(plain / "5.png", digits(1, 10)[0, :, :5])
     with pytest.raises(DataError, match=r"5\.png: 10 x 5 pixels where 0\.png has 8 x 8"):
-        tl_.read(plain)
-    assert image_shape(tl_.read(plain, image_size=16)) == (3, 16, 16)
+        ty.read(plain)
+    assert image_shape(ty.read(plain, image_size=16)) == (3, 16, 16)
 
 
 def test_bad_folders_are_one_sentence(tmp_path: Path) -> None:
     write(tmp_path / "a" / "0.png", digits()[0])
     (tmp_path / "b").mkdir()
     with pytest.raises(DataError, match="class 'b' has no images"):
-        tl_.read(tmp_path)
+        ty.read(tmp_path)
     (tmp_path / "b" / "1.png").write_text("not an image")
     with pytest.raises(DataError, match="this is not an image"):
-        tl_.read(tmp_path)
+        ty.read(tmp_path)
     (tmp_path / "b" / "1.png").write_bytes((tmp_path / "a" / "0.png").read_bytes()[:60])
     with pytest.raises(DataError, match=r"1\.png: .*(damaged|not an image)"):
-        tl_.read(tmp_path)
+        ty.read(tmp_path)
     (tmp_path / "b" / "1.png").unlink()
     write(tmp_path / "b" / "1.png", digits()[0].astype(np.uint16) * 200)
     with pytest.raises(DataError, match="more than 8 bits per pixel"):
-        tl_.read(tmp_path)
+        ty.read(tmp_path)
     with pytest.raises(DataError, match="only such are resized"):
-        tl_.read(tmp_path / "b" / "1.png", image_size=8)
+        ty.read(tmp_path / "b" / "1.png", image_size=8)
 
 
 def test_the_shipped_digits_are_what_their_card_says() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import recorded
 
@@ -64,9 +64,9 @@ def test_names_tell_the_orientation(
     (frame.T if transposed else frame).to_csv(tmp_path / "m.tsv", sep="\t")
     if (genes, samples) == ("Entrez", "cell lines"):
         with pytest.raises(DataError, match="not clear"):
-            tl_.read(tmp_path / "m.tsv")
+            ty.read(tmp_path / "m.tsv")
         return
-    adata = tl_.read(tmp_path / "m.tsv")
+    adata = ty.read(tmp_path / "m.tsv")
     assert list(adata.var_names) == GENES[genes]
     reading = recorded(adata)["reading"]
     assert reading["genes_in"] == ("rows" if transposed else "columns")
@@ -79,4 +79,4 @@ def test_few_genes_of_many_samples(tmp_path: Path, transposed: bool) -> None:
     names = [f"patient_{i}" for i in range(400)]
     frame = pd.DataFrame(np.ones((400, 40)), index=names, columns=SYMBOLS[:40])
     (frame.T if transposed else frame).to_csv(tmp_path / "m.tsv", sep="\t")
-    assert list(tl_.read(tmp_path / "m.tsv").var_names) == SYMBOLS[:40]
+    assert list(ty.read(tmp_path / "m.tsv").var_names) == SYMBOLS[:40]

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like.core.errors import DataError, WriteError
 
 
@@ -41,7 +41,7 @@ def awkward() -> anndata.AnnData:
 def test_h5ad_takes_what_a_notebook_holds(tmp_path: Path) -> None:
     adata = awkward()
     before = adata.obs.copy()
-    tl_.io.write_h5ad(adata, tmp_path / "m.h5ad")
+    ty.io.write_h5ad(adata, tmp_path / "m.h5ad")
     pd.testing.assert_frame_equal(adata.obs, before)
     back = anndata.read_h5ad(tmp_path / "m.h5ad")
     assert back.obs["age"].tolist()[::2] == [50, 70]
@@ -62,8 +62,8 @@ def test_h5ad_takes_what_a_notebook_holds(tmp_path: Path) -> None:
 def test_repeated_genes_survive(tmp_path: Path) -> None:
     path = tmp_path / "m.tsv"
     path.write_text("gene\tS1\tS2\nTP53\t1\t2\nTP53\t3\t4\n")
-    tl_.io.write_h5ad(tl_.read(path, genes_in="rows"), tmp_path / "m.h5ad")
-    again = tl_.read(tmp_path / "m.h5ad")
+    ty.io.write_h5ad(ty.read(path, genes_in="rows"), tmp_path / "m.h5ad")
+    again = ty.read(tmp_path / "m.h5ad")
     assert list(again.var_names) == ["TP53", "TP53"]
     np.testing.assert_array_equal(again.X, [[1, 3], [2, 4]])
 
@@ -74,10 +74,10 @@ def test_tables_come_back_exactly_and_twice_the_same(tmp_path: Path, name: str) 
     frame = pd.DataFrame(rng.normal(size=(5, 4)).astype(np.float32))
     frame.index = pd.Index([f"S{i:03d}" for i in range(5)], name="sample")
     frame.columns = ["TP53", "MYC", "KRAS", "EGFR"]
-    tl_.io.write_table(frame, tmp_path / name)
+    ty.io.write_table(frame, tmp_path / name)
     first = (tmp_path / name).read_bytes()
-    np.testing.assert_array_equal(tl_.read(tmp_path / name, genes_in="columns").X, frame)
-    tl_.io.write_table(frame, tmp_path / name)
+    np.testing.assert_array_equal(ty.read(tmp_path / name, genes_in="columns").X, frame)
+    ty.io.write_table(frame, tmp_path / name)
     assert (tmp_path / name).read_bytes() == first
 
 
@@ -86,8 +86,8 @@ def test_tables_come_back_exactly_and_twice_the_same(tmp_path: Path, name: str) 
 def test_any_float_comes_back(tmp_path: Path, values: list[float]) -> None:
     frame = pd.DataFrame({"S1": values, "S2": values}, dtype=np.float32)
     frame.index = pd.Index([f"g{i}" for i in range(len(values))], name="gene")
-    tl_.io.write_table(frame, tmp_path / "t.tsv")
-    adata = tl_.read(tmp_path / "t.tsv", genes_in="rows")
+    ty.io.write_table(frame, tmp_path / "t.tsv")
+    adata = ty.read(tmp_path / "t.tsv", genes_in="rows")
     np.testing.assert_array_equal(adata.X[0], np.float32(values))
 
 
@@ -100,20 +100,20 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
     with pytest.raises(KeyboardInterrupt):
-        tl_.io.write_table(pd.DataFrame({"a": [1]}), path)
+        ty.io.write_table(pd.DataFrame({"a": [1]}), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="no such folder"):
-        tl_.io.write_table(pd.DataFrame(), tmp_path / "no" / "t.tsv")
+        ty.io.write_table(pd.DataFrame(), tmp_path / "no" / "t.tsv")
     with pytest.raises(DataError, match="cannot write this kind"):
-        tl_.io.write_table(pd.DataFrame(), tmp_path / "t.docx")
+        ty.io.write_table(pd.DataFrame(), tmp_path / "t.docx")
 
 
 def test_gzip_holds_no_date(tmp_path: Path) -> None:
-    tl_.io.write_table(pd.DataFrame({"a": [1]}), tmp_path / "t.tsv.gz")
+    ty.io.write_table(pd.DataFrame({"a": [1]}), tmp_path / "t.tsv.gz")
     data = (tmp_path / "t.tsv.gz").read_bytes()
     assert data[4:8] == b"\0\0\0\0"
     assert gzip.decompress(data) == b"\ta\n0\t1\n"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like import pp
 from tybalt_like.core.errors import DataError
 
@@ -36,7 +36,7 @@ def test_purity_needs_two_batches():
 
 
 def test_centring_lowers_the_purity_of_real_batches(shared_data):
-    adata = tl_.read(shared_data / "bladder_batch" / "bladder_batch.h5ad")
+    adata = ty.read(shared_data / "bladder_batch" / "bladder_batch.h5ad")
     purity = {}
     for column in (None, "batch"):
         settings = pp.Normalisation(scale="zscore", centre_by=column)

@@ -5,7 +5,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like import pp
 from tybalt_like.core.errors import DataError
 
@@ -34,7 +34,7 @@ REAL = {
 
 @pytest.mark.parametrize(("file", "scale"), REAL.items(), ids=[f.split("/")[0] for f in REAL])
 def test_scale_of_real_files(file, scale, shared_data):
-    assert pp.inspect(tl_.read(shared_data / file)).scale == scale
+    assert pp.inspect(ty.read(shared_data / file)).scale == scale
 
 
 def simulated(kind: str, n: int = 40, g: int = 500) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import gmean
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like import pp
 from tybalt_like.core.errors import DataError
 
@@ -34,7 +34,7 @@ def deseq2(counts_ng: np.ndarray) -> np.ndarray:
     "file", ["geuvadis_counts/counts.tsv.gz", "kremer_counts/KremerNBaderSmall.tsv.gz"]
 )
 def test_median_of_ratios_is_that_of_deseq2(file, shared_data):
-    adata = tl_.read(shared_data / file)
+    adata = ty.read(shared_data / file)
     found = factors(adata, "median_of_ratios")
     np.testing.assert_allclose(found, deseq2(adata.X.astype(float)), rtol=1e-6)
 
@@ -43,7 +43,7 @@ def test_median_of_ratios_is_that_of_deseq2(file, shared_data):
     ("library", "column"), [("median_of_ratios", "sizeFactor"), ("tmm", "norm.factors")]
 )
 def test_factors_are_those_of_the_r_packages(library, column, shared_data):
-    adata = tl_.read(shared_data / "geuvadis_counts" / "counts.tsv.gz")
+    adata = ty.read(shared_data / "geuvadis_counts" / "counts.tsv.gz")
     r = pd.read_csv(shared_data / "geuvadis_counts" / "samples.csv", index_col=0)
     r = r.loc[adata.obs_names]
     found = factors(adata, library)
@@ -53,7 +53,7 @@ def test_factors_are_those_of_the_r_packages(library, column, shared_data):
 
 
 def test_new_samples_are_compared_with_training(shared_data):
-    adata = tl_.read(shared_data / "geuvadis_counts" / "counts.tsv.gz")
+    adata = ty.read(shared_data / "geuvadis_counts" / "counts.tsv.gz")
     train = np.arange(50)
     counts = adata.X.astype(float)
     used = (counts[train] > 0).all(axis=0)

@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-import tybalt_like as tl_
+import tybalt_like as ty
 from tybalt_like import genes, pp
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.provenance import recorded
@@ -94,7 +94,7 @@ def test_zero_one_spans_the_training_range_and_clips():
 
 def test_genes_are_those_of_the_tybalt_notebook(shared_data):
     """pandas' former `.mad()`: mean absolute deviation around the mean, in falling order."""
-    adata = tl_.read(shared_data / "tcga_brca" / "tcga_brca.h5ad")
+    adata = ty.read(shared_data / "tcga_brca" / "tcga_brca.h5ad")
     frame = adata.to_df().astype(float)
     mad = (frame - frame.mean()).abs().mean().sort_values(ascending=False)
     normaliser = pp.Normaliser.fit(adata, train=np.arange(adata.n_obs))
@@ -109,7 +109,7 @@ def test_genes_are_those_of_the_tybalt_notebook(shared_data):
 
 
 def test_raw_intensities_are_floored_and_never_missing(shared_data):
-    adata = tl_.read(shared_data / "lung_gordon" / "lung_gordon.h5ad")
+    adata = ty.read(shared_data / "lung_gordon" / "lung_gordon.h5ad")
     assert (adata.X < 0).mean() > 0.2
     settings = pp.Normalisation(scale="none")
     result = pp.Normaliser.fit(adata, settings, train=np.arange(100)).transform(adata)
@@ -259,7 +259,7 @@ def test_batches_get_equal_training_means():
 
 def test_other_identifiers_give_the_same_values(shared_data):
     """Fitted on symbols; the same samples come with Ensembl and Entrez ids, in another order."""
-    ensembl = tl_.read(shared_data / "geuvadis_counts" / "counts.tsv.gz")
+    ensembl = ty.read(shared_data / "geuvadis_counts" / "counts.tsv.gz")
     mixed = ensembl[:, np.random.default_rng(0).permutation(ensembl.n_vars)].copy()
     symbols = genes.rename(ensembl, to="symbol")
     settings = pp.Normalisation(n_genes=2000)
