@@ -7,9 +7,14 @@ part; the same command goes on where it stopped, and with ``--print`` only print
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+# As the command line does, before torch: threads that wait must not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pandas as pd
 from aberrant import aberrant, print_aberrant
