@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
 .PHONY: demo test check lint gallery
@@ -22,7 +23,9 @@ lint: $(INSTALLED)
 # The committed pictures and tables: what the README shows. Many hours on two cores; the cohorts
 # are looked for in the folder that TYBALT_LIKE_DATA names.
 gallery: $(INSTALLED)
-	$(BIN)/tybalt-like run tybalt_brca --overwrite
+	$(BIN)/tybalt-like run tybalt_brca --overwrite --threads 1
+	$(CHROMIUM) --headless --hide-scrollbars --window-size=1180,1240 \
+		--screenshot=reports/gallery/report.png $(CURDIR)/reports/runs/tybalt_brca/report.html
 	$(BIN)/tybalt-like sweep sweep_brca
 	$(BIN)/tybalt-like compress compress_k
 	for of in runs/tybalt_brca sweeps/sweep_brca compression/compress_k; do \

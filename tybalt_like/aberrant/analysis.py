@@ -110,38 +110,58 @@ def aberrant(
             with progress.stage("Testing new samples"):
                 tested = reference.test(adata, say=say)
             warnings = []
-        mid_ng = p_values(tested.observed_ng, tested.expected_ng, tested.dispersion_g, mid=True)
-        found = inflation(mid_ng)
         with progress.stage("Writing"):
             _write_tables(work, tested, alpha=alpha)
-            write_about(
+            _write_about(
                 work,
-                kind=KIND,
+                adata,
+                tested,
+                reference,
+                alpha=alpha,
+                warnings=warnings,
                 name=name,
                 recipe=settings,
                 seed=seed,
-                adata=adata,
-                summary=_summary(tested, alpha=alpha),
-                warnings=warnings + _doubts(found),
-                facts={
-                    "aberrant counts": int((tested.padj_ng <= alpha).sum()),
-                    "genes": len(tested.genes),
-                    "samples": len(tested.samples),
-                    "samples of the reference": reference.n_samples,
-                    "latent features": reference.latent_dim,
-                },
                 seconds=progress.seconds,
-                alpha=alpha,
                 using=str(using or ""),
-                covariates=[str(covariate) for covariate in reference.covariates],
-                latent_dim=reference.latent_dim,
-                n_genes=len(tested.genes),
-                n_reference=reference.n_samples,
-                inflation=round(found, 4),
                 notes=notes,
             )
             report.build(work)
     return out / report.PAGE
+
+
+def _write_about(
+    work: Path,
+    adata: AnnData,
+    tested: Tested,
+    reference: Reference,
+    *,
+    alpha: float,
+    warnings: list[str],
+    **also: Any,
+) -> None:
+    mid_ng = p_values(tested.observed_ng, tested.expected_ng, tested.dispersion_g, mid=True)
+    found = inflation(mid_ng)
+    write_about(
+        work,
+        kind=KIND,
+        adata=adata,
+        summary=_summary(tested, alpha=alpha),
+        warnings=warnings + _doubts(found),
+        facts={
+            "aberrant counts": int((tested.padj_ng <= alpha).sum()),
+            "genes": len(tested.genes),
+            "samples": len(tested.samples),
+            "samples of the reference": reference.n_samples,
+            "latent features": reference.latent_dim,
+        },
+        alpha=alpha,
+        covariates=[str(covariate) for covariate in reference.covariates],
+        latent_dim=reference.latent_dim,
+        n_genes=len(tested.genes),
+        inflation=round(found, 4),
+        **also,
+    )
 
 
 def _summary(tested: Tested, *, alpha: float) -> list[str]:

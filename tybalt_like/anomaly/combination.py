@@ -33,7 +33,7 @@ class Combination:
     unknown way is near nothing. A mean lets three contented views outvote the alarmed one; the
     soft maximum ``log mean exp`` of standardised scores does not.
 
-    Chosen by measurement (``tybalt-like benchmark anomaly``): among the subsets of eleven scores
+    Chosen by measurement (``python tests/benchmarks anomaly``): among the subsets of eleven scores
     and eight ways of joining them, on breast, blood, lung, liver, endometrial and mixed tissues,
     cell lines, childhood tumours, single cells and rat liver, and on 22 tables of ADBench. No
     single view is within 0.03 AUROC of the best simple detector everywhere; the Mahalanobis

@@ -70,13 +70,18 @@ class Samples:
         return self._measured[kind.name]
 
 
-class View(ABC):
+class View:
     """One way to say how strange a sample is; higher is stranger.
 
     A subclass is a frozen dataclass of arrays in a file of ``anomaly/views`` and declares its name
     and, as ``says``, what it measures in words that complete "how strange a sample is, by ...":
     ``class Nearest(View, name="nearest", says="its distance to ...")``. It is saved under its name
     and its `version`, which rises when the meaning of its arrays changes.
+
+    Attributes
+    ----------
+    part
+        What measures the samples, for views that are one of its measurements.
     """
 
     registry: ClassVar[dict[str, type[View]]] = {}
@@ -98,9 +103,12 @@ class View(ABC):
             train.part(cls.part)
         return cls()
 
-    @abstractmethod
     def score(self, samples: Samples) -> Array:
-        """Of every sample, (n,)."""
+        """Of every sample, (n,): what the part measures under the view's name, unless a view says
+        otherwise."""
+        if self.part is None:
+            raise TypeError(f"the view {self.name!r} has neither a part nor a score")
+        return samples.measured(self.part)[self.name]
 
 
 def arrays_of(thing: View | Part) -> dict[str, np.ndarray]:

@@ -46,6 +46,22 @@ def merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+def own_table(
+    tables: Mapping[str, Any], name: str, *, needs: str
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """The tables without that one, and that one.
+
+    Raises
+    ------
+    RecipeError
+        `needs`, if there is no such table.
+    """
+    own = tables.get(name)
+    if not isinstance(own, Mapping):
+        raise RecipeError(needs)
+    return {key: given for key, given in tables.items() if key != name}, own
+
+
 def with_values(tables: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Tables with other values at dotted keys such as ``training.epochs``.
 

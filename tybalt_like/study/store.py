@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,13 +22,13 @@ J = TypeVar("J", bound="Job")
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(ABC):
     """One training of many. Subclasses say what is trained."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Names its file; distinct within a study."""
-        raise NotImplementedError
 
 
 class Finished(NamedTuple):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tybalt_like.anomaly.outputs import Array
 from tybalt_like.anomaly.parts.mixture import Mixture
-from tybalt_like.anomaly.view import Samples, View
+from tybalt_like.anomaly.view import View
 
 
 @dataclass(frozen=True)
@@ -18,6 +17,3 @@ class Density(
     """Minus the log density of a mixture of Gaussians in the latent space."""
 
     part = Mixture
-
-    def score(self, samples: Samples) -> Array:
-        return samples.measured(Mixture)["density"]

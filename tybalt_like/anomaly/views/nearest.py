@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tybalt_like.anomaly.outputs import Array
 from tybalt_like.anomaly.parts.profiles import Profiles
-from tybalt_like.anomaly.view import Samples, View
+from tybalt_like.anomaly.view import View
 
 
 @dataclass(frozen=True)
@@ -14,6 +13,3 @@ class Nearest(View, name="nearest", says="its distance to the nearest training p
     """Distance to the nearest training profile, per square root of genes."""
 
     part = Profiles
-
-    def score(self, samples: Samples) -> Array:
-        return samples.measured(Profiles)["nearest"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tybalt_like.anomaly.outputs import Array
 from tybalt_like.anomaly.parts.profiles import Profiles
-from tybalt_like.anomaly.view import Samples, View
+from tybalt_like.anomaly.view import View
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,3 @@ class Relative(
     profiles there (as in the local outlier factor of Breunig et al. 2000)."""
 
     part = Profiles
-
-    def score(self, samples: Samples) -> Array:
-        return samples.measured(Profiles)["relative"]

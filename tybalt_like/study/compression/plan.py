@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import FilePath, checked, files_of, pinned, table
+from tybalt_like.core.toml import own_table
 from tybalt_like.models import Model
 from tybalt_like.run.recipe import Recipe
 from tybalt_like.study.store import Job, fingerprint
@@ -89,12 +90,12 @@ class Plan:
         RecipeError
             Names the key or value that does not fit.
         """
-        base = {key: given for key, given in tables.items() if key != TABLE}
-        if not isinstance(tables.get(TABLE), Mapping):
-            raise RecipeError("a comparison over k needs the table [compression]")
+        base, own = own_table(
+            tables, TABLE, needs="a comparison over k needs the table [compression]"
+        )
         if "model" in base:
             raise RecipeError("name models in [compression.models.NAME], not in [model]")
-        plan = cls(base, checked(Compression, tables[TABLE], where=TABLE))
+        plan = cls(base, checked(Compression, own, where=TABLE))
         for name in plan.compression.models:
             try:
                 plan.recipe(SpaceJob(name, plan.compression.k[0], 0))

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import checked, pinned, table
-from tybalt_like.core.toml import with_values
+from tybalt_like.core.toml import own_table, with_values
 from tybalt_like.run.recipe import Recipe
 
 Value = str | int | float | bool
@@ -96,10 +96,10 @@ class Plan:
         RecipeError
             Names the key or value that does not fit.
         """
-        base = {key: given for key, given in tables.items() if key != TABLE}
-        if not isinstance(tables.get(TABLE), Mapping):
-            raise RecipeError("a sweep needs the tables [sweep] and [sweep.space]")
-        sweep = checked(Sweep, tables[TABLE], where=TABLE)
+        base, own = own_table(
+            tables, TABLE, needs="a sweep needs the tables [sweep] and [sweep.space]"
+        )
+        sweep = checked(Sweep, own, where=TABLE)
         Recipe.from_tables(base)
         space = {key: _choices(key, given) for key, given in _flat(sweep.space).items()}
         if not space:
