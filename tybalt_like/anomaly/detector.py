@@ -140,9 +140,9 @@ class Detector:
 
     @property
     def smallest_p_value(self) -> float:
-        """No sample can get a smaller p-value than this; by group, the largest of these."""
+        """No sample can get a smaller p-value than this."""
         sizes = pd.Series(self.group_c).value_counts().to_list() or [len(self.calibration_c)]
-        return 1 / (min(sizes) + 1)
+        return 1 / (max(sizes) + 1)
 
     def __repr__(self) -> str:
         return as_text("Detector", self._facts())

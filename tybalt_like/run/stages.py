@@ -269,7 +269,7 @@ def cross_fit(state: State) -> Results:
     results, recipe, adata = state.results, state.recipe, state.adata
     k = recipe.scores.folds
     fold_n = np.random.default_rng(recipe.seed).permutation(adata.n_obs) % k
-    scores, explained, smallest_p = [], [], 0.0
+    scores, explained, smallest_p = [], [], 1.0
     for fold in range(k):
         title = f"Testing fold {fold + 1} of {k} by a model trained on the others"
         with state.progress.stage(title):
@@ -277,7 +277,7 @@ def cross_fit(state: State) -> Results:
             held = list(adata.obs_names[fold_n == fold])
             scores.append(seen.scores[seen.scores["sample"].isin(held)].assign(fold=fold))
             explained.append(explanations(seen, held))
-            smallest_p = max(smallest_p, seen.smallest_p)
+            smallest_p = min(smallest_p, seen.smallest_p)
     table = pd.concat(scores, ignore_index=True)
     order = pd.Categorical(table["sample"], categories=list(adata.obs_names), ordered=True)
     table = table.assign(order=order).sort_values(["model", "score", "order"], kind="stable")
