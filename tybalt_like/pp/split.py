@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
@@ -98,6 +100,94 @@ def divided(
         ):
             split_n[part] = name
     return split_n
+
+
+def folds(
+    strata_n: ArrayLike, k: int, *, group_n: ArrayLike | None = None, seed: int
+) -> NDArray[np.int64]:
+    """The fold of every sample, 0 to k - 1, whole groups together.
+
+    The next group goes to the fold that has the fewest samples of its stratum; of those to one
+    with the fewest samples, at random. Without groups every fold has within one sample of its
+    share of the whole and of every stratum. Folds are interchangeable, so that every sample is as
+    likely in each.
+
+    Parameters
+    ----------
+    strata_n
+        What folds should have equal shares of; a group with several of them is of a stratum of
+        its own, together with the groups that have the same ones.
+    k
+        Folds. With fewer groups than that (samples, without `group_n`) each has its own: a
+        number of at least n is leave-one-out.
+    group_n
+        Samples with the same value stay together; a missing or empty one is a group of its own.
+    seed
+        Of the order inside strata, and of ties.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to divide: k < 2, or a single group.
+    """
+    wholes = _wholes(strata_n, group_n)
+    if k < 2 or len(wholes.size_w) < 2:
+        raise DataError(
+            f"{len(wholes.size_w)} groups of samples cannot be divided into {k} folds; at least 2 "
+            "of both are needed"
+        )
+    rng, k = np.random.default_rng(seed), min(k, len(wholes.size_w))
+    fold_w = np.zeros(len(wholes.size_w), dtype=np.int64)
+    n_k, of_stratum_k, stratum = np.zeros(k), np.zeros(k), ""
+    for w in wholes.order(rng):
+        if wholes.stratum_w[w] != stratum:
+            of_stratum_k[:], stratum = 0, wholes.stratum_w[w]
+        fold = np.lexsort((rng.random(k), n_k, of_stratum_k))[0]
+        fold_w[w] = fold
+        n_k[fold] += wholes.size_w[w]
+        of_stratum_k[fold] += wholes.size_w[w]
+    return fold_w[wholes.whole_n]
+
+
+@dataclass(frozen=True)
+class _Wholes:
+    """What is divided: groups, or single samples.
+
+    Attributes
+    ----------
+    whole_n
+        The number of each sample's group.
+    size_w, stratum_w
+        Samples of every group, and what it is stratified by.
+    """
+
+    whole_n: NDArray[np.intp]
+    size_w: NDArray[np.intp]
+    stratum_w: NDArray[np.str_]
+
+    def order(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Strata one after the other, inside them large groups first, equal ones at random.
+
+        The smallest groups of the smallest stratum come last: they even out what is uneven.
+        """
+        _, code_w = np.unique(self.stratum_w, return_inverse=True)
+        n_w = np.bincount(code_w, self.size_w)[code_w]
+        return np.lexsort((rng.random(len(code_w)), -self.size_w, code_w, -n_w))
+
+
+def _wholes(strata_n: ArrayLike, group_n: ArrayLike | None) -> _Wholes:
+    strata_n = np.asarray(strata_n).astype(str)
+    if group_n is None:
+        n = len(strata_n)
+        return _Wholes(np.arange(n), np.ones(n, dtype=np.intp), strata_n)
+    named_n = pd.Series(np.asarray(group_n), dtype=object)
+    code_n = pd.factorize(named_n)[0]
+    alone_n = (named_n.isna() | (named_n == "")).to_numpy()
+    code_n[alone_n] = len(code_n) + np.arange(alone_n.sum())
+    _, whole_n, size_w = np.unique(code_n, return_inverse=True, return_counts=True)
+    of_whole = pd.Series(strata_n).groupby(whole_n)
+    stratum_w = of_whole.agg(lambda labels: "\x1f".join(sorted(set(labels))))
+    return _Wholes(whole_n, size_w, stratum_w.to_numpy(str))
 
 
 def _labels(adata: AnnData, label: str | None) -> np.ndarray:
