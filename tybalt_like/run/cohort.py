@@ -67,6 +67,7 @@ def check(recipe: Recipe, adata: AnnData) -> None:
         )
     named = {"evaluation.batch": recipe.evaluation.batch}
     named["scores.conditional_on"] = recipe.scores.conditional_on
+    named["split.group"] = recipe.split.group or None
     for key, column in named.items():
         if column is not None and column not in adata.obs:
             raise RecipeError(f"{key}: the sample table has no column {column!r}")
@@ -102,6 +103,7 @@ def split(
         validation=shares.validation,
         held_out=held_out,
         by=shares.by or None,
+        group=shares.group or None,
         seed=seed,
     )
     for label in data.anomalies:

@@ -97,12 +97,17 @@ class Split:
         Sample column with an official division. Reference samples called "test" there are the test
         split, whatever the shares; the others are divided into the rest, in proportion. Without
         one, or "", all are divided by the shares.
+    group
+        Sample column, such as the patient, donor, experiment or batch, whose samples stay
+        together wherever samples are divided: parts, folds and probes. Name it if new samples
+        will come from new ones; without it p-values hold for new samples of those that were seen.
     """
 
     train: float = 0.6
     calibration: float = 0.2
     validation: float = 0.1
     by: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "calibration", "validation"):
