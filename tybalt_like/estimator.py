@@ -113,7 +113,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         seen = model_outputs(encoded, model=self.model_)
         train_n, calibration_n = (in_split(encoded, s) for s in (keys.TRAIN, keys.CALIBRATION))
         self.detector_ = Detector.fit(seen[train_n], seen[calibration_n])
-        ordered = np.sort(self.detector_.calibration_c)
+        ordered = np.sort(self.detector_.calibration_scores)
         rank = int(np.ceil((1 - self.alpha) * (len(ordered) + 1)))
         self.offset_ = -float(ordered[min(rank, len(ordered)) - 1])
         self._n_features_out = encoded.obsm[keys.latent(self.model)].shape[1]

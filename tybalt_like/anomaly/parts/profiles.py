@@ -86,7 +86,8 @@ class Profiles(Part, name="profiles"):
 
     def measure(self, samples: ModelOutputs) -> dict[str, Array]:
         """``nearest``: distance to the nearest training profile per square root of genes;
-        ``whitened``: the same in units of the shrunk covariance; ``relative``: mean distance to
+        ``whitened``: the same in units of the shrunk covariance, of which only the shape counts
+        (its determinant depends on how many samples there are); ``relative``: mean distance to
         the nearest profiles in units of the distances that are usual among profiles there."""
         z_ng = (_blurred(samples.x_ng, self.image_shape) - self.mean_g) * self.weight_g
         train_mg = self.train_mg.astype(np.float64)
@@ -96,7 +97,7 @@ class Profiles(Part, name="profiles"):
         usual_n = self.spacing_m[at_nk].mean(1)
         return {
             "nearest": near_nk[:, 0] / root,
-            "whitened": whitened_n1[:, 0] / root,
+            "whitened": whitened_n1[:, 0] / root / np.sqrt(self.precision),
             "relative": near_nk[:, :NEAREST].mean(1) / np.where(usual_n > 0, usual_n, 1.0),
         }
 
