@@ -4,7 +4,12 @@ from tybalt_like.anomaly.attribution import ResidualStatistics, gene_scores
 from tybalt_like.anomaly.calibration import conformal_p_values, q_values
 from tybalt_like.anomaly.combination import VIEWS, pooled, surprise
 from tybalt_like.anomaly.detector import Detector
-from tybalt_like.anomaly.metrics import detection_metrics, together
+from tybalt_like.anomaly.metrics import (
+    auroc_difference,
+    auroc_interval,
+    detection_metrics,
+    together,
+)
 from tybalt_like.anomaly.norm import standardised_norm
 from tybalt_like.anomaly.outputs import ModelOutputs
 from tybalt_like.anomaly.trimming import trimmed
@@ -16,6 +21,8 @@ __all__ = [
     "ModelOutputs",
     "ResidualStatistics",
     "View",
+    "auroc_difference",
+    "auroc_interval",
     "conformal_p_values",
     "detection_metrics",
     "gene_scores",
