@@ -23,9 +23,11 @@ from cohorts import of_benchmark, of_tasks
 from contaminated import adbench, contaminated
 from images import images, print_images
 from perturbation import perturbation, print_perturbation
+from suite import suite
 
 from tybalt_like.benchmark import detect, latent, print_anomaly, print_latent
 from tybalt_like.benchmark.rows import read_rows
+from tybalt_like.benchmark.verdicts import print_suite
 from tybalt_like.io import write_table
 from tybalt_like.run.progress import Progress
 
@@ -49,7 +51,7 @@ def _latent(*, only: list[str] | None, progress: Progress, **how: Any) -> pd.Dat
 
 
 def _images(*, only: list[str] | None, **how: Any) -> pd.DataFrame:
-    return images((only or ["mnist"])[0], encoders=ON_IMAGES, **how)
+    return images((only or ["mnist"])[0], detectors=ON_IMAGES, **how)
 
 
 def _perturbation(*, only: list[str] | None, **how: Any) -> pd.DataFrame:
@@ -70,6 +72,7 @@ def _at_once(measure: Callable[..., pd.DataFrame], option: str = "") -> Callable
 
 MEASUREMENTS = {
     "brca": Measurement(_at_once(brca), print_detection),
+    "suite": Measurement(suite, print_suite, seeds=3),
     "anomaly": Measurement(_anomaly, print_anomaly),
     "contaminated": Measurement(_at_once(contaminated, "cases"), print_anomaly),
     "adbench": Measurement(_at_once(adbench), print_anomaly),
@@ -87,18 +90,21 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="only these cohorts or recipes")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--print", action="store_true", help="only print what the table holds")
+    parser.add_argument("--detectors", nargs="+", help="suite: only these")
+    parser.add_argument("--beside", type=Path, nargs="+", default=[], help="tables to print too")
     given = parser.parse_args()
     chosen = MEASUREMENTS[given.name]
     if given.print:
-        chosen.show(read_rows(given.table))
-        return
-    rows = chosen.measure(
-        only=given.only,
-        seeds=given.seeds or chosen.seeds,
-        file=given.table,
-        progress=Progress(),
-    )
-    chosen.show(rows)
+        rows = read_rows(given.table)
+    else:
+        rows = chosen.measure(
+            only=given.only,
+            seeds=given.seeds or chosen.seeds,
+            file=given.table,
+            progress=Progress(),
+            **({"detectors": given.detectors} if given.detectors else {}),
+        )
+    chosen.show(pd.concat([rows, *map(read_rows, given.beside)], ignore_index=True))
 
 
 if __name__ == "__main__":

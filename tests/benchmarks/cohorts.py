@@ -32,6 +32,7 @@ CASES = (
             "tissue",
             tuple(tissue for tissue in TISSUES if tissue != held),
             (held,),
+            group="tissues",
         )
         for held in TISSUES
     ),
@@ -43,6 +44,7 @@ CASES = (
         "Proteomics_Tumor_Normal",
         ("Tumor",),
         ("Adjacent_normal",),
+        half="control",
         remark="negative control: normal tissue varies less than tumours do, so that scores of "
         "strangeness may call it typical",
     ),

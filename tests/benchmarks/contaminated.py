@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,9 @@ import pandas as pd
 from cohorts import of_benchmark
 from numpy.typing import NDArray
 
-from tybalt_like.benchmark.anomaly import DEFAULT, ENCODERS, Scored, detectors, measures, prepared
+from tybalt_like.benchmark.anomaly import measures
+from tybalt_like.benchmark.detectors import DEFAULT, OURS, Scores, rivals, scored
+from tybalt_like.benchmark.division import Divided
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.datasets import ENVIRONMENT
@@ -56,19 +58,19 @@ def contaminated(
         for seed in range(seeds):
             with progress.stage(f"{case.name}: {', '.join(case.anomalies)}, seed {seed}"):
                 for share in (0.0, *SHARES):
-                    part, scaled = prepared(case, adata, seed=seed, spoil=_hiding(share, seed))
+                    part = Divided.of_case(case, adata, seed=seed, spoil=hiding(share, seed))
                     table = measures(
-                        dict(_plain_and_trimmed(scaled, share, seed)),
-                        label_n=part.obs[case.label].astype(str).to_list(),
-                        split_n=part.obs[keys.SPLIT].to_numpy(),
+                        part,
+                        _plain_and_trimmed(part, share),
+                        label_n=part.adata.obs[case.label].astype(str).to_list(),
                         anomalies=case.anomalies,
                     )
                     name = f"{case.name}, {share:.0%} contaminated"
-                    tables.append(table.assign(case=name, seed=seed, remark=""))
+                    tables.append(table.assign(case=name, remark="", group="", half=""))
     return pd.concat(tables, ignore_index=True)
 
 
-def _hiding(share: float, seed: int) -> Callable[[AnnData], None]:
+def hiding(share: float, seed: int) -> Callable[[AnnData], None]:
     """Move query samples into the reference until they are that share of it."""
 
     def spoil(adata: AnnData) -> None:
@@ -84,18 +86,15 @@ def _hiding(share: float, seed: int) -> Callable[[AnnData], None]:
     return spoil
 
 
-def _plain_and_trimmed(
-    scaled: Callable[[str], AnnData], share: float, seed: int
-) -> Iterator[tuple[str, Scored]]:
+def _plain_and_trimmed(part: Divided, share: float) -> dict[str, Scores]:
     """All detectors, and the default one on what trimming leaves of the reference."""
-    default = {DEFAULT: ENCODERS[DEFAULT]}
-    found = dict(detectors(scaled, default, seed=seed))
-    yield from ((name, one) for name, one in found.items() if not one.part)
+    found = scored(part, OURS | rivals())
     if share:
-        less = scaled("real").copy()
+        less = part.scaled().copy()
         trim(less, share)
-        found = dict(detectors(lambda _: less, default, seed=seed, baselines=()))
-        yield TRIMMED, found[DEFAULT]
+        trimmed = OURS[DEFAULT](Divided(less, seed=part.seed, as_is=True))
+        found[TRIMMED] = trimmed[""]
+    return {name: one for name, one in found.items() if not one.part}
 
 
 def adbench(*, seeds: int = 5, progress: Progress | None = None) -> pd.DataFrame:
@@ -122,7 +121,8 @@ def adbench(*, seeds: int = 5, progress: Progress | None = None) -> pd.DataFrame
             for seed in range(seeds):
                 for training in (NORMALS_ONLY, CONTAMINATED):
                     table = _measure_table(x_ng, strange_n, training, seed=seed)
-                    tables.append(table.assign(case=file.stem, seed=seed, remark=""))
+                    about = {"case": file.stem, "remark": "", "group": "", "half": ""}
+                    tables.append(table.assign(**about))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -148,10 +148,10 @@ def _measure_table(
     z_ng = (x_ng - x_ng[train_n].mean(0))[:, varies_g] / sd_g[varies_g]
     adata = AnnData(z_ng.astype(np.float32))
     adata.obs[keys.SPLIT] = split_n.astype(str)
-    share = ADBENCH_TRIMMED if training == CONTAMINATED else 0.0
+    part = Divided(adata, seed=seed, as_is=True)
     return measures(
-        dict(_plain_and_trimmed(lambda _: adata, share, seed)),
+        part,
+        _plain_and_trimmed(part, ADBENCH_TRIMMED if training == CONTAMINATED else 0.0),
         label_n=np.where(strange_n, training, "").tolist(),
-        split_n=split_n,
         anomalies=[training],
     )

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like import pp
-from tybalt_like.benchmark.anomaly import ALPHA, DEFAULT, Scored, detectors, measures
+from tybalt_like.benchmark.anomaly import measures
 from tybalt_like.benchmark.baselines import BASELINES
+from tybalt_like.benchmark.detectors import DEFAULT, OURS, Detector, of_model, rivals, scored
+from tybalt_like.benchmark.division import Divided
 from tybalt_like.benchmark.rows import Kept, mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
@@ -25,16 +27,16 @@ if TYPE_CHECKING:
 ONE_CLASS, HELD_OUT = "one class is normal", "one class is held out"
 RELATIVE = "relative"
 """The score of ours that stands beside the combined one: see the view of that name."""
-GAN = {
+GAN: dict[str, Any] = {
     "gan": "dcgan",
     "channels": 16,
     "training": Training(epochs=5, batch_size=64, learning_rate=5e-4, patience=None),
 }
 """Of pipelines/mnist_anogan.toml's quick profile, with fewer passes over more images."""
-ENCODERS: dict[str, dict[str, Any]] = {
-    DEFAULT: {"name": "pca", "latent_dim": 20},
-    "f-AnoGAN": {"name": "f_anogan", **GAN},
-    "AnoGAN": {"name": "anogan", "start": "encoder", "search_steps": 20, **GAN},
+DETECTORS = {
+    DEFAULT: OURS[DEFAULT],
+    "f-AnoGAN": of_model("f_anogan", published="f_anogan", **GAN),
+    "AnoGAN": of_model("anogan", published="anogan", start="encoder", search_steps=20, **GAN),
 }
 """Rows of ours. AnoGAN searches from the encoder's code: 500 steps for 17,000 images would take a
 day."""
@@ -54,7 +56,7 @@ KEY = ("protocol", "label", "seed")
 def images(
     dataset: str = "mnist",
     *,
-    encoders: Sequence[str] = (DEFAULT,),
+    detectors: Sequence[str] = (DEFAULT,),
     seeds: int = 1,
     file: Path | None = None,
     progress: Progress | None = None,
@@ -71,8 +73,8 @@ def images(
     ----------
     dataset
         Name in the registry.
-    encoders
-        Some of `ENCODERS`.
+    detectors
+        Some of `DETECTORS`.
     file
         Table that the rows are written to class by class; what it holds already is not
         measured again.
@@ -88,8 +90,10 @@ def images(
         If the set is not on this machine, or has no labels.
     """
     progress = progress or Progress(quiet=True)
-    if unknown := set(encoders) - set(ENCODERS):
-        raise RecipeError(f"unknown detector {min(unknown)!r}; known: {', '.join(ENCODERS)}")
+    if unknown := set(detectors) - set(DETECTORS):
+        raise RecipeError(f"unknown detector {min(unknown)!r}; known: {', '.join(DETECTORS)}")
+    simple = rivals([(name, BASELINES[name]) for name in SIMPLE])
+    chosen = {name: DETECTORS[name] for name in detectors} | simple
     adata = datasets.load(dataset)
     if keys.LABEL not in adata.obs:
         raise DataError(f"{dataset} has no labels")
@@ -100,10 +104,8 @@ def images(
                 if kept.has(protocol, label, seed):
                     continue
                 with progress.stage(f"{dataset}, {protocol}: {label}, seed {seed}"):
-                    table = _measure(
-                        divided, {name: ENCODERS[name] for name in encoders}, seed=seed
-                    )
-                kept.add(table.assign(protocol=protocol, label=label, seed=seed))
+                    table = _measure(Divided(divided, seed=seed, as_is=True), chosen)
+                kept.add(table.assign(protocol=protocol, label=label))
     return kept.rows()
 
 
@@ -128,20 +130,9 @@ def _divisions(adata: AnnData, label: str, seed: int) -> Iterator[tuple[str, Ann
     yield HELD_OUT, part[kept_n].copy()
 
 
-def _measure(
-    adata: AnnData, encoders: Mapping[str, Mapping[str, Any]], *, seed: int
-) -> pd.DataFrame:
-    baselines = [(name, BASELINES[name]) for name in SIMPLE]
-    scored: dict[str, Scored] = dict(
-        detectors(lambda _: adata, encoders, seed=seed, baselines=baselines)
-    )
-    split_n = adata.obs[keys.SPLIT].to_numpy()
-    return measures(
-        scored,
-        label_n=np.where(split_n == keys.QUERY, "anomalous", "").tolist(),
-        split_n=split_n,
-        anomalies=["anomalous"],
-    )
+def _measure(part: Divided, detectors: Mapping[str, Detector]) -> pd.DataFrame:
+    label_n = np.where(part.in_split(keys.QUERY), "anomalous", "").tolist()
+    return measures(part, scored(part, detectors), label_n=label_n, anomalies=["anomalous"])
 
 
 def print_images(rows: pd.DataFrame) -> None:
@@ -149,18 +140,18 @@ def print_images(rows: pd.DataFrame) -> None:
 
     A detector that was measured on some classes only has no mean.
     """
-    ours = [f"{name}: {RELATIVE}" for name in ENCODERS]
+    ours = [f"{name}: {RELATIVE}" for name in DETECTORS]
     shown = rows[~rows["part"] | rows["detector"].isin(ours)]
     labels = sorted(rows["label"].unique())
     for protocol, part in shown.groupby("protocol", sort=False):
         means, by_class = {}, {}
         for detector, of in part.groupby("detector", sort=False):
             if of["label"].nunique() == len(labels):
-                by_seed = of.groupby("seed")[["auroc", "auprc", "flagged"]].mean()
+                by_seed = of.groupby("seed")[["auroc", "auprc", "p_10"]].mean()
                 means[str(detector)] = [
                     mean_sd(by_seed["auroc"]),
                     mean_sd(by_seed["auprc"]),
-                    f"{by_seed['flagged'].mean():.1%}",
+                    f"{by_seed['p_10'].mean():.1%}",
                     f"{of['seconds'].mean():.0f}",
                 ]
             auroc = of.groupby("label")["auroc"].mean()
@@ -171,6 +162,6 @@ def print_images(rows: pd.DataFrame) -> None:
             f"{protocol}: means over {len(labels)} classes, {part['seed'].nunique()} seed(s); "
             f"prevalence {part['prevalence'].mean():.2f}"
         )
-        columns = ["AUROC", "AUPRC", f"normals with p <= {ALPHA}", "seconds"]
+        columns = ["AUROC", "AUPRC", "normals with p <= 0.1", "seconds"]
         print_table(title, means, columns)
         print_table(f"{protocol}: AUROC by class", by_class, labels)

@@ -5,7 +5,12 @@ from tybalt_like.anomaly.calibration import Calibration, PValues, conformal_p_va
 from tybalt_like.anomaly.combination import VIEWS, pooled, pooled_calibration, surprise
 from tybalt_like.anomaly.detector import Detector, HeldOut
 from tybalt_like.anomaly.fitted_views import FittedViews
-from tybalt_like.anomaly.metrics import detection_metrics, together
+from tybalt_like.anomaly.metrics import (
+    auroc_difference,
+    auroc_interval,
+    detection_metrics,
+    together,
+)
 from tybalt_like.anomaly.norm import standardised_norm
 from tybalt_like.anomaly.outputs import ModelOutputs
 from tybalt_like.anomaly.trimming import trimmed
@@ -21,6 +26,8 @@ __all__ = [
     "PValues",
     "ResidualStatistics",
     "View",
+    "auroc_difference",
+    "auroc_interval",
     "conformal_p_values",
     "detection_metrics",
     "gene_scores",

@@ -24,6 +24,10 @@ class Case:
         Of the rows.
     remark
         What to know before reading the numbers.
+    group
+        Cases that count as one, such as tissues held out one by one; the case itself if empty.
+    half
+        Of a suite of cases: what it is for.
     """
 
     name: str
@@ -32,6 +36,8 @@ class Case:
     normal: tuple[str, ...]
     anomalies: tuple[str, ...]
     remark: str = ""
+    group: str = ""
+    half: str = ""
 
 
 def of_file(

@@ -13,7 +13,11 @@ from rich.table import Table
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import write_table
 
-NUMBERS = ("value", "minus_pca", "auroc", "auprc", "flagged", "nominal", "seconds", "prevalence")
+NUMBERS = (
+    *("value", "minus_pca", "auroc", "auroc_low", "auroc_high", "auprc", "ahead", "ahead_error"),
+    *("p_10", "p_05", "p_01", "power_10", "power_05", "false_10", "false_05"),
+    *("seconds", "prevalence"),
+)
 """Columns in which nothing means that nothing was measured."""
 
 
@@ -81,7 +85,10 @@ class Kept:
 
 def read_rows(file: Path) -> pd.DataFrame:
     """Rows that `Kept` wrote, to the last digit."""
-    names = ("label", "column", "remark", "case", "anomaly", "detector", "encoder", "dataset")
+    names = (
+        *("label", "column", "remark", "case", "anomaly", "detector", "encoder", "dataset"),
+        *("group", "half"),
+    )
     return pd.read_csv(
         file,
         sep="\t",

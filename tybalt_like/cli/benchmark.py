@@ -43,13 +43,14 @@ def anomaly(
 ) -> None:
     """Every detector on your cohort: AUROC, AUPRC, false alarms, seconds."""
     from tybalt_like import benchmark as measure
+    from tybalt_like.benchmark.detectors import named
     from tybalt_like.run.progress import Progress
 
     use(threads)
     groups = {"normal": listed(normal), "anomalies": listed(anomaly)}
     rows = measure.detect(
         [measure.of_file(data, obs=obs, label=label, **groups)],
-        encoders=detectors.split(";") if detectors else None,
+        detectors=named(detectors.split(";")) if detectors else None,
         seeds=seeds,
         file=table,
         progress=Progress(quiet=quiet),

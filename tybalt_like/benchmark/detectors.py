@@ -1,0 +1,212 @@
+"""Everything that stands in the tables: ours, models, and simple rivals on the same footing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tybalt_like import anomaly, tl
+from tybalt_like.anomaly import scores as tables
+from tybalt_like.benchmark.baselines import Baseline, available
+from tybalt_like.benchmark.division import Divided
+from tybalt_like.core import keys
+from tybalt_like.core.errors import RecipeError
+from tybalt_like.models import Model
+from tybalt_like.tl.encoders import few_threads
+from tybalt_like.tl.score import fit_detector
+
+Array = NDArray[np.float64]
+
+FOLDS = 5
+"""Of the reference samples, for rivals that are cross-fitted."""
+PER_FEATURE = 3
+"""Training samples for each latent feature, at least."""
+DEFAULT = "default (PCA-20)"
+"""Row of the detector that is used when nobody chooses."""
+ENSEMBLE = "ensemble"
+TOGETHER = (DEFAULT, "tybalt", "beta-VAE")
+"""Rows whose scores the ensemble pools."""
+CROSS_FITTED = ", cross-fitted"
+"""Ending of the names of rivals that learn from all reference samples."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a detector says.
+
+    Attributes
+    ----------
+    score_n
+        Of all samples, higher is stranger; only those of the tested ones are looked at.
+    p_n
+        Their p-values, likewise; None if the score has none.
+    seconds
+        That fitting and scoring took.
+    cross_fitted
+        Whether all reference samples were learned from, not only the training split.
+    ours
+        Whether it is one of this package's.
+    part
+        Whether it is a part of a combined score.
+    """
+
+    score_n: Array
+    p_n: Array | None
+    seconds: float
+    cross_fitted: bool = False
+    ours: bool = False
+    part: bool = False
+
+
+Detector = Callable[[Divided], Mapping[str, Scores]]
+"""From divided samples to scores; the keys are what follows the detector's name: "" for its own
+row, ``": nearest"`` and the like for further ones."""
+
+
+def of_model(name: str, *, published: str | None = None, **config: Any) -> Detector:
+    """A model trained on the training split, and the combined score on its outputs.
+
+    Its parts are rows too. A `published` score of the model takes the detector's own row, and the
+    combined one stands below it.
+    """
+
+    def detector(part: Divided) -> dict[str, Scores]:
+        start = time.perf_counter()
+        scores = _model_scores(part, name, config)
+        seconds = time.perf_counter() - start
+        rows = {}
+        for score, score_n in scores.items():
+            main = score in (published, tables.COMBINED)
+            ending = "" if score == (published or tables.COMBINED) else f": {score}"
+            ending = ", combined" if main and ending else ending
+            p_n = _split_p_values(part, score_n)
+            rows[ending] = Scores(score_n, p_n, seconds, ours=True, part=not main)
+        return rows
+
+    return detector
+
+
+def of_baseline(baseline: Baseline) -> Detector:
+    """Fitted on the training split, with p-values from the calibration split."""
+
+    def detector(part: Divided) -> dict[str, Scores]:
+        start = time.perf_counter()
+        x_ng = np.asarray(part.scaled().X, dtype=np.float64)
+        score_n = baseline(x_ng[part.in_split(keys.TRAIN)], x_ng, part.seed)
+        seconds = time.perf_counter() - start
+        return {"": Scores(score_n, _split_p_values(part, score_n), seconds)}
+
+    return detector
+
+
+def cross_fitted(baseline: Baseline) -> Detector:
+    """Fitted on all reference samples.
+
+    p-values are cross-conformal (Vovk, Ann Math Artif Intell 74:9, 2015): each reference sample
+    is compared with the tested ones under the fit that it took no part in, so that it does not
+    matter how the scale of a score depends on the samples learned from.
+    """
+
+    def detector(part: Divided) -> dict[str, Scores]:
+        start = time.perf_counter()
+        reference_n = part.reference_n
+        m = int(reference_n.sum())
+        fold_n = np.full(len(reference_n), -1)
+        fold_n[reference_n] = np.random.default_rng(part.seed).permutation(m) % FOLDS
+        at_least_n = np.zeros(len(reference_n))
+        for fold in range(FOLDS):
+            learn_n = reference_n & (fold_n != fold)
+            x_ng = part.standardised(learn_n)
+            score_n = baseline(x_ng[learn_n], x_ng, part.seed)
+            at_least_n += (score_n[fold_n == fold][:, None] >= score_n).sum(0)
+        x_ng = part.standardised(reference_n)
+        score_n = baseline(x_ng[reference_n], x_ng, part.seed)
+        seconds = time.perf_counter() - start
+        return {"": Scores(score_n, (1 + at_least_n) / (m + 1), seconds, cross_fitted=True)}
+
+    return detector
+
+
+def rivals(
+    baselines: Iterable[tuple[str, Baseline]] | None = None, *, all_normals: bool = False
+) -> dict[str, Detector]:
+    """The simple detectors, all that are `available` if none are named; with `all_normals` those
+    that are `cross_fitted`."""
+    chosen = available() if baselines is None else baselines
+    if all_normals:
+        return {f"{name}{CROSS_FITTED}": cross_fitted(baseline) for name, baseline in chosen}
+    return {name: of_baseline(baseline) for name, baseline in chosen}
+
+
+OURS: dict[str, Detector] = {DEFAULT: of_model("pca", latent_dim=20)}
+"""Detectors of this package that need no training loop."""
+
+
+def models() -> dict[str, Detector]:
+    """Those of this package that are trained."""
+    return {
+        "tybalt": of_model("tybalt", latent_dim=20),
+        "beta-VAE": of_model("beta_vae", latent_dim=20),
+        "f-AnoGAN": of_model("f_anogan", published="f_anogan"),
+        "AnoGAN": of_model("anogan", published="anogan"),
+    }
+
+
+def known() -> dict[str, Detector]:
+    """All detectors, ours first."""
+    return OURS | models() | rivals()
+
+
+def named(names: Sequence[str]) -> dict[str, Detector]:
+    """Some of ours, and all rivals.
+
+    Raises
+    ------
+    RecipeError
+        If a name is unknown.
+    """
+    ours = OURS | models()
+    if unknown := set(names) - set(ours):
+        raise RecipeError(f"unknown detector {min(unknown)!r}; known: {', '.join(ours)}")
+    return {name: ours[name] for name in names} | rivals()
+
+
+def scored(part: Divided, detectors: Mapping[str, Detector]) -> dict[str, Scores]:
+    """All rows of several detectors by name, and the ensemble of those that it pools."""
+    found: dict[str, Scores] = {}
+    for name, detector in detectors.items():
+        with few_threads():
+            found |= {f"{name}{ending}": one for ending, one in detector(part).items()}
+    pooled = [found[name] for name in TOGETHER if name in found]
+    if len(pooled) > 1:
+        calibration_n = part.in_split(keys.CALIBRATION)
+        score_n = anomaly.pooled([(one.score_n, one.score_n[calibration_n]) for one in pooled])
+        seconds = sum(one.seconds for one in pooled)
+        found[ENSEMBLE] = Scores(score_n, _split_p_values(part, score_n), seconds, ours=True)
+    return found
+
+
+def _split_p_values(part: Divided, score_n: Array) -> Array:
+    return anomaly.conformal_p_values(score_n, score_n[part.in_split(keys.CALIBRATION)])
+
+
+def _model_scores(part: Divided, name: str, config: Mapping[str, Any]) -> dict[str, Array]:
+    """All scores of a model, by name."""
+    kind = Model.named(name)
+    adata = part.scaled(kind.domain).copy()
+    train, config = np.flatnonzero(part.in_split(keys.TRAIN)), dict(config)
+    if "latent_dim" in config:
+        most = min(len(train) // PER_FEATURE, -(-adata.n_vars // 2))
+        config["latent_dim"] = max(1, min(config["latent_dim"], most))
+    if kind.solve is Model.solve:  # a tenth of the training samples decides when to stop
+        rows = np.random.default_rng(part.seed).permutation(train)[: len(train) // 10]
+        adata.obs.iloc[rows, adata.obs.columns.get_loc(keys.SPLIT)] = keys.VALIDATION
+    model = tl.fit(adata, model=name, seed=part.seed, device="cpu", **config)
+    _, scores = fit_detector(adata, model=model)
+    found = scores.set_index("sample").groupby("score", sort=False)["value"]
+    return {str(score): of.reindex(adata.obs_names).to_numpy() for score, of in found}
