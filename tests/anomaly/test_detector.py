@@ -10,16 +10,13 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like.anomaly import (
     VIEWS,
     Detector,
     ModelOutputs,
-    detection_metrics,
     gene_scores,
     standardised_norm,
-    together,
 )
 from tybalt_like.core.errors import DataError
 
@@ -170,33 +167,6 @@ def test_planted_genes_are_found_with_their_direction(detector) -> None:
         detector.residuals, new, names=["s"], genes=[f"g{i}" for i in range(40)], n_top=2
     )
     assert dict(zip(genes["gene"], genes["direction"], strict=True)) == {"g7": "up", "g30": "down"}
-
-
-def test_metrics_equal_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    label = np.repeat(["ok", "odd", "bad", "other"], 25)
-    normal = (label == "ok") & (np.arange(100) % 2 == 0)
-    score = rng.normal(size=100) + (label == "odd") + 2 * (label == "bad")
-    table = detection_metrics(
-        {"mine": score}, label_n=list(label), normal_n=normal, anomalies=["odd", "bad"]
-    ).set_index("anomaly")
-    for name, strange in (("odd", label == "odd"), ("all", np.isin(label, ["odd", "bad"]))):
-        used = normal | strange
-        assert table.loc[name, "auroc"] == roc_auc_score(strange[used], score[used])
-        assert table.loc[name, "auprc"] == average_precision_score(strange[used], score[used])
-        assert table.loc[name, "prevalence"] == strange.sum() / used.sum()
-
-
-def test_a_label_called_all_is_not_the_row_of_all() -> None:
-    label = np.repeat(["ok", "all", "odd"], 10)
-    table = detection_metrics(
-        {"mine": np.arange(30.0)},
-        label_n=list(label),
-        normal_n=label == "ok",
-        anomalies=["all", "odd"],
-    ).set_index("anomaly")
-    assert together(["all", "odd"]) == "all anomalies"
-    assert table["n_anomaly"].to_dict() == {"all": 10, "odd": 10, "all anomalies": 20}
 
 
 def test_a_view_that_is_not_known_here_is_named(detector, tmp_path) -> None:

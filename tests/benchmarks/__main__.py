@@ -31,6 +31,8 @@ from tybalt_like.benchmark.verdicts import print_suite
 from tybalt_like.io import write_table
 from tybalt_like.run.progress import Progress
 
+OF_SUITE = ("detectors", "contaminated")
+"""Options that only the suite takes."""
 ON_IMAGES = ("default (PCA-20)", "f-AnoGAN", "AnoGAN")
 
 
@@ -74,8 +76,8 @@ MEASUREMENTS = {
     "brca": Measurement(_at_once(brca), print_detection),
     "suite": Measurement(suite, print_suite, seeds=3),
     "anomaly": Measurement(_anomaly, print_anomaly),
-    "contaminated": Measurement(_at_once(contaminated, "cases"), print_anomaly),
-    "adbench": Measurement(_at_once(adbench), print_anomaly),
+    "contaminated": Measurement(_at_once(contaminated, "cases"), print_suite),
+    "adbench": Measurement(_at_once(adbench), print_suite),
     "mnist": Measurement(_images, print_images, seeds=1),
     "aberrant": Measurement(_at_once(aberrant), print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
@@ -91,6 +93,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--print", action="store_true", help="only print what the table holds")
     parser.add_argument("--detectors", nargs="+", help="suite: only these")
+    parser.add_argument(
+        "--contaminated", action="store_true", help="suite: anomalies hidden in the reference"
+    )
     parser.add_argument("--beside", type=Path, nargs="+", default=[], help="tables to print too")
     given = parser.parse_args()
     chosen = MEASUREMENTS[given.name]
@@ -102,7 +107,7 @@ def main() -> None:
             seeds=given.seeds or chosen.seeds,
             file=given.table,
             progress=Progress(),
-            **({"detectors": given.detectors} if given.detectors else {}),
+            **{name: getattr(given, name) for name in OF_SUITE if getattr(given, name)},
         )
     chosen.show(pd.concat([rows, *map(read_rows, given.beside)], ignore_index=True))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,6 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.io.datasets import ENVIRONMENT
 from tybalt_like.run.cohort import trim
 from tybalt_like.run.progress import Progress
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 SHARES = (0.01, 0.05, 0.1)
 """Of the reference samples, how many are anomalies."""
@@ -48,7 +45,7 @@ def contaminated(
     Returns
     -------
     pandas.DataFrame
-        As `detect`, with the share in ``case``.
+        As `detect`; no two cases are of one group.
     """
     progress = progress or Progress(quiet=True)
     tables = []
@@ -58,32 +55,16 @@ def contaminated(
         for seed in range(seeds):
             with progress.stage(f"{case.name}: {', '.join(case.anomalies)}, seed {seed}"):
                 for share in (0.0, *SHARES):
-                    part = Divided.of_case(case, adata, seed=seed, spoil=hiding(share, seed))
+                    part = Divided.of_case(replace(case, hidden=share), adata, seed=seed)
                     table = measures(
                         part,
                         _plain_and_trimmed(part, share),
                         label_n=part.adata.obs[case.label].astype(str).to_list(),
                         anomalies=case.anomalies,
                     )
-                    name = f"{case.name}, {share:.0%} contaminated"
-                    tables.append(table.assign(case=name, remark="", group="", half=""))
+                    about = {"case": case.name, "hidden": share}
+                    tables.append(table.assign(**about, remark="", group="", half=""))
     return pd.concat(tables, ignore_index=True)
-
-
-def hiding(share: float, seed: int) -> Callable[[AnnData], None]:
-    """Move query samples into the reference until they are that share of it."""
-
-    def spoil(adata: AnnData) -> None:
-        split_n = adata.obs[keys.SPLIT].to_numpy(dtype=object).copy()
-        anomalous = np.flatnonzero(split_n == keys.QUERY)
-        rows = np.random.default_rng(seed).permutation(anomalous)[: len(anomalous) // 2]
-        for name in (keys.TRAIN, keys.CALIBRATION):
-            n = round(share / (1 - share) * (split_n == name).sum())
-            split_n[rows[:n]] = name
-            rows = rows[n:]
-        adata.obs[keys.SPLIT] = split_n.astype(str)
-
-    return spoil
 
 
 def _plain_and_trimmed(part: Divided, share: float) -> dict[str, Scores]:
@@ -121,8 +102,8 @@ def adbench(*, seeds: int = 5, progress: Progress | None = None) -> pd.DataFrame
             for seed in range(seeds):
                 for training in (NORMALS_ONLY, CONTAMINATED):
                     table = _measure_table(x_ng, strange_n, training, seed=seed)
-                    about = {"case": file.stem, "remark": "", "group": "", "half": ""}
-                    tables.append(table.assign(**about))
+                    about = {"case": file.stem, "hidden": 0.0, "half": training}
+                    tables.append(table.assign(**about, remark="", group=""))
     return pd.concat(tables, ignore_index=True)
 
 

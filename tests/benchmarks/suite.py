@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from contaminated import SHARES
 
 from tybalt_like.benchmark.anomaly import detect
 from tybalt_like.benchmark.cases import Case
@@ -41,6 +43,7 @@ def suite(
     only: Sequence[str] | None,
     progress: Progress,
     detectors: Sequence[str] | None = None,
+    contaminated: bool = False,
     **how: Any,
 ) -> pd.DataFrame:
     """The default and the simple detectors on every task, these fitted on the training samples and
@@ -52,12 +55,19 @@ def suite(
         Names of halves, groups, cohorts or tasks.
     detectors
         Some of these detectors.
+    contaminated
+        With none, 1, 5 and 10 % of the reference samples being anomalies.
     """
     chosen = OURS | rivals() | rivals(all_normals=True)
     if unknown := set(detectors or ()) - set(chosen):
         raise DataError(f"unknown detector {min(unknown)!r}; known: {', '.join(chosen)}")
     chosen = {name: chosen[name] for name in detectors or chosen}
-    return detect(of_suite(only, progress), detectors=chosen, progress=progress, **how)
+    cases = (
+        (replace(case, hidden=share), adata)
+        for case, adata in of_suite(only, progress)
+        for share in ((0.0, *SHARES) if contaminated else (0.0,))
+    )
+    return detect(cases, detectors=chosen, progress=progress, **how)
 
 
 def of_suite(only: Sequence[str] | None, progress: Progress) -> Iterator[tuple[Case, AnnData]]:

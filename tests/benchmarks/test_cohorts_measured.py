@@ -52,9 +52,9 @@ def test_cohorts_that_are_not_here_are_named(tmp_path, monkeypatch) -> None:
 def test_anomalies_that_were_learned_from_are_not_to_be_found(monkeypatch, shared_data) -> None:
     monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
     rows = contaminated(["all_leukaemia"], seeds=1)
-    n = rows.groupby("case")["n_anomaly"].first()
-    assert n["all_leukaemia, 0% contaminated"] == 33
-    assert n["all_leukaemia, 10% contaminated"] == 33 - 6 - 2  # of 57 and 19 reference samples
+    n = rows.groupby("hidden")["n_anomaly"].first()
+    assert n[0.0] == 33
+    assert n[0.1] == 33 - 6 - 2  # of 57 and 19 reference samples
 
 
 @pytest.mark.slow

@@ -155,15 +155,16 @@ def _error(at_a: Array, at_m: Array) -> float:
 
 
 def _newcombe(area: float, n_strange: int, n_normal: int) -> tuple[float, float]:
-    """The AUROCs from which the one seen is not further than `Z` standard errors."""
+    """The smallest and the largest AUROC from which the one seen is at most `Z` errors away."""
     from scipy.optimize import brentq
 
     def beyond(true: float) -> float:
-        mean = (true * (1 - true)) / (n_strange * n_normal)
-        larger = (n_strange + n_normal) / 2 - 1
-        inflation = 1 + larger * ((1 - true) / (2 - true) + true / (1 + true))
-        return abs(area - true) - Z * float(np.sqrt(mean * inflation))
+        others = (n_strange + n_normal) / 2 - 1
+        variance = true * (1 - true) / (n_strange * n_normal)
+        variance *= 1 + others * ((1 - true) / (2 - true) + true / (1 + true))
+        return abs(area - true) - Z * float(np.sqrt(variance))
 
-    low = brentq(beyond, 0.0, area) if area > 0 else 0.0
-    high = brentq(beyond, area, 1.0) if area < 1 else 1.0
-    return float(low), float(high)
+    inside = min(max(area, 1e-9), 1 - 1e-9)  # at 0 and 1 the variance is 0
+    low = float(brentq(beyond, 0, inside)) if area > 0 else 0.0
+    high = float(brentq(beyond, inside, 1)) if area < 1 else 1.0
+    return low, high

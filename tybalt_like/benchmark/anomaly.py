@@ -27,7 +27,7 @@ RATES = (0.1, 0.05)
 PER_ANOMALY = 4
 """Normal samples to an anomaly in the batch that flags are counted in."""
 LEAST_ANOMALIES = 5
-KEY = ("case", "anomaly", "seed")
+KEY = ("case", "anomaly", "hidden", "seed")
 
 
 def detect(
@@ -59,15 +59,16 @@ def detect(
     -------
     pandas.DataFrame
         One row per ``case, anomaly, detector, seed``, as `measures` makes them, with ``group``,
-        ``half`` and ``remark`` of the case.
+        ``half``, ``hidden`` and ``remark`` of the case.
     """
     progress, kept = progress or Progress(quiet=True), Kept(file, KEY)
     chosen = known() if detectors is None else detectors
     for case, adata in cases:
         for seed in range(seeds):
-            if kept.has(case.name, case.anomalies[0], seed):
+            if kept.has(case.name, case.anomalies[0], case.hidden, seed):
                 continue
-            with progress.stage(f"{case.name}: {', '.join(case.anomalies)}, seed {seed}"):
+            hidden = f", {case.hidden:.0%} hidden" if case.hidden else ""
+            with progress.stage(f"{case.name}: {', '.join(case.anomalies)}{hidden}, seed {seed}"):
                 part = Divided.of_case(case, adata, seed=seed)
                 table = measures(
                     part,
@@ -75,8 +76,8 @@ def detect(
                     label_n=part.adata.obs[case.label].astype(str).to_list(),
                     anomalies=case.anomalies,
                 )
-                about = {"case": case.name, "group": case.group, "half": case.half}
-                kept.add(table.assign(**about, remark=case.remark))
+                facts = ("group", "half", "hidden", "remark")
+                kept.add(table.assign(case=case.name, **{f: getattr(case, f) for f in facts}))
     return kept.rows()
 
 
@@ -100,7 +101,7 @@ def measures(
         flagged at q <= alpha and share of the flags that are false (0 without flags), in a batch
         of the held-out normal samples with a quarter as many anomalies drawn at random, five if
         that is fewer; ``n_calibration``, ``seconds``, ``cross_fitted``, ``ours``, ``part`` (of a
-        combined score), ``seed``.
+        combined score), ``pooled`` (whether these are all anomalies of several kinds), ``seed``.
     """
     normal_n, query_n = part.in_split(keys.TEST), part.in_split(keys.QUERY)
     labels = np.where(query_n, np.asarray(label_n, dtype=object), "")  # not those learned from
@@ -115,7 +116,7 @@ def measures(
     for name, strange in zip(found["detector"], found["anomaly"], strict=True):
         strange_n = query_n & np.isin(labels, list(anomalies) if strange == whole else [strange])
         one, used_n = scores[name], normal_n | strange_n
-        row = _error_rates(part, one, strange_n)
+        row = _error_rates(part, one, strange_n) | {"pooled": strange == whole != anomalies[0]}
         if DEFAULT in scores:
             row["ahead"], row["ahead_error"] = anomaly.auroc_difference(
                 scores[DEFAULT].score_n[used_n], one.score_n[used_n], strange_n[used_n]

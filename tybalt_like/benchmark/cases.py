@@ -28,6 +28,9 @@ class Case:
         Cases that count as one, such as tissues held out one by one; the case itself if empty.
     half
         Of a suite of cases: what it is for.
+    hidden
+        Share of the reference samples that are anomalies which nobody knows of: at most half of
+        them, and the others are to be found.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Case:
     remark: str = ""
     group: str = ""
     half: str = ""
+    hidden: float = 0.0
 
 
 def of_file(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -45,18 +44,9 @@ class Divided:
         self._scaled: dict[str, AnnData] = {}
 
     @classmethod
-    def of_case(
-        cls,
-        case: Case,
-        adata: AnnData,
-        *,
-        seed: int,
-        spoil: Callable[[AnnData], None] = lambda _: None,
-    ) -> Divided:
-        """60 % of the normal samples train, 20 % calibrate, 20 % are tested beside the anomalies.
-
-        `spoil` may change the division before anything is fitted.
-        """
+    def of_case(cls, case: Case, adata: AnnData, *, seed: int) -> Divided:
+        """60 % of the normal samples train, 20 % calibrate, 20 % are tested beside the anomalies
+        that are not `Case.hidden` among the first two."""
         label_n = adata.obs[case.label].astype(str)
         part = adata[label_n.isin([*case.normal, *case.anomalies]).to_numpy()].copy()
         part.obs = part.obs[[case.label]]
@@ -69,7 +59,14 @@ class Divided:
             validation=0.0,
             seed=seed,
         )
-        spoil(part)
+        split_n = part.obs[keys.SPLIT].to_numpy(dtype=object).copy()
+        anomalous = np.flatnonzero(split_n == keys.QUERY)
+        rows = np.random.default_rng(seed).permutation(anomalous)[: len(anomalous) // 2]
+        for name in (keys.TRAIN, keys.CALIBRATION):
+            n = round(case.hidden / (1 - case.hidden) * (split_n == name).sum())
+            split_n[rows[:n]] = name
+            rows = rows[n:]
+        part.obs[keys.SPLIT] = split_n.astype(str)
         return cls(part, seed=seed)
 
     def in_split(self, *names: str) -> Mask:

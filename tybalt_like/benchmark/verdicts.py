@@ -9,7 +9,7 @@ import pandas as pd
 
 from tybalt_like.benchmark.anomaly import LEVELS, RATES
 from tybalt_like.benchmark.detectors import DEFAULT
-from tybalt_like.benchmark.rows import mean_sd, print_table
+from tybalt_like.benchmark.rows import print_table
 
 LEAST_GROUPS = 5
 """Fewer have no standard error that means anything."""
@@ -32,6 +32,7 @@ def verdict(value: float, error: float) -> str:
 def by_group(rows: pd.DataFrame, measure: str = "auroc") -> pd.DataFrame:
     """Means over seeds, then over the tasks of a group: detectors x groups. A case without a group
     is one of its own."""
+    rows = rows[~rows["pooled"]]
     group = rows["group"].where(rows["group"] != "", rows["case"] + " -> " + rows["anomaly"])
     keys = ["detector", group.rename("of"), "case", "anomaly"]
     of_task = rows.groupby(keys, sort=False)[measure].mean().reset_index()
@@ -88,8 +89,8 @@ def print_anomaly(rows: pd.DataFrame, *, parts: bool = False) -> None:
             f"samples (prevalence {first['prevalence']:.2f}), {_seeds(of_case)}"
             f"{'; ' * bool(first['remark'])}{first['remark']}"
         )
-        columns = ["AUROC (95 %)", "AUPRC", *(f"p <= {level}" for level in LEVELS)]
-        columns += ["default ahead by ± SE", "default is", "seconds"]
+        columns = ["AUROC (95 %)", "AUPRC", f"% p <= {', '.join(map(str, LEVELS))}"]
+        columns += ["default ahead", "default is", "seconds"]
         by_detector = of_case.groupby("detector", sort=False)
         cells = {str(name): _line(str(name), of) for name, of in by_detector}
         print_table(title, cells, columns)
@@ -99,20 +100,41 @@ def print_anomaly(rows: pd.DataFrame, *, parts: bool = False) -> None:
 
 def print_suite(rows: pd.DataFrame, *, parts: bool = False) -> None:
     """By half, detectors that learn from as many samples together: means over the groups, error
-    rates, and the AUROC of each group."""
+    rates, and the AUROC of each group; where anomalies are hidden in the reference, only means."""
     shown = rows if parts else rows[~rows["part"].astype(bool)]
     for (half, cross_fitted), of in shown.groupby(["half", "cross_fitted"], sort=False):
         n = len(by_group(of).columns)
         title = f"{half or 'all'}: {n} group{'s' * (n > 1)}, {_seeds(of)}; "
         title += PROTOCOLS[bool(cross_fitted)]
+        if of["hidden"].any():
+            _print_hidden(f"{title}: AUROC ± SE by the share of hidden anomalies", of)
+            continue
         table = over_groups(of)
         _print_areas(title, table)
         _print_rates(f"{title}: error rates in per cent, ± SE over groups", of, list(table.index))
-        auroc = by_group(of).loc[list(table.index)]
-        cells = {
-            str(name): [f"{area:.2f}" for area in areas] for name, *areas in auroc.itertuples()
-        }
-        print_table(f"{title}: AUROC", cells, map(str, auroc.columns))
+        _print_groups(f"{title}: AUROC", of)
+
+
+def _print_groups(title: str, rows: pd.DataFrame) -> None:
+    """By group: ours, and the best simple detector."""
+    auroc, ours = by_group(rows), rows.groupby("detector", sort=False)["ours"].first().astype(bool)
+    mine, simple = auroc.loc[ours.index[ours]], auroc.loc[ours.index[~ours]]
+    cells = {}
+    for group in auroc:
+        best = [f"{simple[group].max():.3f}", str(simple[group].idxmax())] if len(simple) else []
+        cells[str(group)] = [*(f"{area:.3f}" for area in mine[group]), *best]
+    columns = [*map(str, mine.index), *["best simple one", "which"] * bool(len(simple))]
+    print_table(title, cells, columns)
+
+
+def _print_hidden(title: str, rows: pd.DataFrame) -> None:
+    tables = {f"{share:.0%}": over_groups(of) for share, of in rows.groupby("hidden")}
+    names = list(dict.fromkeys(name for table in tables.values() for name in table.index))
+    cells = {str(name): [""] * len(tables) for name in names}
+    for i, table in enumerate(tables.values()):
+        for name, row in table.iterrows():
+            cells[str(name)][i] = _with_error(row["auroc"], row["error"])
+    print_table(title, cells, tables)
 
 
 def _seeds(rows: pd.DataFrame) -> str:
@@ -124,10 +146,12 @@ def _line(name: str, rows: pd.DataFrame) -> list[str]:
     """A detector's cells: means over seeds. Every seed tests the same anomalies, so that errors
     are averaged and not divided by the root of their number."""
     mean = rows.mean(numeric_only=True)
-    area = f"{mean['auroc']:.3f} ({mean['auroc_low']:.2f} to {mean['auroc_high']:.2f})"
-    shares = [f"p_{100 * level:02.0f}" for level in LEVELS]
-    cells = [area, mean_sd(rows["auprc"])]
-    cells += ["" if np.isnan(mean[share]) else f"{mean[share]:.1%}" for share in shares]
+    shares = [100 * mean[f"p_{100 * level:02.0f}"] for level in LEVELS]
+    cells = [
+        f"{mean['auroc']:.3f} ({mean['auroc_low']:.2f}-{mean['auroc_high']:.2f})",
+        f"{mean['auprc']:.3f}",
+        "" if np.isnan(shares[0]) else ", ".join(f"{share:.1f}" for share in shares),
+    ]
     ahead = (mean.get("ahead", np.nan), mean.get("ahead_error", np.nan))
     compared = name != DEFAULT and not np.isnan(ahead[0])
     cells += [_with_error(*ahead, sign="+"), verdict(*ahead)] if compared else ["", ""]
@@ -145,7 +169,7 @@ def _print_areas(title: str, table: pd.DataFrame) -> None:
         cells[str(name)] = line
     columns = ["AUROC ± SE"]
     columns += ["below best", "at most", "where"] * ("gap" in table)
-    columns += ["default ahead by ± SE", "default is"] * ("ahead" in table)
+    columns += ["default ahead", "default is"] * ("ahead" in table)
     print_table(title, cells, columns)
 
 
