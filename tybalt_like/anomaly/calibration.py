@@ -75,14 +75,22 @@ class Calibration:
         score_n
             Higher is stranger.
         score_nc
-            Scores of the calibration samples as seen beside each sample, (n, c).
+            Scores of the calibration samples as seen beside each sample, (n, c), or beside any,
+            (c,).
         stratum_n
             Of every sample; needed if there are strata.
         """
-        same_nc = np.ones(score_nc.shape, dtype=bool)
-        if self.stratum_c:
-            same_nc = np.asarray(stratum_n, str)[:, None] == np.asarray(self.stratum_c, str)
-        return _read_off(score_n, score_nc, same_nc * self._weight_c, self.rule)
+        if not self.stratum_c and score_nc.ndim == 1 and self.size >= ENOUGH:
+            return self._by_rank(score_n, score_nc)
+        parts = []
+        for rows in _rows(len(score_n)):
+            beside_nc = np.broadcast_to(score_nc, (len(score_n), self.m))[rows]
+            same_nc = np.ones(beside_nc.shape, dtype=bool)
+            if self.stratum_c:
+                same_nc = np.asarray(stratum_n, str)[rows, None] == np.asarray(self.stratum_c, str)
+            weight_nc = same_nc * self._weight_c
+            parts.append(_read_off(score_n[rows], beside_nc, weight_nc, self.rule))
+        return _joined(parts)
 
     def among_others(self, score_c: Array) -> PValues:
         """Of the calibration samples themselves, each compared with all others that do not belong
@@ -90,13 +98,23 @@ class Calibration:
         units_c = np.array(self.unit_c or range(self.m), dtype=str)
         strata_c = np.array(self.stratum_c or [""] * self.m, dtype=str)
         parts = []
-        for rows in np.array_split(np.arange(self.m), -(-self.m // ROWS)):
+        for rows in _rows(self.m):
             other_nc = units_c[rows][:, None] != units_c
             other_nc &= strata_c[rows][:, None] == strata_c
             score_nc = np.broadcast_to(score_c, other_nc.shape)
             weight_nc = other_nc * self._weight_c
             parts.append(_read_off(score_c[rows], score_nc, weight_nc, self.rule))
-        return PValues(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        return _joined(parts)
+
+    def _by_rank(self, score_n: Array, score_c: Array) -> PValues:
+        """The same in one sweep, where ranks among all decide."""
+        order_c = np.argsort(score_c, kind="stable")
+        below_c = np.concatenate([[0.0], np.cumsum(self._weight_c[order_c])])
+        place_n = np.searchsorted(score_c[order_c], _no_more(score_n), side="left")
+        p_n = (1 + below_c[-1] - below_c[place_n]) / (below_c[-1] + 1)
+        if self.rule == "conditional":
+            p_n = _conditional(p_n, np.full(len(p_n), below_c[-1]))
+        return PValues(np.where(np.isnan(score_n), np.nan, p_n), np.zeros(len(p_n), dtype=bool))
 
     @property
     def size(self) -> int:
@@ -125,6 +143,14 @@ class Calibration:
         return np.asarray(1 / size_u[unit_c])
 
 
+def _rows(n: int) -> list[NDArray[np.intp]]:
+    return np.array_split(np.arange(n), max(1, -(-n // ROWS)))
+
+
+def _joined(parts: Sequence[PValues]) -> PValues:
+    return PValues(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
 def conformal_p_values(score_n: ArrayLike, calibration_m: ArrayLike) -> Array:
     """Share of calibration samples at least as strange, counting the sample itself: by ranks.
 
@@ -135,10 +161,9 @@ def conformal_p_values(score_n: ArrayLike, calibration_m: ArrayLike) -> Array:
     calibration_m
         Scores of samples that were neither trained on nor selected by their score.
     """
-    score_n = np.asarray(score_n, dtype=np.float64)
-    ordered_m = np.sort(np.asarray(calibration_m, dtype=np.float64))
-    at_least_n = len(ordered_m) - np.searchsorted(ordered_m, _no_more(score_n), side="left")
-    return np.where(np.isnan(score_n), np.nan, (1 + at_least_n) / (len(ordered_m) + 1))
+    known_m = np.asarray(calibration_m, dtype=np.float64)
+    calibration = Calibration(len(known_m), rule="conformal")
+    return calibration._by_rank(np.asarray(score_n, dtype=np.float64), known_m).p_n
 
 
 def _no_more(score_n: Array) -> Array:

@@ -96,17 +96,16 @@ class Combination:
         tuple
             (n,) and (n, c).
         """
+        score_n, score_nc = np.empty(len(measured)), np.empty((len(measured), len(calibration)))
         value_nv, value_cv = (
-            t[list(self.views)].to_numpy(np.float64) for t in (measured, calibration)
+            table[list(self.views)].to_numpy(np.float64) for table in (measured, calibration)
         )
-        shape = (len(value_nv), len(value_cv))
-        together = [
-            np.column_stack([value_nv[:, v], np.broadcast_to(value_cv[:, v], shape)])
-            for v in range(len(self.views))
-        ]
-        z_vna = np.stack([_standardised(value_na) for value_na in together])
-        score_na = self._joined(np.moveaxis(z_vna, 0, -1))
-        return score_na[:, 0], score_na[:, 1:]
+        for n, value_v in enumerate(value_nv):
+            together_vc = np.vstack([value_v, value_cv]).T
+            location_v, scale_v = _location_scale(together_vc)
+            score_c = self._joined((together_vc.T - location_v) / scale_v)
+            score_n[n], score_nc[n] = score_c[0], score_c[1:]
+        return score_n, score_nc
 
     def _joined(self, z_v: Array) -> Array:
         """The soft maximum over the last axis."""
@@ -135,11 +134,6 @@ def _location_scale(value_na: Array) -> tuple[Array, Array]:
     mad_n = MAD * np.median(np.abs(value_na - location_n[:, None]), axis=1)
     scale_n = np.where(mad_n > LEAST_SCALE, mad_n, value_na.std(1))
     return location_n, np.where(scale_n > LEAST_SCALE, scale_n, 1.0)
-
-
-def _standardised(value_na: Array) -> Array:
-    location_n, scale_n = _location_scale(value_na)
-    return np.asarray((value_na - location_n[:, None]) / scale_n[:, None])
 
 
 def surprise(score_n: ArrayLike, calibration_m: ArrayLike) -> Array:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tybalt_like.anomaly import scores
 from tybalt_like.anomaly.attribution import ResidualStatistics
-from tybalt_like.anomaly.calibration import ROWS, Calibration, PValues, Rule
+from tybalt_like.anomaly.calibration import Calibration, PValues, Rule
 from tybalt_like.anomaly.combination import VIEWS, Combination
 from tybalt_like.anomaly.fitted_views import FittedViews, under
 from tybalt_like.anomaly.outputs import Array, ModelOutputs
@@ -22,6 +22,8 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import whole_file
 from tybalt_like.core.representation import as_html, as_text
 
+MANY = 1000
+"""Calibration samples among which one more makes no difference to medians."""
 SCHEMA = 4
 """Version of the saved detector; views and parts have versions of their own."""
 
@@ -181,19 +183,16 @@ class Detector:
     ) -> pd.DataFrame:
         """The same of the calibration samples, as they were measured when they were held out, each
         compared with the others."""
-        combined_c = self.combination.score(measures)
-        values = measures.assign(**{scores.COMBINED: combined_c})
-        p_values = self.calibration.among_others(combined_c)
+        values = measures.assign(**{scores.COMBINED: self.calibration_scores})
+        p_values = self.calibration.among_others(self.calibration_scores)
         return scores.tabulate(values, names, model=model, p_values=p_values)
 
     def _p_values(self, measures: pd.DataFrame, groups: Sequence[str] | None) -> PValues:
-        parts = []
-        for start in range(0, len(measures), ROWS):
-            rows = slice(start, start + ROWS)
-            score_n, score_nc = self.combination.beside(measures[rows], self.held_out)
-            strata_n = None if groups is None else groups[rows]
-            parts.append(self.calibration.p_values(score_n, score_nc, strata_n))
-        return PValues(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        if self.calibration.m >= MANY:
+            combined_n = self.combination.score(measures)
+            return self.calibration.p_values(combined_n, self.calibration_scores, groups)
+        score_n, score_nc = self.combination.beside(measures, self.held_out)
+        return self.calibration.p_values(score_n, score_nc, groups)
 
     @property
     def calibration_scores(self) -> Array:

@@ -14,6 +14,10 @@ from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.provenance import is_images, record
 from tybalt_like.io import datasets
 from tybalt_like.pp.split import MIN_REFERENCE
+from tybalt_like.run import calls
+from tybalt_like.tl.cross_fit import MOST_TRAININGS_ON, is_closed_form, reference
+from tybalt_like.tl.detect import tested
+from tybalt_like.tl.score import groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -117,18 +121,33 @@ def split_sizes(split_n: Sequence[str]) -> dict[str, int]:
     return {name: int((np.asarray(split_n) == name).sum()) for name in order}
 
 
-def trim(adata: AnnData, contamination: float) -> int:
-    """Turn the strangest samples of training and calibration into query samples.
+def can_fold(recipe: Recipe, adata: AnnData) -> bool:
+    """Whether the recipe's model is trained once for every fold of the reference, if it decides."""
+    return is_closed_form(recipe.model) or int(reference(adata).sum()) <= MOST_TRAININGS_ON
+
+
+def expectation(recipe: Recipe, adata: AnnData) -> str:
+    """How small p-values can get with these reference samples, and what a flag takes."""
+    how, split = recipe.scores, adata.obs[keys.SPLIT]
+    known_n = reference(adata)
+    if how.detector == "model" and not can_fold(recipe, adata):
+        known_n = np.asarray(split == keys.CALIBRATION)
+    known = adata[known_n]
+    calibration = anomaly.Calibration(
+        known.n_obs,
+        tuple(groups(known, how.conditional_on) or ()),
+        tuple(groups(known, recipe.split.group) or ()),
+        how.p_values,
+    )
+    pooled = not recipe.data.normal
+    return calls.expectation(calibration, tested=len(tested(adata)), fdr=how.fdr, pooled=pooled)
+
+
+def trim(adata: AnnData, contamination: float) -> None:
+    """Keep the strangest training samples from being learned from: they become calibration samples.
 
     The normalisation has seen them: its medians and ranges hardly depend on a few.
-
-    Returns
-    -------
-    int
-        How many.
     """
-    of_reference_n = np.isin(adata.obs[keys.SPLIT], (keys.TRAIN, keys.VALIDATION, keys.CALIBRATION))
-    reference = np.flatnonzero(of_reference_n)
-    left_out = reference[anomaly.trimmed(np.asarray(adata.X)[reference], share=contamination)]
-    adata.obs.iloc[left_out, adata.obs.columns.get_loc(keys.SPLIT)] = keys.QUERY
-    return len(left_out)
+    training = np.flatnonzero(np.isin(adata.obs[keys.SPLIT], (keys.TRAIN, keys.VALIDATION)))
+    left_out = training[anomaly.trimmed(np.asarray(adata.X)[training], share=contamination)]
+    adata.obs.iloc[left_out, adata.obs.columns.get_loc(keys.SPLIT)] = keys.CALIBRATION

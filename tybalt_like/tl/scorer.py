@@ -60,14 +60,15 @@ class Scorer:
             groups=groups(encoded, self.detector.conditional_on),
         )
 
-    def save(self, folder: Path, *, prefix: str = "") -> None:
-        """Write three files into a folder, their names beginning with `prefix`."""
-        self.normaliser.save(folder / f"{prefix}{NORMALISER}")
-        self.model.save(folder / f"{prefix}{MODEL}")
-        self.detector.save(folder / f"{prefix}{DETECTOR}")
+    def save(self, folder: Path) -> None:
+        """Write three files into a folder, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.normaliser.save(folder / NORMALISER)
+        self.model.save(folder / MODEL)
+        self.detector.save(folder / DETECTOR)
 
     @classmethod
-    def load(cls, folder: Path, *, name: str, prefix: str = "") -> Self:
+    def load(cls, folder: Path, *, name: str) -> Self:
         """Read what `save` wrote.
 
         Raises
@@ -77,7 +78,7 @@ class Scorer:
         """
         return cls(
             name,
-            Normaliser.load(folder / f"{prefix}{NORMALISER}"),
-            Model.load(folder / f"{prefix}{MODEL}"),
-            anomaly.Detector.load(folder / f"{prefix}{DETECTOR}"),
+            Normaliser.load(folder / NORMALISER),
+            Model.load(folder / MODEL),
+            anomaly.Detector.load(folder / DETECTOR),
         )
