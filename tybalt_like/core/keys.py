@@ -10,6 +10,8 @@ TRAIN, VALIDATION, CALIBRATION, TEST, QUERY = "train", "validation", "calibratio
 AFTER, RESPONSE, WEIGHT = "after", "response", "weight"
 """Of pairs: the layer with profiles after treatment (NaN = none), and the obs columns with the
 response (NaN = unknown) and with how often training draws a sample."""
+GROUP = "group"
+"""Entry of the provenance: the obs column whose samples the division keeps together."""
 LABEL, PART = "label", "part"
 """obs columns of images: the class, and the part of the official division (train, test, ...)."""
 UMAP, TSNE = "X_umap", "X_tsne"

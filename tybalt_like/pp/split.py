@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import record, recorded
 from tybalt_like.pp.rounding import NOTHING, whole_numbers
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def split(
         seed=seed,
     )
     adata.obs[keys.SPLIT] = split_n.astype(str)
+    record(adata, **{keys.GROUP: group})
 
 
 def divided(
@@ -245,6 +247,12 @@ def codes(group_n: ArrayLike) -> NDArray[np.intp]:
     alone_n = (named_n.isna() | (named_n == "")).to_numpy()
     code_n[alone_n] = len(code_n) + np.arange(alone_n.sum())
     return code_n
+
+
+def recorded_groups(adata: AnnData) -> NDArray[np.intp] | None:
+    """Numbers of the groups that `split` kept together; None if it was not asked to."""
+    column = recorded(adata).get(keys.GROUP)
+    return None if column is None else codes(labels_of(adata, column))
 
 
 def _refuse_cut(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tybalt_like import anomaly, io, pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.provenance import is_images, record
+from tybalt_like.core.provenance import is_images, record, recorded
 from tybalt_like.io import datasets
+from tybalt_like.pp.repeats import suggestion
 from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.run import calls
 from tybalt_like.tl.cross_fit import MOST_TRAININGS_ON, is_closed_form, reference
@@ -59,6 +60,8 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
 def check(recipe: Recipe, adata: AnnData) -> None:
     """Refuse what a recipe asks for and the cohort does not have, before anything is trained.
 
+    Without split.group, a column that asks for it joins the findings (`pp.repeats.suggestion`).
+
     Raises
     ------
     RecipeError, DataError
@@ -77,6 +80,19 @@ def check(recipe: Recipe, adata: AnnData) -> None:
             raise RecipeError(f"{key}: the sample table has no column {column!r}")
     if recipe.scores.gene_sets is not None:
         io.read_gmt(recipe.scores.gene_sets)
+    if not recipe.split.group:
+        _suggest_groups(recipe.data, adata)
+
+
+def _suggest_groups(data: Data, adata: AnnData) -> None:
+    """Add to the findings which reference samples should stay together, if some should."""
+    label = data.label if data.label in adata.obs else None
+    reference_n = np.ones(adata.n_obs, dtype=bool)
+    if label is not None and data.normal:
+        reference_n = adata.obs[label].astype(str).isin(data.normal).to_numpy()
+    said = suggestion(adata, label=label, reference_n=reference_n)
+    if said is not None:
+        record(adata, findings=[*recorded(adata).get("findings", []), said])
 
 
 def _asked_about(adata: AnnData, data: Data, by: str) -> AnnData:
