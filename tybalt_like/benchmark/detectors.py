@@ -161,8 +161,8 @@ def default(contamination: float = 0.0) -> Detector:
         found = detected(adata, how, normalisation=normalisation, seed=part.seed)
         seconds = time.perf_counter() - start
         rows = {}
-        for score, of in found.scores.set_index("sample").groupby("score", sort=False):
-            of = of.reindex(adata.obs_names)
+        for score, table in found.scores.set_index("sample").groupby("score", sort=False):
+            of = table.reindex(adata.obs_names)
             whole = score == tables.COMBINED
             rows["" if whole else f": {score}"] = Scores(
                 of["value"].to_numpy(),
