@@ -1,7 +1,5 @@
 """What a recipe says about the reference cohort: contamination, and groups of their own."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,7 +46,7 @@ def test_hidden_anomalies_are_left_out_and_tested(clinical, tmp_path) -> None:
     known = obs.index[obs["cohort"] == "reference"]
     truth = known.isin(hidden.index)
     auroc = [roc_auc_score(truth, results.call()[known]) for results in (plain, robust)]
-    assert 0.9 < auroc[0] < auroc[1]
+    assert min(auroc) > 0.99  # of those that nobody marked, told of them or not
     assert robust.detector.calibration.m == plain.detector.calibration.m == 439
     with pytest.raises(RecipeError, match="contamination"):
         found(0.6)
@@ -68,7 +66,8 @@ def test_p_values_hold_within_each_group(clinical, tmp_path) -> None:
         p = table.loc[table["pam50"] == group, "default_p_value"]
         np.testing.assert_allclose(np.sort(p), np.arange(1, m + 1) / m)
     assert table.loc[other.index, "default_p_value"].isna().all()
-    _write(results, tmp_path)
+    results.save(tmp_path)
+    results.write_about(tmp_path, seconds={})
     run = Run.load(tmp_path)
     assert any("3 samples have no p-value" in line for line in run.about["warnings"])
     adata = datasets.load("tcga_brca")[:, :200].to_memory()
@@ -83,15 +82,6 @@ def test_p_values_hold_within_each_group(clinical, tmp_path) -> None:
     del adata.obs["pam50"]
     with pytest.raises(DataError, match="no such column"):
         run.score(adata)
-
-
-def _write(results: Results, folder: Path) -> None:
-    """What scoring new samples needs of a run folder."""
-    results.normaliser.save(folder / "normaliser.json")
-    results.models["pca"].save(folder / "model.safetensors")
-    for name, scorer in results.scorers.items():
-        scorer.save(folder / "scorers" / name)
-    results.write_about(folder, seconds={})
 
 
 def test_gene_sets_of_the_recipe_are_reported(clinical, tmp_path) -> None:
