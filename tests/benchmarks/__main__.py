@@ -23,6 +23,7 @@ from cohorts import of_benchmark, of_tasks
 from contaminated import adbench, contaminated
 from images import images, print_images
 from perturbation import perturbation, print_perturbation
+from split import print_split, split
 from suite import suite
 
 from tybalt_like.benchmark import detect, latent, print_anomaly, print_latent
@@ -82,6 +83,7 @@ MEASUREMENTS = {
     "aberrant": Measurement(_at_once(aberrant), print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
+    "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 
 
