@@ -12,9 +12,10 @@ from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 
 from tybalt_like import benchmark, cli
+from tybalt_like.anomaly import View
 from tybalt_like.benchmark.anomaly import measures
 from tybalt_like.benchmark.baselines import BASELINES
-from tybalt_like.benchmark.detectors import DEFAULT, FOLDS, Scores, cross_fitted
+from tybalt_like.benchmark.detectors import DEFAULT, FOLDS, Scores, cross_fitted, of_model
 from tybalt_like.benchmark.division import Divided
 from tybalt_like.benchmark.rows import read_rows
 from tybalt_like.benchmark.verdicts import over_groups
@@ -148,6 +149,16 @@ def test_rivals_learn_from_all_normal_samples_and_calibrate_on_those_left_out() 
         shares.append((scores.p_n[part.in_split("test")] <= 0.2).mean())
     error = np.std(shares, ddof=1) / np.sqrt(len(shares))
     assert abs(np.mean(shares) - 0.2) < 3 * error
+
+
+def test_a_published_score_has_the_row_of_its_model() -> None:
+    part = divided()
+    rows = of_model("pca", latent_dim=5, published="nearest")(part)
+    plain = of_model("pca", latent_dim=5)(part)
+    assert set(rows) == {"", ", combined"} | {f": {view}" for view in View.registry} - {": nearest"}
+    np.testing.assert_array_equal(rows[""].score_n, plain[": nearest"].score_n)
+    np.testing.assert_array_equal(rows[", combined"].p_n, plain[""].p_n)
+    assert [name for name, one in rows.items() if not one.part] == ["", ", combined"]
 
 
 def test_false_alarms_and_flags_are_counted() -> None:
