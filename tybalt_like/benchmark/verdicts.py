@@ -103,7 +103,9 @@ def print_suite(rows: pd.DataFrame, *, parts: bool = False) -> None:
     rates, and the AUROC of each group; where anomalies are hidden in the reference, only means."""
     shown = rows if parts else rows[~rows["part"].astype(bool)]
     for (half, cross_fitted), part in shown.groupby(["half", "cross_fitted"], sort=False):
-        of = part.assign(detector=of["detector"].str.removesuffix(CROSS_FITTED))  # as the title says
+        of = part.assign(
+            detector=part["detector"].str.removesuffix(CROSS_FITTED)
+        )  # is in the title
         n = len(by_group(of).columns)
         title = f"{half or 'all'}: {n} group{'s' * (n > 1)}, {_seeds(of)}; "
         title += PROTOCOLS[bool(cross_fitted)]
