@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tybalt_like import ExpressionEncoder, pp
+from tybalt_like.core.errors import DataError
 
 QUICK = {"epochs": 8, "min_epochs": 0}
 
@@ -58,3 +59,14 @@ def test_features_have_names_and_tables_come_out(tmp_path) -> None:
     assert encoder.inverse_transform(table).shape == (60, 5)
     encoder.normaliser_.save(tmp_path / "n.json")
     assert len(pp.Normaliser.load(tmp_path / "n.json").genes) == 5
+
+
+def test_groups_stay_together_as_in_scikit_learns_splitters() -> None:
+    rng = np.random.default_rng(0)
+    x_ng, groups = rng.normal(size=(120, 6)), np.repeat(np.arange(12), 10)
+    encoder = ExpressionEncoder("pca", latent_dim=2, calibration=0.25).fit(x_ng, groups=groups)
+    assert len(encoder.detector_.calibration_c) % 10 == 0
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        encoder.fit(x_ng, groups=groups[1:])
+    with pytest.raises(DataError, match="1 groups of samples"):
+        encoder.fit(x_ng, groups=["a"] * 120)

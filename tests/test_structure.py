@@ -40,7 +40,7 @@ API = {
     ],
     "pp": [
         *("BatchPurity", "Findings", "Normalisation", "Normaliser", "batch_purity", "check"),
-        *("combat", "inspect", "open_backed", "quality", "split"),
+        *("combat", "folds", "inspect", "open_backed", "quality", "split"),
     ],
     "tl": [
         *("ensemble", "evaluate", "explain", "explain_gene_sets", "fit", "latent", "score"),

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from tybalt_like import tl
 from tybalt_like.anomaly import Detector
@@ -94,14 +94,26 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        """Learn from samples x genes: an array, a DataFrame or an AnnData."""
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,  # noqa: ARG002 - scikit-learn's signature
+        groups: Any = None,
+    ) -> Self:
+        """Learn from samples x genes: an array, a DataFrame or an AnnData.
+
+        Samples with the same value in `groups`, such as those of a patient, stay together in the
+        division; as in scikit-learn's splitters, it has one value per sample. A missing or empty
+        one stands alone.
+        """
         adata = self._samples(X, reset=True)
+        check_consistent_length(adata.obs_names, groups)
         adata.obs[keys.SPLIT] = divided(
             np.full(adata.n_obs, "", dtype=object),
             train=1 - self.calibration,
             calibration=self.calibration,
             validation=VALIDATION,
+            group_n=groups,
             seed=self.random_state,
         ).astype(str)
         given = AS_THEY_ARE if self.normalisation is None else self.normalisation
@@ -113,7 +125,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         seen = model_outputs(encoded, model=self.model_)
         train_n, calibration_n = (in_split(encoded, s) for s in (keys.TRAIN, keys.CALIBRATION))
         self.detector_ = Detector.fit(seen[train_n], seen[calibration_n])
-        ordered = np.sort(self.detector_.calibration_c)
+        ordered = np.sort(self.detector_.calibration_scores)
         rank = int(np.ceil((1 - self.alpha) * (len(ordered) + 1)))
         self.offset_ = -float(ordered[min(rank, len(ordered)) - 1])
         self._n_features_out = encoded.obsm[keys.latent(self.model)].shape[1]

@@ -13,17 +13,15 @@ from cohorts import of_benchmark
 from numpy.typing import NDArray
 
 from tybalt_like.benchmark.anomaly import measures
-from tybalt_like.benchmark.detectors import DEFAULT, OURS, Scores, rivals, scored
+from tybalt_like.benchmark.detectors import OURS, TRIMMED, Scores, default, rivals, scored
 from tybalt_like.benchmark.division import Divided
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.datasets import ENVIRONMENT
-from tybalt_like.run.cohort import trim
 from tybalt_like.run.progress import Progress
 
 SHARES = (0.01, 0.05, 0.1)
 """Of the reference samples, how many are anomalies."""
-TRIMMED = f"{DEFAULT}, trimmed"
 ADBENCH_TRIMMED = 0.2
 """`data.contamination` for ADBench's contaminated tables, whatever their true share: .02 to .36."""
 MAX_ROWS = 6000
@@ -69,13 +67,8 @@ def contaminated(
 
 def _plain_and_trimmed(part: Divided, share: float) -> dict[str, Scores]:
     """All detectors, and the default one on what trimming leaves of the reference."""
-    found = scored(part, OURS | rivals())
-    if share:
-        less = part.scaled().copy()
-        trim(less, share)
-        trimmed = OURS[DEFAULT](Divided(less, seed=part.seed, as_is=True))
-        found[TRIMMED] = trimmed[""]
-    return {name: one for name, one in found.items() if not one.part}
+    chosen = OURS | ({TRIMMED: default(share)} if share else {}) | rivals()
+    return {name: one for name, one in scored(part, chosen).items() if not one.part}
 
 
 def adbench(*, seeds: int = 5, progress: Progress | None = None) -> pd.DataFrame:

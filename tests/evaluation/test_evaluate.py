@@ -232,3 +232,23 @@ def test_tables_are_plain(card) -> None:
     json.loads(card.table.to_json())
     assert not card.table.duplicated(["encoder", "metric", "column"]).any()
     assert {"encoder", "r2", "pearson", "spearman", "mse"} <= set(card.genes)
+
+
+def test_groups_of_the_division_stay_whole_in_the_probes() -> None:
+    rng = np.random.default_rng(0)
+    donor_n, label = np.repeat(np.arange(40), 8), rng.permutation(np.arange(40) % 2)
+    obs = pd.DataFrame({"donor": donor_n, "label": np.where(label, "a", "b")[donor_n]}).astype(str)
+    obs["lane"] = ["1", "2"] * 160
+    x_ng = rng.normal(size=(40, 10))[donor_n] + 0.1 * rng.normal(size=(320, 10))
+    adata = AnnData(x_ng.astype(np.float32), obs=obs.set_index(obs.index.astype(str)))
+    accuracy = {}
+    for group in (None, "donor"):
+        pp.split(adata, train=0.3, calibration=0.1, group=group)
+        mine = tl.fit(adata, model="pca", latent_dim=5)
+        card = tl.evaluate(adata, mine, seeds=1, baselines=(), batch="donor")
+        accuracy[group] = value(card, "pca", "knn_balanced_accuracy", "label")
+        assert "lane" in set(card.table["column"])
+    assert accuracy[None] > 0.8
+    assert abs(accuracy["donor"] - 0.5) < 0.2
+    # Donors themselves can only be told apart sample by sample.
+    assert value(card, "pca", "batch_linear_balanced_accuracy", "donor") > 0.5

@@ -134,3 +134,27 @@ def test_labels_keep_their_samples() -> None:
     labels = grouped(pd.Series(["b", "a", "", "b"] * 6, name="kind"))
     assert labels.classes == ("a", "b")
     assert list(labels.code_n[:4]) == [1, 0, -1, 1]
+
+
+def test_what_patients_are_like_is_not_taken_for_what_a_label_is_like() -> None:
+    """30 patients of 6 samples each, alike, and a label that has nothing to do with the profile."""
+    rng = np.random.default_rng(0)
+    patient_n = np.repeat(np.arange(30), 6)
+    code_n = rng.permutation(np.arange(30) % 2)[patient_n]
+    z_nk = rng.normal(size=(30, 8))[patient_n] + 0.1 * rng.normal(size=(180, 8))
+    by_sample, by_patient = probe(z_nk, code_n), probe(z_nk, code_n, group_n=patient_n)
+    assert by_sample["knn_balanced_accuracy"].value > 0.95
+    for name in ("knn_balanced_accuracy", "linear_balanced_accuracy"):
+        found = by_patient[name]
+        assert abs(found.value - 0.5) < 2.5 * found.standard_error, name
+        # 30 patients are worth 30 samples.
+        assert found.standard_error > 1.7 * by_sample["linear_balanced_accuracy"].standard_error
+
+
+def test_probes_of_two_patients_and_of_classes_of_one_patient() -> None:
+    values = pd.Series(["a", "b"] * 10 + ["c"] * 10, name="kind")
+    patient_n = np.repeat([0, 1, 2], 10)
+    assert grouped(values, patient_n).classes == ("a", "b")
+    z_nk, code_n = groups(20, 4, apart=3.0)
+    found = probe(z_nk, code_n, group_n=code_n // 2)  # one has a class that the other has not
+    assert found["linear_balanced_accuracy"].value == 0

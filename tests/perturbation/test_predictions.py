@@ -9,7 +9,7 @@ from quick import plan
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like import io
-from tybalt_like.perturbation import PairedJob, Plan, read
+from tybalt_like.perturbation import PairedJob, Plan, baselines, read
 from tybalt_like.perturbation.agreement import agreement, change_agreement, intervals
 from tybalt_like.perturbation.design import Simulation
 from tybalt_like.perturbation.simulation import TRUTH, simulate
@@ -137,3 +137,34 @@ def test_recovers_the_perturbation_and_beats_logistic_regression() -> None:
             score_n = arrays["scores"][:, list(arrays["methods"]).index(name)]
             values.append(roc_auc_score(arrays["y"], score_n))
     assert np.mean(area["dr_vae"]) > np.mean(area["logistic on x1"])
+
+
+def test_simple_rules_do_not_choose_penalties_by_samples_of_the_same_group() -> None:
+    """Responses to a drug that are of the donor alone: of new donors nothing can be said."""
+    rng = np.random.default_rng(0)
+    donor_n = np.repeat(np.arange(40), 6)
+    x1_ng = rng.normal(size=(40, 30))[donor_n] + 0.1 * rng.normal(size=(240, 30))
+    x2_ng = rng.normal(size=(40, 30))[donor_n] + 0.1 * rng.normal(size=(240, 30))
+    learned_n, none = donor_n < 30, np.zeros((240, 0))
+    x1_mg, x2_mg, c_mc = x1_ng[learned_n], x2_ng[learned_n], none[learned_n]
+    error = {}
+    for name, group_n in (("donors", donor_n), ("samples", np.arange(240))):
+        predicted = baselines.treated(
+            x1_mg,
+            x2_mg,
+            x1_ng[~learned_n],
+            c_mc=c_mc,
+            c_nc=none[~learned_n],
+            group_m=group_n[learned_n].astype(str),
+        )
+        error[name] = ((predicted[baselines.RIDGE] - x2_ng[~learned_n]) ** 2).mean()
+    assert error["donors"] < 0.8 * error["samples"]
+    y_n = rng.integers(0, 2, 40)[donor_n].astype(float)
+    inputs = {"x": (x1_mg, x1_ng[~learned_n])}
+    spread = {}
+    for name, group_n in (("donors", donor_n), ("samples", np.arange(240))):
+        found = baselines.responses(
+            inputs, y_n[learned_n], group_n[learned_n].astype(str), is_binary=True, seed=0
+        )
+        spread[name] = found["logistic on x"].std()
+    assert spread["donors"] < 0.5 * spread["samples"]

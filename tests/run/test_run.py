@@ -273,6 +273,7 @@ def test_text_in_the_matrix_names_row_and_column(cohort, tmp_path, monkeypatch, 
         ("normalize.scale=zero", "normalize.scale"),
         ("evaluation.seeds=0", "evaluation.seeds"),
         ("evaluation.batch=plate", "no column 'plate'"),
+        ("split.group=patient", "split.group: the sample table has no column 'patient'"),
     ],
 )
 def test_unknown_settings_are_named(setting, part, cohort, tmp_path, monkeypatch, capsys) -> None:
@@ -295,3 +296,25 @@ def test_run_folders_are_neither_overwritten_nor_read_in_part(
     matrix = cohort / "expression.tsv.gz"
     assert call("score", "--run", half, matrix, monkeypatch=monkeypatch) == 2
     assert "model.safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_samples_of_a_donor_stay_together_if_it_is_named(
+    cohort, tmp_path, monkeypatch, capsys
+) -> None:
+    clinical = pd.read_csv(cohort / "clinical.tsv", sep="\t", index_col=0)
+    clinical["donor"] = np.random.default_rng(0).integers(0, 200, len(clinical))
+    clinical.to_csv(tmp_path / "clinical.tsv", sep="\t")
+    plain = ["model.name=pca", "pictures.maps=[]", *LEAN[1::2]]
+    options = ["--data", cohort / "expression.tsv.gz", "--obs", tmp_path / "clinical.tsv", *LUMINAL]
+    options += [word for setting in plain for word in ("--set", setting)]
+    said = 'add [split] group = "donor"'
+    for name, more in (("alone", []), ("together", ["--group", "donor"])):
+        out = tmp_path / name
+        assert call("run", *options, *more, "--out", out, monkeypatch=monkeypatch) == 0
+        assert (said in capsys.readouterr().err) == (name == "alone")
+        findings = json.loads((out / "run.json").read_text())["findings"]
+        assert any(said in line for line in findings) == (name == "alone")
+        split = scores_of(out).query("split != 'query'")["split"]
+        parts = split.groupby(clinical["donor"].reindex(split.index)).nunique()
+        assert parts.max() == (1 if name == "together" else 4)

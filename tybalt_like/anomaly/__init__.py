@@ -1,9 +1,10 @@
 """Anomaly scores, their calibration, and the genes behind them: arrays in, arrays out."""
 
 from tybalt_like.anomaly.attribution import ResidualStatistics, gene_scores
-from tybalt_like.anomaly.calibration import conformal_p_values, q_values
-from tybalt_like.anomaly.combination import VIEWS, pooled, surprise
-from tybalt_like.anomaly.detector import Detector
+from tybalt_like.anomaly.calibration import Calibration, PValues, conformal_p_values, q_values
+from tybalt_like.anomaly.combination import VIEWS, pooled, pooled_calibration, surprise
+from tybalt_like.anomaly.detector import Detector, HeldOut
+from tybalt_like.anomaly.fitted_views import FittedViews
 from tybalt_like.anomaly.metrics import (
     auroc_difference,
     auroc_interval,
@@ -17,8 +18,12 @@ from tybalt_like.anomaly.view import View
 
 __all__ = [
     "VIEWS",
+    "Calibration",
     "Detector",
+    "FittedViews",
+    "HeldOut",
     "ModelOutputs",
+    "PValues",
     "ResidualStatistics",
     "View",
     "auroc_difference",
@@ -27,6 +32,7 @@ __all__ = [
     "detection_metrics",
     "gene_scores",
     "pooled",
+    "pooled_calibration",
     "q_values",
     "standardised_norm",
     "surprise",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -40,14 +41,20 @@ class ResidualStatistics:
 
     @classmethod
     def fit(cls, residual_cg: Array) -> Self:
+        """Learn from held-out samples; NaN where a sample's model was not given the gene."""
         n = len(residual_cg)
         own_df = max(n - 1, 1)
-        sd_g = residual_cg.std(0, ddof=1) if n > 1 else np.zeros(residual_cg.shape[1])
+        residual_cg = np.where(np.isnan(residual_cg).all(0), 0.0, residual_cg)
+        sd_g = np.zeros(residual_cg.shape[1])
+        if n > 1:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # a gene that one sample has
+                sd_g = np.nan_to_num(np.nanstd(residual_cg, axis=0, ddof=1))
         variance_g = np.square(floored(sd_g, share=LEAST_SD))
         prior_df, typical = _prior(variance_g, own_df)
         weight = 1.0 if np.isinf(prior_df) else prior_df / (prior_df + own_df)
         return cls(
-            mean_g=residual_cg.mean(0),
+            mean_g=np.nanmean(residual_cg, axis=0),
             sd_g=np.sqrt(weight * typical + (1 - weight) * variance_g),
             n=np.array(n),
             df=np.array(prior_df + own_df),

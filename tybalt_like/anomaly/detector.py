@@ -1,29 +1,52 @@
-"""The anomaly detector: fitted on training samples, calibrated on held-out ones."""
+"""The anomaly detector: views of samples, joined into one score, and its calibration."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from tybalt_like.anomaly import scores
-from tybalt_like.anomaly import views as _views  # noqa: F401 - every view is registered
 from tybalt_like.anomaly.attribution import ResidualStatistics
-from tybalt_like.anomaly.calibration import conformal_p_values
+from tybalt_like.anomaly.calibration import Calibration, PValues, Rule
 from tybalt_like.anomaly.combination import VIEWS, Combination
+from tybalt_like.anomaly.fitted_views import FittedViews, under
 from tybalt_like.anomaly.outputs import Array, ModelOutputs
-from tybalt_like.anomaly.view import N_NEIGHBORS, Part, Reference, Samples, View, arrays_of
+from tybalt_like.anomaly.view import N_NEIGHBORS
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import whole_file
 from tybalt_like.core.representation import as_html, as_text
 
-SCHEMA = 3
+MANY = 1000
+"""Calibration samples among which one more makes no difference to medians."""
+SCHEMA = 4
 """Version of the saved detector; views and parts have versions of their own."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Reference samples as seen by views that were fitted without them.
+
+    Attributes
+    ----------
+    measures
+        A row per sample, a column per view (`FittedViews.measure`).
+    residual_cg
+        What the model missed of them; NaN for genes that it was not given.
+    """
+
+    measures: pd.DataFrame
+    residual_cg: Array
+
+    @classmethod
+    def of(cls, views: FittedViews, samples: ModelOutputs) -> Self:
+        """Samples that the views, and the model, have not seen."""
+        return cls(views.measure(samples), samples.residual_ng)
 
 
 @dataclass(frozen=True)
@@ -36,24 +59,24 @@ class Detector:
 
     Attributes
     ----------
-    views, parts
-        By name: what was fitted on the training samples.
+    views
+        What was fitted on the training samples.
     residuals
         How far each gene usually is from what the model expects (`gene_scores`).
-    calibration_c
-        Combined scores of the calibration samples.
-    conditional_on, group_c
-        The sample column whose groups are calibrated apart, and the group of each calibration
-        sample; None and empty if all are calibrated together.
+    held_out
+        What the combined views measured of reference samples that were held out.
+    calibration
+        How p-values are read off them.
+    conditional_on
+        The sample column that names the strata of the calibration; None if there are none.
     """
 
-    views: Mapping[str, View]
-    parts: Mapping[str, Part]
+    views: FittedViews
     combination: Combination
     residuals: ResidualStatistics
-    calibration_c: Array
+    held_out: pd.DataFrame
+    calibration: Calibration
     conditional_on: str | None = None
-    group_c: tuple[str, ...] = ()
 
     @classmethod
     def fit(
@@ -63,9 +86,7 @@ class Detector:
         *,
         n_neighbors: int = N_NEIGHBORS,
         views: Sequence[str] = VIEWS,
-        conditional_on: str | None = None,
-        groups: Sequence[str] = (),
-    ) -> Detector:
+    ) -> Self:
         """Learn the shape of the training samples, and on `calibration` all about new ones.
 
         Parameters
@@ -74,27 +95,53 @@ class Detector:
             Training samples in the latent kNN distance.
         views
             Scores that the combined one is made of.
-        conditional_on, groups
-            A sample column, and its value for each calibration sample, if p-values are to hold
-            within each of its groups.
 
         Raises
         ------
         DataError
             If there is no score of the name of a view.
         """
-        reference = Reference(train, n_neighbors=n_neighbors)
-        fitted = {name: kind.fit(reference) for name, kind in View.registry.items()}
-        table = _table(fitted, reference.parts, calibration)
-        combination = Combination.fit(table, views)
+        fitted = FittedViews.fit(train, n_neighbors=n_neighbors)
+        return cls.calibrated(fitted, HeldOut.of(fitted, calibration), combined=views)
+
+    @classmethod
+    def calibrated(
+        cls,
+        views: FittedViews,
+        held_out: HeldOut,
+        *,
+        combined: Sequence[str] = VIEWS,
+        conditional_on: str | None = None,
+        stratum_c: Sequence[str] = (),
+        unit_c: Sequence[str] = (),
+        rule: Rule = "auto",
+    ) -> Self:
+        """From fitted views and samples that were held out, from them or from views like them.
+
+        Views of part of the reference stand for those of all of it (cross-conformal prediction,
+        Vovk 2015) as far as no view depends on how many samples it was fitted to.
+
+        Parameters
+        ----------
+        combined
+            Views that the combined score is made of.
+        conditional_on, stratum_c, unit_c, rule
+            See `Calibration`.
+
+        Raises
+        ------
+        DataError
+            If there is no score of the name of a view.
+        """
+        combination = Combination.fit(held_out.measures, combined)
+        strata_c = tuple(stratum_c) if conditional_on else ()
         return cls(
-            fitted,
-            reference.parts,
+            views,
             combination,
-            residuals=ResidualStatistics.fit(calibration.residual_ng),
-            calibration_c=combination.score(table),
-            conditional_on=conditional_on,
-            group_c=tuple(groups) if conditional_on else (),
+            ResidualStatistics.fit(held_out.residual_cg),
+            held_out.measures[list(combination.views)].reset_index(drop=True),
+            Calibration(len(held_out.measures), strata_c, tuple(unit_c), rule),
+            conditional_on,
         )
 
     def score(
@@ -126,23 +173,31 @@ class Detector:
                 f"these scores are calibrated by {self.conditional_on!r}: the samples need that "
                 "column in their table"
             )
-        table = _table(self.views, self.parts, samples)
-        combined_n = self.combination.score(table)
-        p_n = conformal_p_values(
-            combined_n,
-            self.calibration_c,
-            group_n=groups if self.conditional_on else None,
-            calibration_group_m=self.group_c if self.conditional_on else None,
-        )
-        values = {str(name): column.to_numpy() for name, column in table.items()}
-        values[scores.COMBINED] = combined_n
-        return scores.tabulate(values, names, model=model, p_value_n=p_n)
+        measures = self.views.measure(samples)
+        values = measures.assign(**{scores.COMBINED: self.combination.score(measures)})
+        p_values = self._p_values(measures, groups)
+        return scores.tabulate(values, names, model=model, p_values=p_values)
+
+    def score_held_out(
+        self, measures: pd.DataFrame, *, names: Sequence[str], model: str
+    ) -> pd.DataFrame:
+        """The same of the calibration samples, as they were measured when they were held out, each
+        compared with the others."""
+        values = measures.assign(**{scores.COMBINED: self.calibration_scores})
+        p_values = self.calibration.among_others(self.calibration_scores)
+        return scores.tabulate(values, names, model=model, p_values=p_values)
+
+    def _p_values(self, measures: pd.DataFrame, groups: Sequence[str] | None) -> PValues:
+        if self.calibration.m >= MANY:
+            combined_n = self.combination.score(measures)
+            return self.calibration.p_values(combined_n, self.calibration_scores, groups)
+        score_n, score_nc = self.combination.beside(measures, self.held_out)
+        return self.calibration.p_values(score_n, score_nc, groups)
 
     @property
-    def smallest_p_value(self) -> float:
-        """No sample can get a smaller p-value than this."""
-        sizes = pd.Series(self.group_c).value_counts().to_list() or [len(self.calibration_c)]
-        return 1 / (max(sizes) + 1)
+    def calibration_scores(self) -> Array:
+        """Combined scores of the calibration samples, (c,)."""
+        return self.combination.score(self.held_out)
 
     def __repr__(self) -> str:
         return as_text("Detector", self._facts())
@@ -153,35 +208,31 @@ class Detector:
     def _facts(self) -> dict[str, object]:
         return {
             "combined": ", ".join(self.combination.views),
-            "calibration samples": len(self.calibration_c),
-            "smallest p": f"{self.smallest_p_value:.2g}",
-            "views": len(self.views),
+            "calibration samples": self.calibration.m,
+            "smallest p by ranks": f"{self.calibration.smallest:.2g}",
+            "views": len(self.views.views),
         }
 
     def save(self, path: Path) -> None:
         """Write everything as one safetensors file."""
         from safetensors.numpy import save
 
-        arrays = {"calibration_c": self.calibration_c}
-        for kind, things in (("view", self.views), ("part", self.parts)):
-            for name, thing in things.items():
-                arrays |= {f"{kind}.{name}.{f}": a for f, a in arrays_of(thing).items()}
         combination = asdict(self.combination)
+        arrays = self.views.arrays() | {"held_out": self.held_out.to_numpy(np.float64)}
         about = {
             "schema": SCHEMA,
             "conditional_on": self.conditional_on,
-            "groups": self.group_c,
             "combined": combination.pop("views"),
-            "views": {name: view.version for name, view in self.views.items()},
-            "parts": {name: part.version for name, part in self.parts.items()},
+            "calibration": asdict(self.calibration),
+            **self.views.versions(),
         }
         arrays |= {f"combination.{name}": array for name, array in combination.items()}
         arrays |= {f"residuals.{name}": array for name, array in asdict(self.residuals).items()}
         with whole_file(path) as partial:
             partial.write_bytes(save(arrays, {"about": json.dumps(about)}))
 
-    @staticmethod
-    def load(path: Path) -> Detector:
+    @classmethod
+    def load(cls, path: Path) -> Self:
         """Read what `save` wrote.
 
         Raises
@@ -199,55 +250,17 @@ class Detector:
                 f"{path}: saved with detector schema {about['schema']}, this version reads "
                 f"{SCHEMA}; install the tybalt_like version that wrote it"
             )
-        parts = {
-            name: _loaded(Part.registry, "part", name, version, arrays, path)
-            for name, version in about["parts"].items()
-        }
-        views = {
-            name: _loaded(View.registry, "view", name, version, arrays, path)
-            for name, version in about["views"].items()
-        }
-        return Detector(
-            views,
-            parts,
-            Combination(tuple(about["combined"]), **_under(arrays, "combination")),
-            residuals=ResidualStatistics(**_under(arrays, "residuals")),
-            calibration_c=arrays["calibration_c"],
-            conditional_on=about["conditional_on"],
-            group_c=tuple(about["groups"]),
+        combined, calibration = tuple(about["combined"]), about["calibration"]
+        return cls(
+            FittedViews.load(arrays, about, path=path),
+            Combination(combined, **under(arrays, "combination")),
+            ResidualStatistics(**under(arrays, "residuals")),
+            pd.DataFrame(arrays["held_out"], columns=list(combined)),
+            Calibration(
+                calibration["m"],
+                tuple(calibration["stratum_c"]),
+                tuple(calibration["unit_c"]),
+                calibration["rule"],
+            ),
+            about["conditional_on"],
         )
-
-
-def _table(
-    views: Mapping[str, View], parts: Mapping[str, Part], outputs: ModelOutputs
-) -> pd.DataFrame:
-    """All scores but the combined one, a column each."""
-    samples = Samples(outputs, parts)
-    columns = {name: view.score(samples) for name, view in views.items()}
-    own = {name: score_n for name, score_n in outputs.own.items() if name not in columns}
-    return pd.DataFrame(columns | own)
-
-
-def _loaded(
-    registry: Mapping[str, type[Any]],
-    kind: str,
-    name: str,
-    version: int,
-    arrays: Mapping[str, np.ndarray],
-    path: Path,
-) -> Any:
-    """A view or part with the arrays that were saved under its name."""
-    if name not in registry:
-        raise DataError(f"{path}: it holds the {kind} {name!r}, which is not known here; add it")
-    if registry[name].version != version:
-        raise DataError(
-            f"{path}: it holds version {version} of the {kind} {name!r}, this is version "
-            f"{registry[name].version}; install the tybalt_like version that wrote it"
-        )
-    return registry[name](**_under(arrays, f"{kind}.{name}"))
-
-
-def _under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays below a name, by the rest of theirs."""
-    start = f"{prefix}."
-    return {key.removeprefix(start): a for key, a in arrays.items() if key.startswith(start)}

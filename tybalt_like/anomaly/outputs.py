@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_] | NDArray[np.int64]
 
+TOP = 0.01
+"""Share of the genes that views of the most extreme ones look at."""
+
 
 @dataclass(frozen=True)
 class ModelOutputs:
@@ -57,3 +60,11 @@ def floored(sd_g: Array, *, share: float) -> Array:
     """
     typical = float(np.median(sd_g[sd_g > 0])) if (sd_g > 0).any() else 0.0
     return np.maximum(sd_g, share * typical) if typical else np.ones_like(sd_g)
+
+
+def root_mean_of_largest(z_ng: Array) -> Array:
+    """Root mean square of the largest `TOP` of each row's absolute values, at least one, (n,)."""
+    n_top = max(1, int(TOP * z_ng.shape[1]))
+    squared_ng = np.square(z_ng)
+    top_nt = np.partition(squared_ng, -n_top, axis=1)[:, -n_top:]
+    return np.asarray(np.sqrt(top_nt.mean(1)))

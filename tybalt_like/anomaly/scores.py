@@ -1,32 +1,35 @@
 """Scores of samples as one long table, from the detector to the page.
 
-Columns `COLUMNS`: a row per sample, model and score. p, q and the flag belong to the combined
-score; elsewhere they are missing. Wide columns are made only to be written.
+Columns `COLUMNS`: a row per sample, model and score. p, q, the flag, and whether p lies beyond what
+ranks can give (`Calibration`), belong to the combined score; elsewhere they are missing or false.
+Wide columns are made only to be written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from tybalt_like.anomaly.calibration import q_values
-from tybalt_like.anomaly.outputs import Array
+from tybalt_like.anomaly.calibration import PValues, q_values
 from tybalt_like.core import keys
 
-COLUMNS = ["sample", "model", "score", "value", "p_value", "q_value", "flagged"]
+COLUMNS = ["sample", "model", "score", "value", "p_value", "extrapolated", "q_value", "flagged"]
 COMBINED = "combined"
-OF_COMBINED = ("p_value", "q_value", "flagged")
+OF_COMBINED = ("p_value", "extrapolated", "q_value", "flagged")
 """What is said of a combined score, beside its value."""
+YES_OR_NO = ("extrapolated", "flagged")
 
 
 def tabulate(
-    values: Mapping[str, Array],
+    values: Mapping[Any, ArrayLike] | pd.DataFrame,
     samples: Sequence[str],
     *,
     model: str,
-    p_value_n: Array | None = None,
+    p_values: PValues | None = None,
 ) -> pd.DataFrame:
     """The long table of one model's scores, by name.
 
@@ -34,23 +37,26 @@ def tabulate(
     ----------
     model
         Empty for scores without a model.
-    p_value_n
+    p_values
         Of the combined score; q-values and flags are added by `with_q_values`.
     """
-    n, names = len(samples), list(values)
+    n, names = len(samples), [str(name) for name in values]
     table = pd.DataFrame(
         {
             "sample": np.tile(np.asarray(samples, dtype=object), len(names)),
             "model": model,
             "score": np.repeat(np.asarray(names, dtype=object), n),
-            "value": np.concatenate([np.asarray(values[name], np.float64) for name in names]),
+            "value": np.concatenate([np.asarray(values[name], np.float64) for name in values]),
             "p_value": np.nan,
+            "extrapolated": False,
             "q_value": np.nan,
             "flagged": False,
         }
     )
-    if p_value_n is not None:
-        table.loc[table["score"] == COMBINED, "p_value"] = p_value_n
+    if p_values is not None:
+        combined = table["score"] == COMBINED
+        table.loc[combined, ["p_value"]] = p_values.p_n
+        table.loc[combined, ["extrapolated"]] = p_values.extrapolated_n
     return table
 
 
@@ -100,7 +106,7 @@ def wide(scores: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for name, model, score, what in columns(scores):
         column = of(scores, model, score, what=what).reindex(samples)
-        found[name] = column.eq(True) if what == "flagged" else column
+        found[name] = column.eq(True) if what in YES_OR_NO else column
     return pd.DataFrame(found, index=samples)
 
 

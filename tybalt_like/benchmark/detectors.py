@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like import anomaly, tl
+from tybalt_like import anomaly, pp, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.benchmark.baselines import Baseline, available
-from tybalt_like.benchmark.division import Divided
+from tybalt_like.benchmark.division import N_GENES, Divided
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.models import Model
+from tybalt_like.tl.cross_fit import Detection
+from tybalt_like.tl.detect import detected
 from tybalt_like.tl.encoders import few_threads
 from tybalt_like.tl.score import fit_detector
 
@@ -26,10 +28,12 @@ FOLDS = 5
 """Of the reference samples, for rivals that are cross-fitted."""
 PER_FEATURE = 3
 """Training samples for each latent feature, at least."""
-DEFAULT = "default (PCA-20)"
-"""Row of the detector that is used when nobody chooses."""
+DEFAULT = "default detector"
+"""Row of the detector that is used when nobody chooses (`tl.detect`)."""
+TRIMMED = f"{DEFAULT}, trimmed"
+"""The same, told how much of the reference may be anomalous."""
 ENSEMBLE = "ensemble"
-TOGETHER = (DEFAULT, "tybalt", "beta-VAE")
+TOGETHER = ("PCA-20", "tybalt", "beta-VAE")
 """Rows whose scores the ensemble pools."""
 CROSS_FITTED = ", cross-fitted"
 """Ending of the names of rivals that learn from all reference samples."""
@@ -143,13 +147,44 @@ def rivals(
     return {name: of_baseline(baseline) for name, baseline in chosen}
 
 
-OURS: dict[str, Detector] = {DEFAULT: of_model("pca", latent_dim=20)}
+def default(contamination: float = 0.0) -> Detector:
+    """The default detector, fitted to all reference samples; its parts are rows too."""
+
+    def detector(part: Divided) -> dict[str, Scores]:
+        start = time.perf_counter()
+        adata = part.adata.copy()
+        adata.obs[keys.SPLIT] = np.where(part.reference_n, keys.TRAIN, keys.QUERY)
+        normalisation = pp.Normalisation(n_genes=N_GENES)
+        if part.as_is:
+            normalisation = pp.Normalisation(units="z_scored", log="no", select="all")
+        how = Detection(contamination=contamination)
+        found = detected(adata, how, normalisation=normalisation, seed=part.seed)
+        seconds = time.perf_counter() - start
+        rows = {}
+        for score, table in found.scores.set_index("sample").groupby("score", sort=False):
+            of = table.reindex(adata.obs_names)
+            whole = score == tables.COMBINED
+            rows["" if whole else f": {score}"] = Scores(
+                of["value"].to_numpy(),
+                of["p_value"].to_numpy() if whole else None,
+                seconds,
+                cross_fitted=True,
+                ours=True,
+                part=not whole,
+            )
+        return rows
+
+    return detector
+
+
+OURS: dict[str, Detector] = {DEFAULT: default()}
 """Detectors of this package that need no training loop."""
 
 
 def models() -> dict[str, Detector]:
     """Those of this package that are trained."""
     return {
+        "PCA-20": of_model("pca", latent_dim=20),
         "tybalt": of_model("tybalt", latent_dim=20),
         "beta-VAE": of_model("beta_vae", latent_dim=20),
         "f-AnoGAN": of_model("f_anogan", published="f_anogan"),

@@ -36,10 +36,12 @@ SCALES = {"real": "zscore", "unit": "zero_one", "non-negative": "zero_one"}
 
 @dataclass(frozen=True)
 class Task:
-    """A cohort, the labels that are read from its encodings, and a column to condition on."""
+    """A cohort: the labels that are read from its encodings, a column to condition on, and one
+    whose samples stay together."""
 
     labels: tuple[str, ...]
     covariate: str | None = None
+    group: str | None = None
 
 
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -110,7 +112,12 @@ def latent(
 
 
 def of_file(
-    path: str, *, labels: Sequence[str], covariate: str | None = None, obs: str | None = None
+    path: str,
+    *,
+    labels: Sequence[str],
+    covariate: str | None = None,
+    group: str | None = None,
+    obs: str | None = None,
 ) -> tuple[str, Task, AnnData]:
     """A cohort of one's own; see `latent`.
 
@@ -120,18 +127,20 @@ def of_file(
         If a column does not exist.
     """
     adata = read(path, obs=obs)
-    for column in (*labels, *([covariate] if covariate else [])):
+    for column in (*labels, *(name for name in (covariate, group) if name)):
         if column not in adata.obs:
             known = ", ".join(map(str, adata.obs.columns)) or "none"
             raise DataError(f"{path}: no column {column!r} in the sample table; columns: {known}")
-    return Path(path).name, Task(tuple(labels), covariate), adata
+    return Path(path).name, Task(tuple(labels), covariate, group), adata
 
 
 def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) -> pd.DataFrame:
     """All encoders on one division of a cohort."""
     adata = type(adata)(adata.X, obs=adata.obs, var=adata.var)
-    adata.obs = adata.obs[[c for c in adata.obs if c in {*task.labels, task.covariate}]].copy()
-    _divide(adata, seed)
+    used = {*task.labels, task.covariate, task.group}
+    adata.obs = adata.obs[[column for column in adata.obs if column in used]].copy()
+    # 54 % to train, 6 % to stop early by, 40 % held out.
+    pp.split(adata, train=0.6, calibration=0.0, validation=0.1, group=task.group, seed=seed)
     scaled = _Scaled(adata)
     encodings: dict[str, Encoding] = {}
     measured: dict[str, dict[str, evaluation.Estimate]] = {}
@@ -159,15 +168,6 @@ def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) 
         probed, _, _ = groups(cohort, encodings, batch=None, seed=seed)
     n = int(scaled.cohort("real").test_n.sum())
     return pd.concat([evaluation.tabulate(measured, n=n), *probed], ignore_index=True)
-
-
-def _divide(adata: AnnData, seed: int) -> None:
-    """54 % to train, 6 % to stop early by, 40 % held out."""
-    order = np.random.default_rng(seed).permutation(adata.n_obs)
-    split_n = np.full(adata.n_obs, keys.TEST, dtype=object)
-    split_n[order[: round(0.6 * adata.n_obs)]] = keys.TRAIN
-    split_n[order[: max(4, round(0.06 * adata.n_obs))]] = keys.VALIDATION
-    adata.obs[keys.SPLIT] = split_n.astype(str)
 
 
 class _Scaled:

@@ -66,6 +66,9 @@ def latent(
     covariate: Annotated[
         str | None, typer.Option(help="Sample column that conditional models are given.")
     ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Sample column whose samples stay together, as in a recipe.")
+    ] = None,
     encoders: Annotated[
         str | None, typer.Option(help="Only these encoders, separated by commas.")
     ] = None,
@@ -81,7 +84,7 @@ def latent(
     from tybalt_like.run.progress import Progress
 
     use(threads)
-    cohort = of_file(data, labels=listed(label), covariate=covariate, obs=obs)
+    cohort = of_file(data, labels=listed(label), covariate=covariate, group=group, obs=obs)
     rows = measure(
         [cohort],
         encoders=listed(encoders) if encoders else None,

@@ -40,6 +40,10 @@ def run(
     anomaly: Annotated[
         str | None, typer.Option(help="Labels that should be found, separated by commas.")
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Column whose samples stay together, such as the patient or the batch."),
+    ] = None,
     out: RunOut = None,
     profile: Annotated[
         str | None, typer.Option(help="Profile of the recipe, such as quick.")
@@ -73,6 +77,8 @@ def run(
         if matrix is not None:
             kept.pop("dataset", None)
         tables["data"] = kept | source
+    if group is not None:
+        tables["split"] = dict(tables.get("split", {})) | {"group": group}
     execute(
         tables,
         change,

@@ -39,6 +39,12 @@ class Estimate:
             return Estimate(self.value - other.value)
         return Estimate(self.value - other.value, self.influence_n - other.influence_n)
 
+    def by_group(self, group_n: NDArray[np.intp]) -> Estimate:
+        """The same number with groups of samples as units, each of which is moved as one."""
+        if self.influence_n is None:
+            return self
+        return Estimate(self.value, np.bincount(group_n, self.influence_n).astype(np.float64))
+
     @classmethod
     def mean(cls, value_n: ArrayLike) -> Estimate:
         """Mean of one value per sample; its standard error is the usual ``s / sqrt(n)``."""

@@ -56,23 +56,34 @@ class Labels:
         )
 
 
-def grouped(values: pd.Series) -> Labels:
-    """The classes of a column that are large enough; there may be none."""
+def grouped(values: pd.Series, group_n: NDArray[np.intp] | None = None) -> Labels:
+    """The classes of a column that are large enough; there may be none.
+
+    With groups of samples that stay together, classes of a single one do not count: whoever has
+    not seen it cannot know them.
+    """
     text = values.astype(str).str.strip()
     text = text.where(values.notna() & ~text.str.lower().isin(UNKNOWN))
     counts = text.value_counts()
-    classes = sorted(counts.index[counts >= MIN_PER_CLASS])
-    return Labels(str(values.name), tuple(classes), pd.Index(classes).get_indexer(text))
+    classes = set(counts.index[counts >= MIN_PER_CLASS])
+    if group_n is not None:
+        n_groups = pd.Series(group_n).groupby(text.to_numpy()).nunique()
+        classes &= set(n_groups.index[n_groups > 1])
+    names = sorted(classes)
+    return Labels(str(values.name), tuple(names), pd.Index(names).get_indexer(text))
 
 
 def label_columns(
-    obs: pd.DataFrame, *, leave_out: Collection[str] = ()
+    obs: pd.DataFrame,
+    *,
+    leave_out: Collection[str] = (),
+    group_n: NDArray[np.intp] | None = None,
 ) -> tuple[list[Labels], list[str]]:
     """The columns that name between 2 and `MAX_CLASSES` groups of these samples.
 
     Left out are fractions and other numbers with many values, names of single samples, columns
     that group the samples as an earlier one does, and samples of classes with fewer than
-    `MIN_PER_CLASS`.
+    `MIN_PER_CLASS` or of one group only (`grouped`).
 
     Returns
     -------
@@ -85,7 +96,7 @@ def label_columns(
     for name in obs.columns.difference(list(leave_out), sort=False):
         if _is_measurement(obs[name]):
             continue
-        labels = grouped(obs[name])
+        labels = grouped(obs[name], group_n)
         twin = next((other.column for other in found if labels.same_grouping(other)), None)
         if not 2 <= len(labels.classes) <= MAX_CLASSES:
             continue
@@ -98,8 +109,8 @@ def label_columns(
             rare.append(f"{name} ({n_rare})")
     if rare:
         notes.append(
-            f"samples of unknown or rare classes (fewer than {MIN_PER_CLASS} samples) are left "
-            f"out of {', '.join(rare)}"
+            f"samples of unknown or rare classes (fewer than {MIN_PER_CLASS} samples"
+            f"{'' if group_n is None else ', or one group'}) are left out of {', '.join(rare)}"
         )
     return found, notes
 

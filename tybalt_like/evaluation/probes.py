@@ -19,7 +19,12 @@ Codes = NDArray[np.intp]
 
 
 def probe(
-    z_nk: ArrayLike, code_n: Codes, *, repeats: int = REPEATS, seed: int = 0
+    z_nk: ArrayLike,
+    code_n: Codes,
+    *,
+    group_n: Codes | None = None,
+    repeats: int = REPEATS,
+    seed: int = 0,
 ) -> dict[str, Estimate]:
     """How well classes are predicted from an encoding, by two simple classifiers.
 
@@ -35,6 +40,9 @@ def probe(
         An encoding of samples that nothing was fitted on.
     code_n
         Classes, numbered from 0, each with at least 5 samples.
+    group_n
+        Numbers of groups, each of which lies in one fold: what is predicted is then new groups,
+        and they are the units of the standard errors.
     repeats
         Divisions into folds.
 
@@ -49,7 +57,7 @@ def probe(
     z = np.asarray(z_nk, dtype=np.float64)
     order_nn = _by_distance(z)
     measured: dict[str, list[Estimate]] = {}
-    for division in _divisions(code_n, repeats, seed):
+    for division in _divisions(code_n, group_n, repeats, seed):
         predicted = {"linear": np.empty_like(code_n), "knn": np.empty_like(code_n)}
         for train, test in division:
             predicted["linear"][test] = _linear(z[train], code_n[train], z[test])
@@ -57,7 +65,10 @@ def probe(
         for name, predicted_n in predicted.items():
             for measure, estimate in classification(code_n, predicted_n).items():
                 measured.setdefault(f"{name}_{measure}", []).append(estimate)
-    return {name: Estimate.average(estimates) for name, estimates in measured.items()}
+    found = {name: Estimate.average(estimates) for name, estimates in measured.items()}
+    if group_n is None:
+        return found
+    return {name: estimate.by_group(group_n) for name, estimate in found.items()}
 
 
 def classification(true_n: Codes, predicted_n: Codes) -> dict[str, Estimate]:
@@ -105,12 +116,18 @@ def row_space(x_ng: ArrayLike) -> Array:
     return space_nr
 
 
-def _divisions(code_n: Codes, repeats: int, seed: int) -> Iterator[list[tuple[Codes, Codes]]]:
-    from sklearn.model_selection import StratifiedKFold
+def _divisions(
+    code_n: Codes, group_n: Codes | None, repeats: int, seed: int
+) -> Iterator[list[tuple[Codes, Codes]]]:
+    """Rows to learn from and rows to predict, of every fold that is not empty."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    folds = FOLDS if group_n is None else min(FOLDS, len(np.unique(group_n)))
+    kind = StratifiedKFold if group_n is None else StratifiedGroupKFold
     for repeat in range(repeats):
-        cut = StratifiedKFold(FOLDS, shuffle=True, random_state=seed + repeat)
-        yield list(cut.split(np.zeros(len(code_n)), code_n))
+        cut = kind(folds, shuffle=True, random_state=seed + repeat)
+        found = cut.split(np.zeros(len(code_n)), code_n, group_n)
+        yield [(train, test) for train, test in found if len(test)]
 
 
 def _by_distance(z_nk: Array) -> Codes:
@@ -144,7 +161,7 @@ def _linear(train_mk: Array, code_m: Codes, test_nk: Array) -> Codes:
     )
     if train.shape[1] > len(train):
         train, test = _in_row_space(train, test)
-    if train.shape[1] == 0:
+    if train.shape[1] == 0 or len(np.unique(code_m)) == 1:
         return np.full(len(test), np.bincount(code_m).argmax())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from tybalt_like.models.base import Batch, Model
 
+FEW = 10
+"""A share of all components that is smaller than one in so many is found alone, by Lanczos
+iterations to machine precision (ARPACK), which is many times faster."""
+
 
 @dataclass(frozen=True)
 class PCAConfig:
@@ -27,8 +31,8 @@ class PCAConfig:
 class PCA(Model, name="pca", title="PCA"):
     """Orthogonal projection on the directions of largest variance.
 
-    Loss: ``|x - mean - W' W (x - mean)|^2`` with orthonormal W; scikit-learn's full SVD in
-    float64, which is deterministic.
+    Loss: ``|x - mean - W' W (x - mean)|^2`` with orthonormal W; scikit-learn's SVD in
+    float64, to machine precision and deterministic.
 
     Source: Pearson 1901.
 
@@ -56,7 +60,9 @@ class PCA(Model, name="pca", title="PCA"):
 
         x_ng = train.x_ng.cpu().double().numpy()
         k = min(self.config.latent_dim, *x_ng.shape)
-        exact = Exact(n_components=k, svd_solver="full").fit(x_ng)
+        few = FEW * k < min(x_ng.shape)
+        solver = "arpack" if few else "full"
+        exact = Exact(n_components=k, svd_solver=solver, random_state=0).fit(x_ng)
         self.mean_g.copy_(torch.from_numpy(exact.mean_))
         self.components_kg.zero_()[:k] = torch.from_numpy(exact.components_)
 

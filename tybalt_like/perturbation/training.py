@@ -61,7 +61,7 @@ def train_pairs(plan: Plan, job: PairedJob, samples: Samples, *, device: str = "
         seconds = time.perf_counter() - start
         predicted = _predicted(model, ready)
         shown_n = np.full(len(found.table), True) if job.fold is None else ready.split(keys.TEST)
-        table = found.table[shown_n]
+        table, held_n = found.table[shown_n], found.table["held_out"].to_numpy(str)
         changes: dict[str, dict[str, float]] = {}
         arrays: dict[str, NDArray[Any]] = {
             "sample": table.index.to_numpy(str),
@@ -70,11 +70,11 @@ def train_pairs(plan: Plan, job: PairedJob, samples: Samples, *, device: str = "
             "y": ready.y_n[shown_n],
         }
         if plan.has_response:
-            arrays |= _responses(plan, job, ready, predicted, shown_n)
+            arrays |= _responses(plan, job, ready, predicted, shown_n, group_n=held_n)
         if job.fold is None:
             arrays |= _latents(predicted)
         elif plan.has_pairs:
-            changes, of_genes = _changes(model, ready, predicted)
+            changes, of_genes = _changes(model, ready, predicted, group_n=held_n)
             arrays |= of_genes
     about = {
         "changes": changes,
@@ -129,6 +129,8 @@ def _responses(
     ready: Prepared,
     predicted: dict[str, Floats],
     shown_n: NDArray[np.bool_],
+    *,
+    group_n: NDArray[np.str_],
 ) -> dict[str, NDArray[Any]]:
     """Scores of the model, its ablation and, of held-out samples, the baselines."""
     scores = {plan.model.name: predicted["response_n"][shown_n]}
@@ -151,6 +153,7 @@ def _responses(
         scores |= baselines.responses(
             {name: (x_nk[used_n], x_nk[shown_n]) for name, x_nk in features.items()},
             y_n[used_n],
+            group_n[used_n],
             is_binary=plan.is_binary,
             seed=job.seed,
         )
@@ -163,7 +166,7 @@ def _responses(
 
 
 def _changes(
-    model: Paired, ready: Prepared, predicted: dict[str, Floats]
+    model: Paired, ready: Prepared, predicted: dict[str, Floats], *, group_n: NDArray[np.str_]
 ) -> tuple[dict[str, dict[str, float]], dict[str, NDArray[Any]]]:
     """Measures of every predictor of treated profiles, by method; mean changes of each gene."""
     x1_ng = np.asarray(ready.pairs.X, dtype=np.float64)
@@ -180,7 +183,12 @@ def _changes(
         model.name: predicted["after_ng"][test_n],
         ablation(model.name): predicted[f"{IDENTITY} after_ng"][test_n],
     } | baselines.treated(
-        x1_ng[learned_n], x2_ng[learned_n], x1_ng[test_n], c_mc=c_nc[learned_n], c_nc=c_nc[test_n]
+        x1_ng[learned_n],
+        x2_ng[learned_n],
+        x1_ng[test_n],
+        c_mc=c_nc[learned_n],
+        c_nc=c_nc[test_n],
+        group_m=group_n[learned_n],
     )
     x1_ng, x2_ng = x1_ng[test_n], x2_ng[test_n]
     measures = {name: change_agreement(x1_ng, x2_ng, p_ng) for name, p_ng in profiles.items()}

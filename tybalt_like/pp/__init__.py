@@ -6,7 +6,7 @@ from tybalt_like.pp.normaliser import Normaliser
 from tybalt_like.pp.out_of_core import open_backed
 from tybalt_like.pp.quality import quality
 from tybalt_like.pp.settings import Normalisation
-from tybalt_like.pp.split import split
+from tybalt_like.pp.split import folds, split
 
 __all__ = [
     "BatchPurity",
@@ -16,6 +16,7 @@ __all__ = [
     "batch_purity",
     "check",
     "combat",
+    "folds",
     "inspect",
     "open_backed",
     "quality",

@@ -11,6 +11,7 @@ import pandas as pd
 from tybalt_like.anomaly import View
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
+from tybalt_like.core.keys import DEFAULT
 from tybalt_like.models import Model
 from tybalt_like.pl.palette import Style, clean, styles
 from tybalt_like.report.contents import Contents
@@ -28,6 +29,8 @@ BASELINE = "pca"
 
 def title(name: str) -> str:
     """Name of a model, or of what stands beside it in a table, as people write it."""
+    if name == DEFAULT:
+        return "default detector"
     return Model.registry[name].title if name in Model.registry else name.replace("_", " ")
 
 
@@ -37,14 +40,14 @@ def detector_title(model: str, score: str) -> str:
         return NORM_TITLE if score == NORM else score
     own = Model.registry[model].score_titles if model in Model.registry else {}
     written = View.registry[score].title if score in View.registry else score.replace("_", " ")
-    return f"{title(model)} {own.get(score, written)}"
+    return f"{title(model)}: {own.get(score, written)}"
 
 
 class RunContents(Contents, kind="run"):
     """A run: samples, their latents and scores, maps, detection, genes, training, evaluation."""
 
     files: ClassVar[Mapping[str, str]] = {
-        "scores.tsv": "scores, p- and q-values of every sample, for the model and for PCA",
+        "scores.tsv": "scores, p- and q-values of every sample, by every detector",
         "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
         "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
         "latent.tsv.gz": "latent features of every sample, with the clinical columns",
@@ -78,9 +81,23 @@ class RunContents(Contents, kind="run"):
         rate = f"at a false-discovery rate of {percent(self.about['fdr'])}"
         of = f"of {counted(tested, 'tested sample')}"
         if not flagged:
-            return f"None {of} is flagged as anomalous, {rate}; the strangest are listed first."
+            return f"None {of} is flagged as anomalous, {rate}; {self._beyond}."
         verb, share = "is" if flagged == 1 else "are", percent(flagged / tested)
-        return f"{flagged:,} {of} ({share}) {verb} flagged as anomalous, {rate}."
+        return f"{flagged:,} {of} ({share}) {verb} flagged as anomalous, {rate}; {self._beyond}."
+
+    @property
+    def _beyond(self) -> str:
+        """How many are stranger than the whole reference."""
+        if self.all_tested:
+            return "each was compared with all others, and the strangest are listed first"
+        beyond, reference = self.about["flagged"]["beyond"], self.about["detector"]["reference"]
+        verb = "is" if beyond == 1 else "are"
+        return f"{beyond:,} {verb} stranger than every one of the {reference:,} reference samples"
+
+    @property
+    def decides(self) -> str:
+        """Name of the scorer whose p-values say which samples are strange."""
+        return str(self.about["detector"]["name"])
 
     @property
     def model(self) -> str:
@@ -99,9 +116,9 @@ class RunContents(Contents, kind="run"):
         return bool(self.about["images"])
 
     @property
-    def cross_fitted(self) -> bool:
-        """True if every sample was tested, each by a model trained on others."""
-        return bool(self.about["cross_fitted"])
+    def all_tested(self) -> bool:
+        """True if no label says what is normal: each sample was compared with all others."""
+        return not self.about["normal"]
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -123,8 +140,8 @@ class RunContents(Contents, kind="run"):
         return tables.long(table, self.about["score_columns"])
 
     def score(self, what: str = "value", *, model: str | None = None) -> pd.Series:
-        """Of the combined score of the model, or another, by sample."""
-        return tables.of(self.scores, model or self.model, what=what)
+        """Of the combined score of the scorer that decides, or another, by sample."""
+        return tables.of(self.scores, model or self.decides, what=what)
 
     def value(self, model: str, score: str) -> pd.Series:
         """One score by sample; empty if the run has none of that name."""
@@ -158,9 +175,13 @@ class RunContents(Contents, kind="run"):
         return self.score("flagged").astype(bool)
 
     @cached_property
-    def held_out(self) -> pd.Series:
-        """True for tested samples of the reference cohort."""
-        return self.samples[keys.SPLIT] == keys.TEST
+    def normals(self) -> pd.Series:
+        """True for the reference samples that known anomalies are compared with: no scorer in the
+        tables has learned from them."""
+        split = self.samples[keys.SPLIT]
+        if self.about["detector"]["normals"] == "reference":
+            return split != keys.QUERY
+        return split == keys.TEST
 
     def title(self, name: str | None = None) -> str:
         """Name of an encoder, of the run's model if None, as people write it."""

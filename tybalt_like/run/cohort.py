@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 from tybalt_like import anomaly, io, pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.provenance import is_images, record
+from tybalt_like.core.provenance import is_images, record, recorded
 from tybalt_like.io import datasets
+from tybalt_like.pp.repeats import suggestion
 from tybalt_like.pp.split import MIN_REFERENCE
+from tybalt_like.run import calls
+from tybalt_like.tl.cross_fit import MOST_TRAININGS_ON, is_closed_form, reference
+from tybalt_like.tl.detect import tested
+from tybalt_like.tl.score import groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -55,6 +60,8 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
 def check(recipe: Recipe, adata: AnnData) -> None:
     """Refuse what a recipe asks for and the cohort does not have, before anything is trained.
 
+    Without split.group, a column that asks for it joins the findings (`pp.repeats.suggestion`).
+
     Raises
     ------
     RecipeError, DataError
@@ -67,11 +74,25 @@ def check(recipe: Recipe, adata: AnnData) -> None:
         )
     named = {"evaluation.batch": recipe.evaluation.batch}
     named["scores.conditional_on"] = recipe.scores.conditional_on
+    named["split.group"] = recipe.split.group or None
     for key, column in named.items():
         if column is not None and column not in adata.obs:
             raise RecipeError(f"{key}: the sample table has no column {column!r}")
     if recipe.scores.gene_sets is not None:
         io.read_gmt(recipe.scores.gene_sets)
+    if not recipe.split.group:
+        _suggest_groups(recipe.data, adata)
+
+
+def _suggest_groups(data: Data, adata: AnnData) -> None:
+    """Add to the findings which reference samples should stay together, if some should."""
+    label = data.label if data.label in adata.obs else None
+    reference_n = np.ones(adata.n_obs, dtype=bool)
+    if label is not None and data.normal:
+        reference_n = adata.obs[label].astype(str).isin(data.normal).to_numpy()
+    said = suggestion(adata, label=label, reference_n=reference_n)
+    if said is not None:
+        record(adata, findings=[*recorded(adata).get("findings", []), said])
 
 
 def _asked_about(adata: AnnData, data: Data, by: str) -> AnnData:
@@ -102,6 +123,7 @@ def split(
         validation=shares.validation,
         held_out=held_out,
         by=shares.by or None,
+        group=shares.group or None,
         seed=seed,
     )
     for label in data.anomalies:
@@ -115,18 +137,33 @@ def split_sizes(split_n: Sequence[str]) -> dict[str, int]:
     return {name: int((np.asarray(split_n) == name).sum()) for name in order}
 
 
-def trim(adata: AnnData, contamination: float) -> int:
-    """Turn the strangest samples of training and calibration into query samples.
+def can_fold(recipe: Recipe, adata: AnnData) -> bool:
+    """Whether the recipe's model is trained once for every fold of the reference, if it decides."""
+    return is_closed_form(recipe.model) or int(reference(adata).sum()) <= MOST_TRAININGS_ON
+
+
+def expectation(recipe: Recipe, adata: AnnData) -> str:
+    """How small p-values can get with these reference samples, and what a flag takes."""
+    how, split = recipe.scores, adata.obs[keys.SPLIT]
+    known_n = reference(adata)
+    if how.detector == "model" and not can_fold(recipe, adata):
+        known_n = np.asarray(split == keys.CALIBRATION)
+    known = adata[known_n]
+    calibration = anomaly.Calibration(
+        known.n_obs,
+        tuple(groups(known, how.conditional_on) or ()),
+        tuple(groups(known, recipe.split.group) or ()),
+        how.p_values,
+    )
+    pooled = not recipe.data.normal
+    return calls.expectation(calibration, tested=len(tested(adata)), fdr=how.fdr, pooled=pooled)
+
+
+def trim(adata: AnnData, contamination: float) -> None:
+    """Keep the strangest training samples from being learned from: they become calibration samples.
 
     The normalisation has seen them: its medians and ranges hardly depend on a few.
-
-    Returns
-    -------
-    int
-        How many.
     """
-    of_reference_n = np.isin(adata.obs[keys.SPLIT], (keys.TRAIN, keys.VALIDATION, keys.CALIBRATION))
-    reference = np.flatnonzero(of_reference_n)
-    left_out = reference[anomaly.trimmed(np.asarray(adata.X)[reference], share=contamination)]
-    adata.obs.iloc[left_out, adata.obs.columns.get_loc(keys.SPLIT)] = keys.QUERY
-    return len(left_out)
+    training = np.flatnonzero(np.isin(adata.obs[keys.SPLIT], (keys.TRAIN, keys.VALIDATION)))
+    left_out = training[anomaly.trimmed(np.asarray(adata.X)[training], share=contamination)]
+    adata.obs.iloc[left_out, adata.obs.columns.get_loc(keys.SPLIT)] = keys.CALIBRATION

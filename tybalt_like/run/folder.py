@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from tybalt_like import anomaly, pp, tl
+from tybalt_like import pp, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.models import Model
 from tybalt_like.report import about_of
-from tybalt_like.tl.score import groups, model_outputs
+from tybalt_like.tl.scorer import DETECTOR, MODEL, NORMALISER, Scorer
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 KIND = "run"
-MODEL, DETECTOR, NORMALISER = "model.safetensors", "detector.safetensors", "normaliser.json"
-BASELINE_MODEL, BASELINE_DETECTOR = "baseline_model.safetensors", "baseline_detector.safetensors"
+SCORERS = "scorers"
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,13 +33,17 @@ class Run:
     ----------
     about
         The contents of ``run.json``.
+    normaliser, model
+        They encode.
+    scorers
+        By name: the one that decides first.
     """
 
     folder: Path
     about: dict[str, Any]
     normaliser: pp.Normaliser
     model: Model
-    detector: anomaly.Detector
+    scorers: Mapping[str, Scorer]
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -59,7 +63,11 @@ class Run:
                 f"{folder} is a run of another kind ({about['kind']}), which has no detector; its "
                 "results are in its tables"
             )
-        missing = [n for n in (MODEL, DETECTOR, NORMALISER) if not (folder / n).is_file()]
+        decides = about["detector"]["name"]
+        names = [decides, *(name for name in about["scorers"] if name != decides)]
+        needed = [NORMALISER, MODEL]
+        needed += [f"{SCORERS}/{n}/{file}" for n in names for file in (NORMALISER, MODEL, DETECTOR)]
+        missing = [name for name in needed if not (folder / name).is_file()]
         if missing:
             raise RunError(
                 f"{folder} is not a whole run: {', '.join(missing)} missing; run it again"
@@ -69,7 +77,7 @@ class Run:
             about,
             pp.Normaliser.load(folder / NORMALISER),
             Model.load(folder / MODEL),
-            anomaly.Detector.load(folder / DETECTOR),
+            {name: Scorer.load(folder / SCORERS / name, name=name) for name in names},
         )
 
     def __repr__(self) -> str:
@@ -94,26 +102,19 @@ class Run:
         return latent_table(self.encode(adata), self.model.name)
 
     def score(self, adata: AnnData) -> pd.DataFrame:
-        """Anomaly scores of new samples, with p-values against the run's calibration samples.
+        """Anomaly scores of new samples, with p-values against the run's reference samples.
 
-        q-values are Benjamini-Hochberg over the samples given here.
+        Columns are called as in ``scores.tsv``. q-values are Benjamini-Hochberg over the samples
+        given here.
 
         Raises
         ------
         DataError
             If the run was calibrated by a sample column that the samples lack.
         """
-        encoded = self.encode(adata)
-        scores = self.detector.score(
-            model_outputs(encoded, model=self.model),
-            names=list(encoded.obs_names),
-            model=self.model.name,
-            groups=groups(encoded, self.detector.conditional_on),
-        )
-        scores = tables.with_q_values(scores, fdr=self.about["fdr"])
-        wide = tables.wide(scores)
-        names = {column: s if w == "value" else w for column, _, s, w in tables.columns(scores)}
-        return wide.rename(columns=names)
+        parts = [scorer.score(adata) for scorer in self.scorers.values()]
+        scores = tables.with_q_values(pd.concat(parts, ignore_index=True), fdr=self.about["fdr"])
+        return tables.wide(scores)
 
 
 def latent_table(adata: AnnData, model: str) -> pd.DataFrame:

@@ -61,6 +61,14 @@ class Progress:
         done = int(row["epoch"]) + 1
         self._bar.update(self._bar.tasks[0].id, completed=done, description=_losses(row))
 
+    def fold(self, done: int, of: int) -> None:
+        """Move the bar on by one fold."""
+        if self._bar is None:
+            return
+        if not self._bar.tasks:
+            self._bar.add_task("folds", total=of)
+        self._bar.update(self._bar.tasks[0].id, completed=done, total=of, description="folds")
+
 
 def _losses(row: dict[str, float]) -> str:
     """The loss of an epoch in words; of models with several optimisers, of each of them."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveInt
 
-from tybalt_like.anomaly import VIEWS
+from tybalt_like.anomaly import VIEWS, View
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import TABLES, FilePath, checked, files_of, table
 from tybalt_like.core.toml import tables_of
@@ -49,8 +49,8 @@ class Data:
         Labels that should be found; they only serve to measure how well they are.
     contamination
         Share of the reference cohort that may be anomalous without being labelled so. That many
-        of its strangest samples are left out of training and calibration and tested instead
-        (`anomaly.trimmed`).
+        of its strangest samples are not learned from (`anomaly.trimmed`); they are listed, and
+        calibrate like all others.
     """
 
     dataset: str | None = None
@@ -97,12 +97,17 @@ class Split:
         Sample column with an official division. Reference samples called "test" there are the test
         split, whatever the shares; the others are divided into the rest, in proportion. Without
         one, or "", all are divided by the shares.
+    group
+        Sample column, such as the patient, donor, experiment or batch, whose samples stay
+        together wherever samples are divided: parts, folds and probes. Name it if new samples
+        will come from new ones; without it p-values hold for new samples of those that were seen.
     """
 
     train: float = 0.6
     calibration: float = 0.2
     validation: float = 0.1
     by: str | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "calibration", "validation"):
@@ -121,16 +126,26 @@ class Scores:
     ----------
     fdr
         False-discovery rate of the flags.
+    detector
+        Who decides which samples are strange: ``"default"`` (`tl.detect`), fast and calibrated
+        with all reference samples, or the recipe's ``"model"``. The other one is shown beside it.
+        A model that decides is calibrated with all reference samples too, trained once for every
+        fold; if it is trained in epochs and there are more than 1,000 of them, with a part of
+        them, at least 500.
+    p_values
+        ``"auto"``: by ranks, and of fewer than 100 calibration samples by an exponential tail;
+        ``"conformal"``: always by ranks; ``"conditional"``: by ranks, and valid for the
+        calibration samples at hand (`anomaly.Calibration`).
     n_neighbors
         Training samples in the kNN distance.
     views
-        Scores that the combined one, to which p-values belong, is made of. The baseline beside
-        the model uses those of them that every model has, or else its usual ones.
+        Scores that the combined one, to which p-values belong, is made of; the scores that only
+        the recipe's model has can only be named where it decides.
     conditional_on
         Sample column with a label or a batch; error rates then hold within each of its groups.
     folds
-        Where every sample belongs to the reference (no data.normal), each is tested by a model
-        trained without its fold; with 0 only the test split is tested.
+        Of the reference; each is scored by a detector that learned from the others. 10, or as many
+        as samples if these are 30 or fewer, if None.
     gene_sets
         GMT file; the sets whose genes make the strange samples strange are then reported too.
     n_train
@@ -139,10 +154,12 @@ class Scores:
     """
 
     fdr: float = 0.05
+    detector: Literal["default", "model"] = "default"
+    p_values: Literal["auto", "conformal", "conditional"] = "auto"
     n_neighbors: PositiveInt = 5
     views: tuple[str, ...] = VIEWS
     conditional_on: str | None = None
-    folds: int = 5
+    folds: PositiveInt | None = None
     gene_sets: FilePath | None = None
     n_train: PositiveInt | None = None
 
@@ -151,6 +168,14 @@ class Scores:
             raise RecipeError(f"scores.fdr is {self.fdr}; it must lie in (0, 1)")
         if not self.views:
             raise RecipeError("scores.views is empty; name at least one score")
+        if self.folds == 1:
+            raise RecipeError("scores.folds is 1; at least 2 are needed")
+        foreign = [view for view in self.views if view not in View.registry]
+        if foreign and self.detector == "default":
+            raise RecipeError(
+                f"scores.views: {foreign[0]!r} is not a score of the default detector; add "
+                'scores.detector = "model" if it is one of the model\'s own'
+            )
 
 
 @table("evaluation")

@@ -22,14 +22,15 @@ from tybalt_like.models import Model
 from tybalt_like.report.run_contents import NORM, title
 from tybalt_like.run import folder
 from tybalt_like.run.about import write_about
+from tybalt_like.run.calls import NAMED, strangest
 from tybalt_like.run.cohort import split_sizes
 from tybalt_like.run.recipe import Recipe
+from tybalt_like.tl.cross_fit import Detected
 from tybalt_like.tl.score import write_scores
+from tybalt_like.tl.scorer import MODEL, NORMALISER, Scorer
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-TESTED = (keys.TEST, keys.QUERY)
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,17 @@ class Results:
     ----------
     adata
         Normalised, with split, latents and reconstructions of every model.
-    models, detectors
-        By name: the recipe's model, and the baseline beside it.
+    normaliser
+        Of the recipe's model.
+    models
+        By name: the recipe's model, and the baseline that its encoding is compared with.
+    scorers
+        By name: the default detector, and the recipe's model as one.
+    detected
+        What a detector that was calibrated with all reference samples says and expects: the
+        recipe's model if that decides and could be, the default one otherwise.
     scores
-        Of all models, and the norm of the standardised row: the long table (`anomaly.scores`).
-    smallest_p
-        No sample can have a smaller p-value; it follows from the calibration samples.
+        Of all scorers, and the norm of the standardised row: the long table (`anomaly.scores`).
     genes
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
     gene_sets
@@ -57,10 +63,10 @@ class Results:
     recipe: Recipe
     adata: AnnData
     normaliser: pp.Normaliser
-    models: Mapping[str, Model]
-    detectors: Mapping[str, anomaly.Detector]
-    scores: pd.DataFrame
-    smallest_p: float
+    models: Mapping[str, Model] = field(default_factory=dict)
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    detected: Detected | None = None
+    scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     genes: pd.DataFrame = field(default_factory=pd.DataFrame)
     gene_sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: EvaluationReport | None = None
@@ -70,41 +76,77 @@ class Results:
         """Name of the recipe's model."""
         return self.recipe.model.name
 
-    def score(self, what: str = "value") -> pd.Series:
-        """Of the combined score of the recipe's model, by sample."""
-        return tables.of(self.scores, self.name, what=what)
+    @property
+    def decides(self) -> str:
+        """Name of the scorer whose p-values say which samples are strange."""
+        return self.name if self.recipe.scores.detector == "model" else keys.DEFAULT
+
+    @property
+    def detector(self) -> anomaly.Detector:
+        """That of the scorer that decides."""
+        return self.scorers[self.decides].detector
+
+    def call(self, what: str = "value") -> pd.Series:
+        """Of the combined score of the scorer that decides, by sample."""
+        return tables.of(self.scores, self.decides, what=what)
+
+    @property
+    def normals(self) -> pd.Series:
+        """The reference samples that no scorer in the tables has learned from, by sample."""
+        split = self.adata.obs[keys.SPLIT]
+        whole = all(
+            one.detector.calibration.m == self._n_reference for one in self.scorers.values()
+        )
+        known: pd.Series = split != keys.QUERY if whole else split == keys.TEST
+        return known
+
+    @property
+    def _n_reference(self) -> int:
+        return int((self.adata.obs[keys.SPLIT] != keys.QUERY).sum())
 
     def metrics(self) -> pd.DataFrame:
-        """How well every score finds the named anomalies among the test samples, the combined
-        score of each model first."""
+        """How well every score finds the named anomalies among the held-out normals, the combined
+        score of each scorer first, that of the one that decides on top.
+
+        ``ahead`` and ``ahead_error``: the AUROC of that one less the row's, with the standard
+        error of the difference on the same samples (DeLong).
+        """
         obs, label = self.adata.obs, self.recipe.data.label
         known = self.scores[["model", "score"]].drop_duplicates()
+        order = [self.decides, *(name for name in self.scorers if name != self.decides), ""]
         pairs = sorted(
             zip(known["model"], known["score"], strict=True),
-            key=lambda pair: ([*self.models, ""].index(pair[0]), pair[1] != tables.COMBINED),
+            key=lambda pair: (order.index(pair[0]), pair[1] != tables.COMBINED),
         )
         found: dict[tuple[str, str], pd.Series] = {
             (model, score): tables.of(self.scores, model, score).reindex(obs.index)
             for model, score in pairs
         }
+        label_n = np.asarray(obs[label].astype(str) if label else [""] * len(obs), dtype=object)
+        normal_n, anomalies = self.normals.to_numpy(), self.recipe.data.anomalies
         table = anomaly.detection_metrics(
-            found,
-            label_n=[str(value) for value in obs[label]] if label else [""] * len(obs),
-            normal_n=np.asarray(obs[keys.SPLIT] == keys.TEST),
-            anomalies=self.recipe.data.anomalies,
+            found, label_n=label_n.tolist(), normal_n=normal_n, anomalies=anomalies
         )
         names = pd.DataFrame(table["detector"].to_list(), columns=["model", "score"])
-        return pd.concat([names, table.drop(columns="detector")], axis=1)
+        whole, decides = anomaly.together(anomalies), found[self.decides, tables.COMBINED]
+        ahead = []
+        for pair, strange in zip(table["detector"], table["anomaly"], strict=True):
+            labels = list(anomalies) if strange == whole else [strange]
+            strange_n = np.isin(label_n, labels) & ~normal_n
+            used_n = normal_n | strange_n
+            ahead.append(
+                anomaly.auroc_difference(decides[used_n], found[pair][used_n], strange_n[used_n])
+            )
+        differences = pd.DataFrame(ahead, columns=["ahead", "ahead_error"])
+        return pd.concat([names, table.drop(columns="detector"), differences], axis=1)
 
     def write(self, work: Path) -> None:
         """Tables for people, and all that scoring new samples on another machine needs."""
         self._write_tables(work)
-        self.normaliser.save(work / folder.NORMALISER)
-        for name, model in self.models.items():
-            own = name == self.name
-            model.save(work / (folder.MODEL if own else folder.BASELINE_MODEL))
-            detector = folder.DETECTOR if own else folder.BASELINE_DETECTOR
-            self.detectors[name].save(work / detector)
+        self.normaliser.save(work / NORMALISER)
+        self.models[self.name].save(work / MODEL)
+        for name, scorer in self.scorers.items():
+            scorer.save(work / folder.SCORERS / name)
         slim = self.adata.copy()
         write_scores(slim, self.scores)
         for name in self.models:
@@ -176,9 +218,13 @@ class Results:
             anomalies=list(recipe.data.anomalies),
             images=is_images(self.adata),
             fdr=recipe.scores.fdr,
-            flagged={"tested": self._n_tested, "flagged": int(self.score("flagged").sum())},
-            combined=str(self.detectors[self.name].combination),
-            cross_fitted=bool(self._n_tested == self.adata.n_obs),
+            scorers=list(self.scorers),
+            detector=self._about_detector(),
+            flagged={
+                "tested": len(self._tested),
+                "flagged": int(self.call("flagged").sum()),
+                "beyond": len(self._beyond),
+            },
             evaluation=self.evaluation
             and {
                 "test": self.evaluation.n_test,
@@ -188,8 +234,33 @@ class Results:
         )
 
     @property
-    def _n_tested(self) -> int:
-        return int(self.score("q_value").notna().sum())
+    def _tested(self) -> pd.Series:
+        """Combined scores of the samples that were asked about, the strangest first."""
+        tested: pd.Series = self.call()[self.call("q_value").notna()]
+        return tested.sort_values(ascending=False, kind="stable")
+
+    @property
+    def _beyond(self) -> pd.Series:
+        """Those that are stranger than every reference sample (but themselves)."""
+        beyond: pd.Series = self._tested[self._tested > self.detector.calibration_scores.max()]
+        return beyond
+
+    def _about_detector(self) -> dict[str, Any]:
+        """What the page says of the scorer that decides."""
+        detector = self.detector
+        return {
+            "name": self.decides,
+            "combined": str(detector.combination),
+            "reference": detector.calibration.m,
+            "units": detector.calibration.size,
+            "group": self.recipe.split.group,
+            "smallest_p": detector.calibration.smallest,
+            "extrapolates": detector.calibration.extrapolates,
+            "rule": detector.calibration.rule,
+            "log2": _is_log2(self.scorers[self.decides].normaliser),
+            "left_out": list(self.detected.left_out) if self.detected else [],
+            "normals": "reference" if self.normals.sum() == self._n_reference else keys.TEST,
+        }
 
     def _facts(self) -> dict[str, Any]:
         model, genes = self.models[self.name], "\n".join(self.adata.var_names)
@@ -206,8 +277,15 @@ class Results:
     def _summary(self) -> list[str]:
         """What was found, in sentences."""
         said = [
-            f"{int(self.score('flagged').sum())} of {self._n_tested} tested samples flagged at a "
-            f"false-discovery rate of {self.recipe.scores.fdr:g}"
+            f"{int(self.call('flagged').sum())} of {len(self._tested)} tested samples flagged at a "
+            f"false-discovery rate of {self.recipe.scores.fdr:g}",
+            strangest(
+                self.call("p_value")[self._tested.index],
+                self.call("extrapolated")[self._tested.index],
+                beyond=len(self._beyond),
+                reference=self.detector.calibration.m,
+                pooled=not self.recipe.data.normal,
+            ),
         ]
         if self.evaluation is not None:
             said += summarise(self.evaluation.table, model=self.name, title=title)[:1]
@@ -224,39 +302,27 @@ class Results:
     def _warnings(self) -> list[str]:
         """What a reader of the page must know before believing it."""
         said = []
-        fdr, tested = self.recipe.scores.fdr, self._n_tested
-        needed = int(np.ceil(self.smallest_p * tested / fdr))
-        if needed > 1:
-            flags = (
-                f"samples are flagged only if at least {needed} of the {tested} tested are that "
-                "extreme."
-                if needed <= tested
-                else "no sample can be flagged."
-            )
-            said.append(
-                f"With {round(1 / self.smallest_p) - 1} calibration samples no p-value is below "
-                f"{self.smallest_p:.2g}: at a false-discovery rate of {fdr:g}, {flags}"
-            )
         column = self.recipe.scores.conditional_on
         obs = self.adata.obs
-        unknown_n = self.score("p_value").reindex(obs.index).isna()
-        unknown_n &= obs[keys.SPLIT].isin(TESTED)
+        unknown_n = self.call("p_value").reindex(obs.index).isna()
         if column and unknown_n.any():
             said.append(
                 f"{int(unknown_n.sum())} samples have no p-value: no calibration sample shares "
                 f"their value of {column!r} ({obs[column][unknown_n].iloc[0]}, ...)."
             )
-        if self.recipe.data.contamination:
+        if self.detected is not None and self.detected.left_out:
+            names = ", ".join(self.detected.left_out[:NAMED])
+            names += ", ..." * (len(self.detected.left_out) > NAMED)
             said.append(
-                f"The strangest {self.recipe.data.contamination:.0%} of the reference samples were "
-                "not learned from (data.contamination). If fewer are anomalous than that, p-values "
-                "are too small by up to as much."
+                f"{len(self.detected.left_out)} reference samples were too strange to be learned "
+                f"from (data.contamination): {names}. They calibrate like all others, which makes "
+                "p-values cautious."
             )
         if not self.recipe.data.normal:
             said.append(
-                "No labels say which samples are normal, so each is compared with a cohort that "
-                "may hold others as strange. Read the scores as a ranking; flags need a reference "
-                "cohort (data.normal)."
+                "No label says which samples are normal, so each is compared with all others, "
+                "among which there may be some as strange. Read the scores as a ranking; flags "
+                "with an error rate need a reference cohort (data.normal)."
             )
         return [*said, *(self.evaluation.alarms if self.evaluation else ())]
 
@@ -267,6 +333,11 @@ def norm_scores(adata: AnnData) -> pd.DataFrame:
     train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
     norm_n = anomaly.standardised_norm(x_ng, x_ng[train_n])
     return tables.tabulate({NORM: norm_n}, list(adata.obs_names), model="")
+
+
+def _is_log2(normaliser: pp.Normaliser) -> bool:
+    """Whether values before the last step are logarithms to base 2."""
+    return normaliser.scale == "log2" or any(s.name == "log2" for s in normaliser.sample_steps)
 
 
 def _threads() -> int:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
 from tybalt_like.core.provenance import is_images, recorded
-from tybalt_like.models import Model, ModelSettings
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.run import cohort
 from tybalt_like.run.folder import KIND
 from tybalt_like.run.progress import Progress
-from tybalt_like.run.recipe import Pictures, Recipe, Scores
+from tybalt_like.run.recipe import Pictures, Recipe
 from tybalt_like.run.results import Results, norm_scores
+from tybalt_like.tl.cross_fit import Detection, cross_fit, folds_of
+from tybalt_like.tl.detect import detected, tested
 from tybalt_like.tl.embed import check_maps
 from tybalt_like.tl.explain import strangest
 from tybalt_like.tl.score import fit_detector
+from tybalt_like.tl.scorer import Scorer
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -156,158 +156,117 @@ def _read(state: State) -> None:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
     progress.say(", ".join(f"{n} {name}" for name, n in sizes.items()))
+    progress.say(cohort.expectation(recipe, adata))
 
 
-def _learn(state: State) -> None:
-    state.results = learn(
-        state.recipe,
-        state.adata,
-        device=state.device,
-        progress=state.progress,
-        checkpoint=state.checkpoint,
-    )
+def _normalise(state: State) -> None:
+    recipe, adata, progress = state.recipe, state.adata, state.progress
+    normaliser = pp.Normaliser.fit(adata, recipe.normalize)
+    scaled = normaliser.transform(adata)
+    if recipe.data.contamination:
+        cohort.trim(scaled, recipe.data.contamination)
+    progress.say(f"{scaled.n_vars:,} of {adata.n_vars:,} genes, {recipe.normalize.scale} scale")
+    for note in normaliser.notes:
+        progress.say(note)
+    state.results = Results(recipe, scaled, normaliser)
 
 
-def learn(
-    recipe: Recipe,
-    adata: AnnData,
-    *,
-    device: str,
-    progress: Progress,
-    checkpoint: Path | None = None,
-) -> Results:
-    """Normalise, train and score, by the split that `adata` holds."""
-    with progress.stage("Normalising"):
-        normaliser = pp.Normaliser.fit(adata, recipe.normalize)
-        n_read, adata = adata.n_vars, normaliser.transform(adata)
-        if recipe.data.contamination:
-            n = cohort.trim(adata, recipe.data.contamination)
-            progress.say(f"{n} reference samples too strange to learn from are tested instead")
-        progress.say(f"{adata.n_vars:,} of {n_read:,} genes, {recipe.normalize.scale} scale")
-        for note in normaliser.notes:
-            progress.say(note)
-    with progress.stage(f"Training {recipe.model.name}"):
-        models = fit(
-            recipe.model,
+def _train(state: State) -> None:
+    """The model and, beside it, PCA with as many components."""
+    recipe, adata, name = state.recipe, state.results.adata, state.recipe.model.name
+    with state.progress.stage(f"Training {name}"):
+        fitted = tl.fit(
             adata,
+            model=recipe.model,
             seed=recipe.seed,
-            device=device,
-            progress=progress,
-            checkpoint=checkpoint,
+            device=state.device,
+            checkpoint=state.checkpoint,
+            on_epoch=state.progress.epoch,
         )
-        progress.say(models[recipe.model.name].history.stopped)
-    with progress.stage("Scoring"):
-        detectors, scores = score(adata, models, recipe.scores, main=recipe.model.name)
-    smallest_p = detectors[recipe.model.name].smallest_p_value
-    return Results(recipe, adata, normaliser, models, detectors, scores, smallest_p)
+        state.progress.say(fitted.history.stopped)
+        models = {name: fitted}
+        if name != BASELINE:
+            k = adata.obsm[keys.latent(name)].shape[1]
+            baseline = tl.fit(adata, model=BASELINE, seed=recipe.seed, device="cpu", latent_dim=k)
+            models[BASELINE] = baseline
+    state.results = replace(state.results, models=models)
 
 
-def fit(
-    model: ModelSettings,
-    adata: AnnData,
-    *,
-    seed: int,
-    device: str,
-    progress: Progress,
-    checkpoint: Path | None = None,
-) -> dict[str, Model]:
-    """The model trained and, beside it, PCA with as many components."""
-    fitted = tl.fit(
-        adata,
-        model=model,
-        seed=seed,
-        device=device,
-        checkpoint=checkpoint,
-        on_epoch=progress.epoch,
+def _detect(state: State) -> None:
+    """Score every sample: by the default detector, by the model, and by the norm of the row."""
+    results, recipe, progress = state.results, state.recipe, state.progress
+    how, model = detection(recipe), recipe.model
+    default = detected(
+        state.adata, how, normalisation=recipe.normalize, seed=recipe.seed, on_fold=progress.fold
     )
-    if model.name == BASELINE:
-        return {model.name: fitted}
-    k = adata.obsm[keys.latent(model.name)].shape[1]
-    baseline = tl.fit(adata, model=BASELINE, seed=seed, device="cpu", latent_dim=k)
-    return {model.name: fitted, BASELINE: baseline}
-
-
-def score(
-    adata: AnnData, models: Mapping[str, Model], how: Scores, *, main: str
-) -> tuple[dict[str, anomaly.Detector], pd.DataFrame]:
-    """Detectors and scores of every model, and the norm of the standardised row."""
-    common = tuple(view for view in how.views if view in anomaly.View.registry)
-    detectors, scores = {}, [norm_scores(adata)]
-    for name, model in models.items():
-        detectors[name], found = fit_detector(
-            adata,
-            model=model,
-            fdr=how.fdr,
-            n_neighbors=how.n_neighbors,
-            views=how.views if name == main else common or anomaly.VIEWS,
-            conditional_on=how.conditional_on,
-            n_train=how.n_train,
+    found, scorers = default, {keys.DEFAULT: default.scorer}
+    if recipe.scores.detector == "model" and cohort.can_fold(recipe, state.adata):
+        progress.say(f"the same with {model.name}")
+        found = cross_fit(
+            state.adata,
+            replace(how, views=recipe.scores.views),
+            recipe.normalize,
+            model,
+            name=model.name,
+            fold_n=folds_of(state.adata, how, seed=recipe.seed),
+            seed=recipe.seed,
+            device=state.device,
+            checkpoint=state.checkpoint,
+            on_fold=progress.fold,
         )
-        scores.append(found)
-    return detectors, pd.concat(scores, ignore_index=True)
+        scorers[model.name], of_model = found.scorer, found.scores
+    else:
+        detector, of_model = _split_calibrated(results, how)
+        fitted = results.models[model.name]
+        scorers[model.name] = Scorer(model.name, results.normaliser, fitted, detector)
+    parts = [default.scores, of_model, norm_scores(results.adata)]
+    scores = pd.concat(parts, ignore_index=True)
+    scores = tables.with_q_values(scores, fdr=recipe.scores.fdr, tested=tested(state.adata))
+    state.results = replace(results, scorers=scorers, scores=scores, detected=found)
+
+
+def detection(recipe: Recipe) -> Detection:
+    """What a recipe says of its detectors."""
+    scores = recipe.scores
+    common = tuple(view for view in scores.views if view in anomaly.View.registry)
+    return Detection(
+        views=common or anomaly.VIEWS,
+        n_neighbors=scores.n_neighbors,
+        folds=scores.folds,
+        conditional_on=scores.conditional_on,
+        group=recipe.split.group,
+        contamination=recipe.data.contamination,
+        p_values=scores.p_values,
+    )
+
+
+def _split_calibrated(results: Results, how: Detection) -> tuple[anomaly.Detector, pd.DataFrame]:
+    """The detector of the trained model, calibrated with a part of the reference."""
+    name = results.name
+    detector, scores = fit_detector(
+        results.adata,
+        model=results.models[name],
+        n_neighbors=how.n_neighbors,
+        combined=how.views,
+        conditional_on=how.conditional_on,
+        n_train=results.recipe.scores.n_train,
+        p_values=how.p_values,
+    )
+    return detector, scores
 
 
 def _explain(state: State) -> None:
-    """Where samples were tested by one model: the genes behind the strange ones; where every
-    sample belongs to the reference: test each one by a model that never saw it."""
-    results = state.results
-    if state.recipe.data.normal or state.recipe.scores.folds < 2:
-        explained = strangest(results.scores, model=results.name)
-        genes, sets = explanations(results, explained)
-        state.results = replace(results, genes=genes, gene_sets=sets)
-    else:
-        state.results = cross_fit(state)
-
-
-def cross_fit(state: State) -> Results:
-    """Where every sample belongs to the reference, test each one by a model that never saw it.
-
-    The samples are divided into folds. Each fold is scored by a model, normalisation and
-    calibration learned from the others (cross-conformal prediction, Vovk 2015). The model and
-    detector of the results stay: they encode the cohort and score new samples.
-    """
-    results, recipe, adata = state.results, state.recipe, state.adata
-    k = recipe.scores.folds
-    fold_n = np.random.default_rng(recipe.seed).permutation(adata.n_obs) % k
-    scores, explained, smallest_p = [], [], 1.0
-    for fold in range(k):
-        title = f"Testing fold {fold + 1} of {k} by a model trained on the others"
-        with state.progress.stage(title):
-            seen = _without(state, adata, fold_n == fold, number=fold + 1)
-            held = list(adata.obs_names[fold_n == fold])
-            scores.append(seen.scores[seen.scores["sample"].isin(held)].assign(fold=fold))
-            explained.append(explanations(seen, held))
-            smallest_p = min(smallest_p, seen.smallest_p)
-    table = pd.concat(scores, ignore_index=True)
-    order = pd.Categorical(table["sample"], categories=list(adata.obs_names), ordered=True)
-    table = table.assign(order=order).sort_values(["model", "score", "order"], kind="stable")
-    table = tables.with_q_values(table.drop(columns="order"), fdr=recipe.scores.fdr)
-    shown = strangest(table, model=results.name)
-    genes, sets = (_of_samples(pd.concat(found), shown) for found in zip(*explained, strict=True))
-    return replace(results, scores=table, genes=genes, gene_sets=sets, smallest_p=smallest_p)
-
-
-def _without(state: State, adata: AnnData, held_n: NDArray[np.bool_], *, number: int) -> Results:
-    """What is learned from the samples that are not held out."""
-    part, recipe, checkpoint = adata.copy(), state.recipe, state.checkpoint
-    cohort.split(part, recipe.data, recipe.split, seed=recipe.seed, held_out=held_n)
-    saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
-    quiet = Progress(quiet=True)
-    return learn(recipe, part, device=state.device, progress=quiet, checkpoint=saved)
-
-
-def explanations(results: Results, samples: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The genes, and gene sets if the recipe names a file of them, behind the scores of samples."""
-    name, sets = results.name, pd.DataFrame()
-    genes = tl.explain(results.adata, results.detectors[name], model=name, samples=samples)
+    """The genes, and gene sets if the recipe names a file of them, behind the scores of the
+    flagged or strangest samples."""
+    results, found = state.results, state.results.detected
+    assert found is not None  # they were scored before
+    samples = strangest(results.scores, model=results.decides)
+    detector, name, sets = found.scorer.detector, found.scorer.name, pd.DataFrame()
+    genes = tl.explain(found.expected, detector, model=name, samples=samples)
     if results.recipe.scores.gene_sets is not None:
         known = io.read_gmt(results.recipe.scores.gene_sets)
-        sets = tl.explain_gene_sets(results.adata, known, model=name, samples=samples)
-    return genes, sets
-
-
-def _of_samples(table: pd.DataFrame, samples: Sequence[str]) -> pd.DataFrame:
-    return table.set_index("sample").loc[list(samples)].reset_index() if len(table) else table
+        sets = tl.explain_gene_sets(found.expected, known, model=name, samples=samples)
+    state.results = replace(results, genes=genes, gene_sets=sets)
 
 
 def _evaluate(state: State) -> None:
@@ -338,7 +297,7 @@ def _show_images(state: State) -> None:
             results.models,
             recipe.images,
             main=results.name,
-            score=results.score(),
+            score=results.call(),
             label=recipe.data.label,
             seed=recipe.seed,
             device=state.device,
@@ -376,7 +335,13 @@ def _write(state: State) -> None:
     report.build(state.work)
 
 
-ANALYSIS = (Stage("Reading", _read), Stage("", _learn), Stage("", _explain))
+ANALYSIS = (
+    Stage("Reading", _read),
+    Stage("Normalising", _normalise),
+    Stage("", _train),
+    Stage("Detecting", _detect),
+    Stage("", _explain),
+)
 """What `analyse` does."""
 STAGES = (
     *ANALYSIS,

@@ -15,6 +15,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import NonFiniteLossError
 from tybalt_like.evaluation.report import GENES, PERMUTED
 from tybalt_like.models import Model, ModelSettings, Training
+from tybalt_like.pp.split import recorded_groups
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.training.loop import EpochHook
 
@@ -59,6 +60,7 @@ class Cohort:
         self.train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
         self.test_n = np.asarray(adata.obs[keys.SPLIT] == keys.TEST)
         self.held_n = self.test_n | np.asarray(adata.obs[keys.SPLIT] == keys.QUERY)
+        self.group_n = recorded_groups(adata)
         x_ng = np.asarray(adata.X, dtype=np.float64)
         self.library_n1 = np.maximum(x_ng.sum(1, keepdims=True), 1) if counts else None
         self.x_ng = self.comparable(x_ng)

@@ -61,8 +61,9 @@ def ensemble(
     if not calibration_n.any():
         raise DataError("there are no calibration samples; pp.split makes some")
     values = [adata.obs[column].to_numpy(np.float64) for column in scores]
-    pooled_n = anomaly.pooled([(value_n, value_n[calibration_n]) for value_n in values], how=how)
-    p_n = anomaly.conformal_p_values(pooled_n, pooled_n[calibration_n])
+    known = [value_n[calibration_n] for value_n in values]
+    pooled_n = anomaly.pooled(list(zip(values, known, strict=True)), how=how)
+    p_n = anomaly.conformal_p_values(pooled_n, anomaly.pooled_calibration(known, how=how))
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
     table = pd.DataFrame({"combined": pooled_n}, index=adata.obs_names)
     table["p_value"] = np.where(tested_n, p_n, np.nan)

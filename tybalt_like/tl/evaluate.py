@@ -45,8 +45,8 @@ def evaluate(
     split ``query``, samples outside the reference that no model was fitted, stopped or
     calibrated on either, because labels often only differ there. The model is compared with
     `baselines` of as many features, with the genes themselves, and with PCA trained on genes
-    that were permuted one by one, which can have learned no co-expression. `adata` stays as it
-    is.
+    that were permuted one by one, which can have learned no co-expression. Groups that `pp.split`
+    kept together stay so in the folds of the probes. `adata` stays as it is.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from tybalt_like import evaluation
 from tybalt_like.anomaly import standardised_norm
@@ -26,6 +27,7 @@ from tybalt_like.training.loop import losses
 MAX_PROBED = 2000
 """Probes and clusters look at so many held-out samples at most, drawn at random."""
 
+Codes = NDArray[np.intp]
 Measured = dict[str, dict[str, Estimate]]
 
 
@@ -125,7 +127,10 @@ def stability(cohort: Cohort, encodings: Mapping[str, Encoding]) -> pd.DataFrame
 def groups(
     cohort: Cohort, encodings: Mapping[str, Encoding], *, batch: str | None, seed: int
 ) -> tuple[list[pd.DataFrame], int, list[str]]:
-    """Probes, clusters and batches among the held-out samples, their number, and notes."""
+    """Probes, clusters and batches among the held-out samples, their number, and notes.
+
+    What the division keeps together, probes do not take apart either.
+    """
     held = np.flatnonzero(cohort.held_n)
     notes = []
     if len(held) > MAX_PROBED:
@@ -134,29 +139,38 @@ def groups(
     obs = cohort.adata.obs.iloc[held]
     # Scores are made from the encodings, and batches are not to be predicted well.
     made = recorded(cohort.adata).get(keys.SCORE_COLUMNS, [])
-    leave_out = [keys.SPLIT, *made, *([batch] if batch else [])]
-    found, left_out = evaluation.label_columns(obs, leave_out=leave_out)
+    together = recorded(cohort.adata).get(keys.GROUP)
+    leave_out = [keys.SPLIT, *made, *(name for name in (batch, together) if name)]
+    group_n = None if cohort.group_n is None else cohort.group_n[held]
+    found, left_out = evaluation.label_columns(obs, leave_out=leave_out, group_n=group_n)
     if not found:
         least = evaluation.labels.MIN_PER_CLASS
-        notes.append(f"no label column has two classes of at least {least} held-out samples")
+        several = "" if group_n is None else f" in several groups of {together}"
+        notes.append(
+            f"no label column has two classes of at least {least} held-out samples{several}"
+        )
     of_held = {name: encoding.z_nk[held] for name, encoding in encodings.items()}
-    tables = [_labels(of_held, labels, seed=seed) for labels in found]
+    tables = [_labels(of_held, labels, group_n, seed=seed) for labels in found]
     if batch is not None:
-        labels = evaluation.grouped(obs[batch])
+        labels = evaluation.grouped(obs[batch], group_n)
+        if len(labels.classes) < 2:  # batches of one group each can only be told sample by sample
+            labels, group_n = evaluation.grouped(obs[batch]), None
         if len(labels.classes) > 1:
-            tables.append(_batches(of_held, labels, seed=seed))
+            tables.append(_batches(of_held, labels, group_n, seed=seed))
         else:
             notes.append(f"the held-out samples have no two batches in {batch}")
     return tables, len(held), notes + left_out
 
 
-def _labels(encoded: Mapping[str, Array], labels: Labels, *, seed: int) -> pd.DataFrame:
+def _labels(
+    encoded: Mapping[str, Array], labels: Labels, group_n: Codes | None, *, seed: int
+) -> pd.DataFrame:
     """How well one label column is read from every encoding, and how well it clusters."""
-    code_n = labels.code_n[labels.known_n]
+    code_n, of_known = labels.code_n[labels.known_n], _known(group_n, labels)
     measured: Measured = {}
     for name, z_nk in encoded.items():
         known_nk = z_nk[labels.known_n]
-        probes = evaluation.probe(known_nk, code_n, seed=seed)
+        probes = evaluation.probe(known_nk, code_n, group_n=of_known, seed=seed)
         near_nk = evaluation.row_space(known_nk) if name == GENES else known_nk
         measured[name] = probes | evaluation.clusters(near_nk, code_n, seed=seed)
     guess = Estimate(1 / len(labels.classes))
@@ -164,13 +178,16 @@ def _labels(encoded: Mapping[str, Array], labels: Labels, *, seed: int) -> pd.Da
     return tabulate(measured, n=labels.n, column=labels.column)
 
 
-def _batches(encoded: Mapping[str, Array], labels: Labels, *, seed: int) -> pd.DataFrame:
+def _batches(
+    encoded: Mapping[str, Array], labels: Labels, group_n: Codes | None, *, seed: int
+) -> pd.DataFrame:
     """How well batches can be told apart; the lower, the better."""
-    code_n = labels.code_n[labels.known_n]
+    code_n, of_known = labels.code_n[labels.known_n], _known(group_n, labels)
     measured: Measured = {}
     for name, z_nk in encoded.items():
         known_nk = z_nk[labels.known_n]
-        accuracy = evaluation.probe(known_nk, code_n, seed=seed)["linear_balanced_accuracy"]
+        probes = evaluation.probe(known_nk, code_n, group_n=of_known, seed=seed)
+        accuracy = probes["linear_balanced_accuracy"]
         near = evaluation.purity(known_nk, code_n)
         measured[name] = {"batch_linear_balanced_accuracy": accuracy, "batch_purity": near}
     measured[CHANCE] = {
@@ -178,3 +195,8 @@ def _batches(encoded: Mapping[str, Array], labels: Labels, *, seed: int) -> pd.D
         "batch_purity": Estimate(evaluation.mixed_purity(code_n)),
     }
     return tabulate(measured, n=labels.n, column=labels.column)
+
+
+def _known(group_n: Codes | None, labels: Labels) -> Codes | None:
+    """The groups of the samples that have a class."""
+    return None if group_n is None else group_n[labels.known_n]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from tybalt_like import anomaly
 from tybalt_like.anomaly import scores as tables
+from tybalt_like.anomaly.calibration import Rule
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import image_shape, is_images, record, recorded
@@ -33,6 +35,7 @@ def score(
     views: Sequence[str] = anomaly.VIEWS,
     conditional_on: str | None = None,
     n_train: int | None = None,
+    p_values: Rule = "auto",
 ) -> anomaly.Detector:
     """Score every sample against the training and calibration splits.
 
@@ -63,6 +66,8 @@ def score(
     n_train
         Of more training samples than that, so many random ones are what others are compared with;
         the rest gets no scores.
+    p_values
+        See `anomaly.Calibration`.
 
     Returns
     -------
@@ -80,9 +85,10 @@ def score(
         model=model,
         fdr=fdr,
         n_neighbors=n_neighbors,
-        views=views,
+        combined=views,
         conditional_on=conditional_on,
         n_train=n_train,
+        p_values=p_values,
     )
     write_scores(adata, scores)
     about = {"combined": str(detector.combination), "fdr": fdr}
@@ -96,9 +102,10 @@ def fit_detector(
     model: str | Model,
     fdr: float = 0.05,
     n_neighbors: int = 5,
-    views: Sequence[str] = anomaly.VIEWS,
+    combined: Sequence[str] = anomaly.VIEWS,
     conditional_on: str | None = None,
     n_train: int | None = None,
+    p_values: Rule = "auto",
 ) -> tuple[anomaly.Detector, pd.DataFrame]:
     """What `score` does, with the scores as a long table (`anomaly.scores`); `adata` stays as it
     is."""
@@ -109,20 +116,23 @@ def fit_detector(
         raise DataError(
             f"{calibration_n.sum()} calibration samples; at least {MIN_CALIBRATION} are needed"
         )
-    group_n = groups(adata, conditional_on)
-    detector = anomaly.Detector.fit(
-        outputs[in_split(adata, keys.TRAIN)],
-        outputs[calibration_n],
-        n_neighbors=n_neighbors,
-        views=views,
+    group_n, names = groups(adata, conditional_on), list(adata.obs_names)
+    views = anomaly.FittedViews.fit(outputs[in_split(adata, keys.TRAIN)], n_neighbors=n_neighbors)
+    held_out = anomaly.HeldOut.of(views, outputs[calibration_n])
+    detector = anomaly.Detector.calibrated(
+        views,
+        held_out,
+        combined=combined,
         conditional_on=conditional_on,
-        groups=list(np.asarray(group_n)[calibration_n]) if group_n else [],
+        stratum_c=list(compress(group_n, calibration_n)) if group_n else (),
+        rule=p_values,
     )
-    names = list(adata.obs_names)
     scores = detector.score(outputs, names=names, model=name_of(model), groups=group_n)
-    combined = scores["score"] == tables.COMBINED
-    p_n = scores.loc[combined, "p_value"].to_numpy()
-    scores.loc[combined, "p_value"] = _among_others(p_n, calibration_n, group_n)
+    own = detector.score_held_out(
+        held_out.measures, names=list(compress(names, calibration_n)), model=name_of(model)
+    )
+    known = scores["sample"].isin(own["sample"])
+    scores = pd.concat([scores[~known], own], ignore_index=True)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
     return detector, tables.with_q_values(scores, fdr=fdr, tested=list(adata.obs_names[tested_n]))
 
@@ -131,7 +141,7 @@ def write_scores(adata: AnnData, scores: pd.DataFrame) -> None:
     """Put a long table of scores into ``adata.obs``, a column each."""
     columns = tables.wide(scores).reindex(adata.obs_names)
     for name, _, _, what in tables.columns(scores):
-        if what == "flagged":  # also where there is no score
+        if what in tables.YES_OR_NO:  # also where there is no score
             columns[name] = columns[name].eq(True)
     adata.obs = adata.obs.drop(columns=columns.columns, errors="ignore").join(columns)
     known = recorded(adata).get(keys.SCORE_COLUMNS, [])
@@ -145,15 +155,6 @@ def _thinned(adata: AnnData, n_train: int | None) -> AnnData:
         return adata
     left_out = np.random.default_rng(0).permutation(train)[n_train:]
     return adata[np.setdiff1d(np.arange(adata.n_obs), left_out)].copy()
-
-
-def _among_others(
-    p_n: np.ndarray, calibration_n: np.ndarray, group_n: list[str] | None
-) -> np.ndarray:
-    """p-values in which a calibration sample counts once, as itself, not again among the others."""
-    own_n = np.zeros(len(p_n), int) if group_n is None else pd.factorize(np.asarray(group_n))[0]
-    m_n = np.bincount(own_n[calibration_n], minlength=own_n.max() + 1)[own_n]
-    return np.where(calibration_n, (p_n * (m_n + 1) - 1) / np.maximum(m_n, 1), p_n)
 
 
 def groups(adata: AnnData, column: str | None) -> list[str] | None:

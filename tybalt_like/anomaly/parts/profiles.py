@@ -52,8 +52,6 @@ class Profiles(Part, name="profiles"):
 
     @classmethod
     def fit(cls, train: ModelOutputs) -> Self:
-        from sklearn.covariance import ledoit_wolf_shrinkage
-
         image_shape = np.array(train.image_shape or (), dtype=np.int64)
         x_mg = _blurred(train.x_ng, image_shape)
         mean_g, sd_g = x_mg.mean(0), x_mg.std(0)
@@ -65,28 +63,26 @@ class Profiles(Part, name="profiles"):
         if len(x_mg) > keep:
             x_mg = x_mg[np.random.default_rng(0).permutation(len(x_mg))[:keep]]
         z_mg = (x_mg - mean_g) * weight_g
-        _, spread_a, axes_ag = np.linalg.svd(z_mg, full_matrices=False)
-        variance_a = np.square(spread_a) / len(z_mg)
-        n_axes = min(MAX_AXES, int((variance_a > 1e-12).sum()))
-        varying_mg = z_mg[:, varies_g]
-        share = float(ledoit_wolf_shrinkage(varying_mg)) if varying_mg.size else 1.0
-        share = min(max(share, 1e-3), 1.0)
-        typical = variance_a.sum() / max(1, varies_g.sum()) or 1.0
-        rest = variance_a[n_axes:].sum() / max(1, varies_g.sum() - n_axes)
+        variance_a, axes_ga = _principal(z_mg)
+        n_axes, n_varying = min(MAX_AXES, len(variance_a)), max(1, int(varies_g.sum()))
+        share = min(max(_shrinkage(z_mg[:, varies_g]), 1e-3), 1.0)
+        typical = variance_a.sum() / n_varying or 1.0
+        rest = variance_a[n_axes:].sum() / max(1, n_varying - n_axes)
         return cls(
             image_shape=image_shape,
             mean_g=mean_g,
             weight_g=weight_g,
             train_mg=z_mg.astype(np.float32),
             spacing_m=_spacing(z_mg),
-            axes_ga=axes_ag[:n_axes].T,
+            axes_ga=axes_ga[:, :n_axes],
             precision_a=1 / ((1 - share) * variance_a[:n_axes] + share * typical),
             precision=np.array(1 / ((1 - share) * rest + share * typical)),
         )
 
     def measure(self, samples: ModelOutputs) -> dict[str, Array]:
         """``nearest``: distance to the nearest training profile per square root of genes;
-        ``whitened``: the same in units of the shrunk covariance; ``relative``: mean distance to
+        ``whitened``: the same in units of the shrunk covariance, of which only the shape counts
+        (its determinant depends on how many samples there are); ``relative``: mean distance to
         the nearest profiles in units of the distances that are usual among profiles there."""
         z_ng = (_blurred(samples.x_ng, self.image_shape) - self.mean_g) * self.weight_g
         train_mg = self.train_mg.astype(np.float64)
@@ -96,7 +92,7 @@ class Profiles(Part, name="profiles"):
         usual_n = self.spacing_m[at_nk].mean(1)
         return {
             "nearest": near_nk[:, 0] / root,
-            "whitened": whitened_n1[:, 0] / root,
+            "whitened": whitened_n1[:, 0] / root / np.sqrt(self.precision),
             "relative": near_nk[:, :NEAREST].mean(1) / np.where(usual_n > 0, usual_n, 1.0),
         }
 
@@ -118,6 +114,32 @@ def _blurred(x_ng: NDArray[np.floating], image_shape: NDArray[np.int64]) -> Arra
 
     images = exact_ng.reshape(-1, *image_shape)
     return np.asarray(gaussian_filter(images, (0, 0, BLUR, BLUR)).reshape(exact_ng.shape))
+
+
+def _principal(z_mg: Array) -> tuple[Array, Array]:
+    """Variances along the principal axes through the origin, falling, and these axes, (a,) and
+    (g, a): from the smaller of the two matrices of products."""
+    m, g = z_mg.shape
+    squared_a, basis = np.linalg.eigh(z_mg @ z_mg.T if m < g else z_mg.T @ z_mg)
+    squared_a, basis = squared_a[::-1], basis[:, ::-1]
+    kept_a = squared_a > 1e-10 * max(squared_a[0], 1e-2)
+    squared_a, basis = squared_a[kept_a], basis[:, kept_a]
+    axes_ga = z_mg.T @ (basis / np.sqrt(squared_a)) if m < g else basis
+    return squared_a / m, axes_ga
+
+
+def _shrinkage(z_mg: Array) -> float:
+    """How much the covariance is shrunk: that of scikit-learn's `ledoit_wolf_shrinkage`, from the
+    products of the samples, which are fewer than those of the genes."""
+    m, g = z_mg.shape
+    if not g:
+        return 1.0
+    product_mm = (z_mg - z_mg.mean(0)) @ (z_mg - z_mg.mean(0)).T
+    squared_m = product_mm.diagonal()
+    mean, of_covariance = squared_m.sum() / m / g, np.square(product_mm).sum() / m**2
+    of_sampling = (np.square(squared_m).sum() / m - of_covariance) / m
+    apart = of_covariance - g * mean**2
+    return float(min(of_sampling, apart) / apart) if apart > 0 else 0.0
 
 
 def _spacing(z_mg: Array) -> Array:

@@ -14,7 +14,7 @@ from tybalt_like import pl
 from tybalt_like.pl.curves import detection_by_label
 from tybalt_like.pl.scores import metric_dots
 from tybalt_like.report.figure import Figure, drawing_of
-from tybalt_like.report.run_contents import BASELINE, NORM, RunContents, detector_title
+from tybalt_like.report.run_contents import NORM, RunContents, detector_title
 from tybalt_like.report.section import Section
 
 MANY = 4
@@ -40,7 +40,7 @@ class Detection(Section[RunContents], name="detection", title="Detection", kind=
 </tbody>
 </table>
 </div>
-<p class="note">Combined score: {{ about.combined }}. Mahalanobis and kNN: how far the sample lies from the training samples in the latent space. Reconstruction: how badly the model can express the profile. The norm of the standardised row is the distance from the average training profile; nothing is learned for it.</p>
+<p class="note">Combined score: {{ about.detector.combined }}. Mahalanobis and kNN: how far the sample lies from the training samples in the latent space. Reconstruction: how badly the model can express the profile. The norm of the standardised row is the distance from the average training profile; nothing is learned for it.</p>
 {{ ui.figures(figures) }}
 """
 
@@ -50,7 +50,7 @@ class Detection(Section[RunContents], name="detection", title="Detection", kind=
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
         found = _metrics(run)
-        names = [(run.model, "combined"), (BASELINE, "reconstruction"), ("", NORM)]
+        names = [(name, "combined") for name in run.about["scorers"]] + [("", NORM)]
         columns = {run.worded(detector_title(*name)): run.value(*name) for name in names}
         scores = pd.DataFrame({name: values for name, values in columns.items() if len(values)})
         shown = list(dict.fromkeys(found["anomaly"]))
@@ -62,18 +62,18 @@ class Detection(Section[RunContents], name="detection", title="Detection", kind=
             strange = run.labels == anomaly
             if anomaly not in named:  # all of them together
                 strange |= run.labels.isin(named)
-            rows = (strange | run.held_out) & scores.notna().all(axis=1)
+            rows = (strange | run.normals) & scores.notna().all(axis=1)
             what = anomaly if anomaly in named else "all named anomalies"
             yield _curves(f"detection_{i + 1}_{_slug(anomaly)}", what, scores[rows], strange[rows])
         titles = {pair: run.worded(detector_title(*pair)) for pair in _pairs(found)}
         table = found.assign(detector=[titles[pair] for pair in _pairs(found)])
-        ours = [title for (model, _), title in titles.items() if model == run.model]
+        ours = [title for (model, _), title in titles.items() if model == run.decides]
         yield Figure(
             "metrics",
             "Which score finds the anomalies best?",
             "AUROC of every score for every anomalous label.",
             "AUROC is the chance that an anomalous sample scores higher than a held-out normal "
-            f"one: 1 is perfect, 0.5 is guessing. Bold: scores of {run.title()}. The norm of the "
+            "one: 1 is perfect, 0.5 is guessing. Bold: scores of the one that decides. The norm of the "
             "standardised row, the distance from the average profile, involves no learning at "
             "all: a model has to beat it to earn its keep.",
             lambda: drawing_of(metric_dots(table, bold=ours, palette=run.palette)),
@@ -100,7 +100,7 @@ def metrics(run: RunContents) -> dict[str, Any]:
     detectors = [
         {
             "name": run.worded(detector_title(str(model), str(score))),
-            "main": (model, score) == (run.model, "combined"),
+            "main": (model, score) == (run.decides, "combined"),
             "cells": [_cell(rows, anomaly["name"], best) for anomaly in anomalies],
         }
         for (model, score), rows in found.groupby(["model", "score"], sort=False)
@@ -145,14 +145,14 @@ def _curves_by_label(run: RunContents) -> Figure:
     """ROC and precision-recall of the combined score, a curve for each anomalous label."""
     scored = pd.DataFrame({"score": run.score(), "label": run.labels})
     anomalies = list(run.about["anomalies"])
-    rows = (run.held_out | run.labels.isin(anomalies)) & scored["score"].notna()
+    rows = (run.normals | run.labels.isin(anomalies)) & scored["score"].notna()
     return Figure(
         "detection_by_label",
         f"Finding each of {len(anomalies)} labels",
         "ROC and precision-recall curves of the combined score, for every anomalous label.",
-        f"The combined score of {run.title()}: images of each label against the held-out normal "
+        f"The combined score of the {run.title(run.decides)}: samples of each label against the held-out normal "
         "ones, for every possible threshold. Left: the share of anomalies found against the share "
         "of normal samples wrongly called. Right: how many of the samples called are truly "
         "anomalous, which depends on how common the label is.",
-        lambda: detection_by_label(scored[rows], normal=run.held_out[rows], palette=run.palette),
+        lambda: detection_by_label(scored[rows], normal=run.normals[rows], palette=run.palette),
     )

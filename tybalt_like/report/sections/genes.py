@@ -22,7 +22,7 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
     heading = "The genes behind it"
     template = """
 {% if recurrent %}
-<p>Genes that are far from what the model expects in many {{ 'flagged' if about.flagged.flagged else 'of these' }} samples: an arrow and the number of samples in which the gene is among the strangest.</p>
+<p>Genes that are far from what is expected in many {{ 'flagged' if about.flagged.flagged else 'of these' }} samples: an arrow and the number of samples in which the gene is among the strangest.</p>
 <dl class="recurrent">
 {% for group in recurrent %}
 <div><dt>{{ ui.label_of(group.label) }} <small>{{ words.counted(group.n, 'flagged sample' if about.flagged.flagged else 'strange sample') }}</small></dt>
@@ -30,7 +30,7 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
 {% endfor %}
 </dl>
 {% endif %}
-<p>{% if not about.flagged.flagged %}No sample is flagged; these are the strangest. {% endif %}Sample by sample{% if explained | length < about.flagged.flagged %}, the {{ explained | length }} strangest of {{ about.flagged.flagged | count }} flagged (the others: <a href="gene_scores.tsv.gz">gene_scores.tsv.gz</a>){% endif %}. Observed and expected are on the normalised scale that the model sees; z is their difference in standard deviations of that gene's usual error. Adjusted p: Benjamini-Yekutieli over all genes of the sample; share: of the sum of squared z over all genes{% if explained[0].sets %}. The z of a gene set compares the mean z of its genes with the same mean in the calibration samples, so that genes which always move together do not count several times{% endif %}.</p>
+<p>{% if not about.flagged.flagged %}No sample is flagged; these are the strangest. {% endif %}Sample by sample{% if explained | length < about.flagged.flagged %}, the {{ explained | length }} strangest of {{ about.flagged.flagged | count }} flagged (the others: <a href="gene_scores.tsv.gz">gene_scores.tsv.gz</a>){% endif %}. Observed and expected are on the {{ scale }}; z is their difference in standard deviations of that gene's usual error. Adjusted p: Benjamini-Yekutieli over all genes of the sample; share: of the sum of squared z over all genes{% if explained[0].sets %}. The z of a gene set compares the mean z of its genes with the same mean in the calibration samples, so that genes which always move together do not count several times{% endif %}.</p>
 <div class="tall list">
 {% for sample in explained %}
 <details>
@@ -64,7 +64,8 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
     def content(self, run: RunContents) -> dict[str, Any] | None:
         if run.of_images or run.needed("gene_scores.tsv.gz").empty:
             return None
-        return {"explained": explained(run), "recurrent": recurrent(run)}
+        scale = "log2 scale" if run.about["detector"]["log2"] else "scale of the input"
+        return {"explained": explained(run), "recurrent": recurrent(run), "scale": scale}
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
         genes = run.needed("gene_scores.tsv.gz")
@@ -73,7 +74,7 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
             "genes_of_strangest_sample",
             "Why is the strangest sample strange?",
             f"Standardised residuals of the top genes of sample {sample}.",
-            "The genes whose expression is furthest from what the model expects of this sample. "
+            "The genes whose expression is furthest from what is expected of this sample. "
             "The genes of other strange samples are listed above.",
             lambda: drawing_of(pl.gene_residuals(genes, sample)),
         )

@@ -23,16 +23,18 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
     template = """
 <p>Flagged samples come first, then the other tested ones, the strangest on top{% if rows | length < run.samples | length %}; the first {{ rows | length | count }} of {{ run.samples | length | count }} are shown{% endif %}. All scores of all samples: <a href="scores.tsv">scores.tsv</a>.</p>
 {{ ui.search("sample, " ~ (run.label or "split") ~ " ...", "flagged only") }}
-{% call ui.sortable("Table of samples", ["sample"] + ([run.label] if run.label else []) + ["split", "flagged"], ["combined score", "p", "q"], id="sample-table") %}
+{% call ui.sortable("Table of samples", ["sample"] + ([run.label] if run.label else []) + ["split", "flagged"], ["combined score", "p", "q"] + beside, id="sample-table") %}
 {% for row in rows %}
-<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td>{{ row.split }}</td><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{{ ui.n(row.score, '%.2f' | format(row.score)) }}{{ ui.n(row.p, row.p | number) }}{{ ui.n(row.q, row.q | number) }}</tr>
+<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td>{{ row.split }}</td><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{{ ui.n(row.score, '%.2f' | format(row.score)) }}{{ ui.n(row.p, (row.p | number(2)) ~ ('*' if row.extrapolated else '')) }}{{ ui.n(row.q, row.q | number(2)) }}{% for p in row.others %}{{ ui.n(p, p | number(2)) }}{% endfor %}</tr>
 {% endfor %}
 {% endcall %}
+{% if rows | selectattr("extrapolated") | list %}<p class="note">* Extrapolated: beyond what ranks among {{ about.detector.units | count }} {{ about.detector.group or "reference sample" }}s can tell.</p>{% endif %}
 {{ ui.figures(figures) }}
 """
 
     def content(self, run: RunContents) -> dict[str, Any]:
-        return {"rows": samples(run)}
+        beside = [f"p by {run.title(name)}" for name in _others(run)]
+        return {"rows": samples(run), "beside": beside}
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
         table = pd.DataFrame({"score": run.score(), "label": run.labels})[run.tested]
@@ -48,16 +50,16 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
                 threshold=threshold,
                 palette=run.palette,
             )
-            ax.set_xlabel(f"combined anomaly score ({run.title()})")
+            ax.set_xlabel(f"combined anomaly score ({run.title(run.decides)})")
             return drawing_of(ax)
 
         yield Figure(
             "score_distribution",
             "How strange are the tested samples?",
             f"Combined anomaly scores of {len(table)} tested samples, by label.",
-            "Each dot is a tested sample, scored by a model that was not trained on it; further "
+            "Each dot is a tested sample, scored by what was learned without it; further "
             "right is stranger. Circle and bar: median and quartiles. The score: "
-            f"{run.about['combined']}."
+            f"{run.about['detector']['combined']}."
             + ("" if threshold is None else " Samples from the dashed line on are flagged."),
             draw,
         )
@@ -71,13 +73,22 @@ def samples(run: RunContents) -> list[Row]:
             "split": run.samples["split"],
             "score": run.score(),
             "p": run.score("p_value"),
+            "extrapolated": run.score("extrapolated"),
             "q": run.score("q_value"),
             "flagged": run.flagged,
             "tested": run.tested,
         }
     )
     table = table.sort_values(["flagged", "tested", "score"], ascending=False, kind="stable")
-    return table.head(MAX_SAMPLES).rename_axis("name").reset_index().to_dict(orient="records")
+    table = table.head(MAX_SAMPLES)
+    others = [run.score("p_value", model=name).reindex(table.index) for name in _others(run)]
+    table["others"] = list(zip(*others, strict=True)) if others else [()] * len(table)
+    return table.rename_axis("name").reset_index().to_dict(orient="records")
+
+
+def _others(run: RunContents) -> list[str]:
+    """Scorers beside the one that decides."""
+    return [name for name in run.about["scorers"] if name != run.decides]
 
 
 def _threshold(run: RunContents) -> float | None:

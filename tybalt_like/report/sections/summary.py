@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any
 
 import pandas as pd
 
-from tybalt_like.report.run_contents import BASELINE, NORM, Row, RunContents
+from tybalt_like.anomaly import scores as tables
+from tybalt_like.core import keys
+from tybalt_like.core.keys import DEFAULT
+from tybalt_like.report.run_contents import NORM, Row, RunContents, title
 from tybalt_like.report.section import Section
-from tybalt_like.report.words import capital, counted, listed, sentence
+from tybalt_like.report.words import capital, counted, listed, number, sentence
+
+STRANGE = 3
+"""Reference samples that are named as the strangest of their kind."""
 
 
 class Summary(Section[RunContents], name="summary", title="Summary", kind="run", place=10):
@@ -30,23 +35,23 @@ class Summary(Section[RunContents], name="summary", title="Summary", kind="run",
 </table>
 </div>
 {% if about.normal %}
-<p class="note">Flagged samples among the normal, held-out ones are false alarms, unless these samples are unusual in a way that the label does not tell. The samples that the model learned from are not tested.</p>
+<p class="note">The reference samples are not tested: the others are compared with them. Each has a p all the same, among the other reference samples; those with the smallest may be mislabelled.{% if strange %} The strangest: {{ strange }}.{% endif %}</p>
 {% endif %}
 {% endif %}
-<h3>Is the model worth it?</h3>
+<h3>Does it find what is known to be anomalous?</h3>
 {% if comparison %}
-<p>AUROC: the chance that an anomalous sample scores higher than a held-out normal one; 1 is perfect, 0.5 is guessing. The plain norm, the distance from the average profile, involves no learning: a model has to beat it to earn its keep.</p>
-<div class="scroll" role="region" aria-label="The model beside the baselines" tabindex="0">
+<p>AUROC: the chance that an anomalous sample scores higher than a normal one that was held out; 1 is perfect, 0.5 is guessing. The plain norm, the distance from the average profile, involves no learning.</p>
+<div class="scroll" role="region" aria-label="The detector beside others" tabindex="0">
 <table class="plain">
-<thead><tr><th scope="col">{{ run.label }}</th><th scope="col" class="n">{{ run.title() }}</th>{% for name in comparison[0].others %}<th scope="col" class="n">{{ name }}</th>{% endfor %}<th scope="col" class="words">in words</th></tr></thead>
+<thead><tr><th scope="col">{{ run.label }}</th><th scope="col" class="n">{{ run.title(run.decides) }} <small>(95 %)</small></th>{% for name in comparison[0].others %}<th scope="col" class="n">{{ name }}</th>{% endfor %}<th scope="col" class="words">in words</th></tr></thead>
 <tbody>
 {% for row in comparison %}
-<tr><th scope="row">{{ row.anomaly }}</th><td class="n"><strong>{{ '%.3f' | format(row.ours) }}</strong> <small>± {{ '%.3f' | format(row.error) }}</small></td>{% for auroc in row.others.values() %}<td class="n">{{ '%.3f' | format(auroc) }}</td>{% endfor %}<td>{{ row.words }}</td></tr>
+<tr><th scope="row">{{ row.anomaly }}</th><td class="n"><strong>{{ '%.3f' | format(row.ours) }}</strong> <small>{{ '%.3f' | format(row.low) }} to {{ '%.3f' | format(row.high) }}</small></td>{% for auroc in row.others.values() %}<td class="n">{{ '%.3f' | format(auroc) }}</td>{% endfor %}<td>{{ row.words }}</td></tr>
 {% endfor %}
 </tbody>
 </table>
 </div>
-<p class="note">± is one standard error (Hanley and McNeil): with so few samples, a difference that is smaller may well be chance.</p>
+<p class="note">Intervals and differences as DeLong: differences on the same samples, of less than two standard errors, are called not distinguishable.</p>
 {% else %}
 <p>No label is named as anomalous in this run, so how well the scores find known anomalies was not measured.</p>
 {% endif %}
@@ -54,7 +59,9 @@ class Summary(Section[RunContents], name="summary", title="Summary", kind="run",
 
     def content(self, run: RunContents) -> dict[str, Any]:
         groups = by_label(run).to_dict(orient="records")
-        return {"data": data(run), "groups": groups, "comparison": comparison(run)}
+        strange = listed(strange_reference(run))
+        about = {"groups": groups, "strange": strange}
+        return {"data": data(run), "comparison": comparison(run), **about}
 
     def citations(self, run: RunContents) -> list[str]:
         from tybalt_like.models import Model
@@ -73,18 +80,31 @@ def data(run: RunContents) -> str:
         "chose the best epoch" if run.about["model"]["best_epoch"] >= 0 else "watched its progress"
     )
     watched = f", {splits['validation']:,} others {role}" * (splits["validation"] > 0)
-    learned = (
-        f"The matrix holds {size}. {capital(run.title())} learned what is normal from "
+    encoded = (
+        f"The matrix holds {size}. {capital(run.title())} learned to encode them from "
         f"{counted(splits['train'])}{of}{watched}"
     )
-    calibrated = f"{splits['calibration']:,} calibrated the scores"
-    if run.cross_fitted:
+    detector = run.about["detector"]
+    known = counted(detector["reference"], "reference sample")
+    unit = f" ({counted(detector['units'], detector['group'])})" if detector["group"] else ""
+    who = capital(f"the {run.title(run.decides)}" if run.decides == DEFAULT else run.title())
+    if run.all_tested:
         return (
-            f"{learned}, and {calibrated}. No label says what is normal, so every sample was "
-            "tested, each by a further model that was trained and calibrated on others."
+            f"{encoded}. No label says what is normal. {who} compared each of {known}{unit} with "
+            "the others, by what was learned without it."
         )
-    held_out = f"{splits['test']:,} were held out, to be tested as if unknown"
-    return f"{learned}, {calibrated}, and {held_out}."
+    return (
+        f"{encoded}. {who} compared the others with {known}{unit}, each of them scored by what was "
+        "learned without it."
+    )
+
+
+def strange_reference(run: RunContents) -> list[str]:
+    """The reference samples with the smallest p, with these, if there are any unusual ones."""
+    if run.all_tested:
+        return []
+    p = run.score("p_value")[run.samples[keys.SPLIT] != keys.QUERY].nsmallest(STRANGE)
+    return [f"{sample} (p = {number(value, 2)})" for sample, value in p.items()]
 
 
 def by_label(run: RunContents) -> pd.DataFrame:
@@ -93,8 +113,7 @@ def by_label(run: RunContents) -> pd.DataFrame:
     counts = table.groupby("label")["flagged"].agg(["size", "sum"])
     order = [label for label in [*run.palette, ""] if label in counts.index]
     normal, anomalies = run.about["normal"], run.about["anomalies"]
-    role = dict.fromkeys(normal, "normal, held out")
-    role |= dict.fromkeys(anomalies, "named as anomalous")
+    role = dict.fromkeys(anomalies, "named as anomalous")
     other = "neither" if normal else "reference"
     counts = counts.loc[order].set_axis(["tested", "flagged"], axis=1).reset_index()
     return counts.assign(
@@ -109,34 +128,27 @@ def comparison(run: RunContents) -> list[Row]:
     metrics = run.table("metrics.tsv").fillna({"model": ""})
     for anomaly in dict.fromkeys(metrics["anomaly"] if len(metrics) else []):
         table = metrics[metrics["anomaly"] == anomaly]
-        auroc = table.set_index(["model", "score"])["auroc"]
-        ours = float(auroc[run.model, "combined"])
-        others = {} if run.model == BASELINE else {"the best PCA score": auroc[BASELINE].max()}
-        others["the plain norm"] = auroc["", NORM]
-        row = table.iloc[0]
+        by_score = table.set_index(["model", "score"])
+        ours = by_score.loc[(run.decides, tables.COMBINED)]
+        names = {title(name): (name, tables.COMBINED) for name in run.about["scorers"]}
+        names |= {"the plain norm": ("", NORM)}
+        others = {n: by_score.loc[pair] for n, pair in names.items() if pair[0] != run.decides}
         rows.append(
             {
                 "anomaly": anomaly if anomaly in run.about["anomalies"] else "all together",
-                "ours": ours,
-                "error": standard_error(ours, row["n_anomaly"], row["n_normal"]),
-                "others": others,
-                "words": sentence(
-                    listed([f"{_apart(ours - value)} {name}" for name, value in others.items()])
-                ),
+                "ours": ours["auroc"],
+                "low": ours["auroc_low"],
+                "high": ours["auroc_high"],
+                "others": {name: other["auroc"] for name, other in others.items()},
+                "words": sentence(listed([_apart(*one) for one in others.items()])),
             }
         )
     return rows
 
 
-def _apart(difference: float) -> str:
-    if abs(difference) < 0.0005:
-        return "level with"
-    return f"{abs(difference):.3f} {'above' if difference > 0 else 'below'}"
-
-
-def standard_error(auroc: float, n_anomaly: int, n_normal: int) -> float:
-    """Standard error of an AUROC (Hanley & McNeil, Radiology 1982)."""
-    q1, q2 = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
-    variance = auroc * (1 - auroc)
-    variance += (n_anomaly - 1) * (q1 - auroc**2) + (n_normal - 1) * (q2 - auroc**2)
-    return sqrt(max(variance, 0) / (n_anomaly * n_normal))
+def _apart(name: str, other: pd.Series) -> str:
+    """A detector beside the one that decides."""
+    ahead, error = other["ahead"], other["ahead_error"]
+    if abs(ahead) <= 2 * error:
+        return f"not distinguishable from {name}"
+    return f"{abs(ahead):.3f} ± {error:.3f} {'above' if ahead > 0 else 'below'} {name}"

@@ -14,6 +14,7 @@ from tybalt_like import evaluation, tl
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.genes.gene_sets import GeneSets, covered
+from tybalt_like.pp.split import recorded_groups
 from tybalt_like.study.compression.plan import Plan, SpaceJob
 from tybalt_like.study.store import Finished
 from tybalt_like.tl.encoders import few_threads
@@ -116,18 +117,23 @@ def _scratch(adata: AnnData, train_n: NDArray[np.bool_], *, seed: int | None) ->
 
 
 def _probes(held: AnnData, z_nk: Array, *, labels: tuple[str, ...]) -> dict[str, float]:
-    found = {}
+    found, group_n = {}, recorded_groups(held)
     for column in labels:
         if column not in held.obs:
             known = ", ".join(map(str, held.obs.columns))
             raise DataError(f"compression.labels: no sample column {column!r}; columns: {known}")
-        groups = evaluation.grouped(held.obs[column])
+        groups = evaluation.grouped(held.obs[column], group_n)
         if len(groups.classes) < 2:
             raise DataError(
                 f"compression.labels: {column} has no two classes of at least "
                 f"{evaluation.labels.MIN_PER_CLASS} held-out samples"
+                f"{'' if group_n is None else ' in several groups'}"
             )
         known_n = groups.known_n
-        probed = evaluation.probe(z_nk[known_n], groups.code_n[known_n])
+        probed = evaluation.probe(
+            z_nk[known_n],
+            groups.code_n[known_n],
+            group_n=None if group_n is None else group_n[known_n],
+        )
         found[f"probe {column}"] = probed[PROBE].value
     return found

@@ -1,0 +1,246 @@
+"""A detector calibrated with all reference samples, each scored by what was learned without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tybalt_like import anomaly, pp
+from tybalt_like.anomaly.calibration import Rule
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.models import Model, ModelSettings
+from tybalt_like.tl.encoders import few_threads
+from tybalt_like.tl.fit import fit, in_split, latent
+from tybalt_like.tl.score import groups, model_outputs
+from tybalt_like.tl.scorer import Scorer
+from tybalt_like.training.loop import EpochHook
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Mask = NDArray[np.bool_]
+FoldHook = Callable[[int, int], None]
+
+FOLDS, LEAVE_ONE_OUT = 10, 30
+"""Folds of the reference; up to so many reference samples are left out one by one."""
+LEAST = 8
+"""Reference samples that a detector can be fitted to."""
+MOST_TRAININGS_ON = 1000
+"""Reference samples up to which models that are trained in epochs are trained once a fold."""
+VALIDATION = 0.1
+"""Share of the training samples of a fold that decides when to stop, as in a recipe."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How a detector is fitted to a reference cohort; see `tl.detect`."""
+
+    views: tuple[str, ...] = anomaly.VIEWS
+    n_neighbors: int = 5
+    folds: int | None = None
+    conditional_on: str | None = None
+    group: str | None = None
+    contamination: float = 0.0
+    p_values: Rule = "auto"
+
+
+@dataclass(frozen=True)
+class Detected:
+    """A detector fitted to all of a reference cohort, and what it says of every sample.
+
+    Attributes
+    ----------
+    scores
+        The long table (`anomaly.scores`) without q-values. Reference samples were scored by
+        detectors that had not seen them, and are compared with the other ones.
+    expected
+        Every sample before the last step of the normalisation, which gives all genes one scale
+        (that is, on the log2 scale where a logarithm was taken). Under the scorer's name: the
+        layer with what is expected by a model that has not seen the sample, and the latents. The
+        reference is called the calibration split.
+    left_out
+        Names of the reference samples that were too strange to learn from.
+    """
+
+    scorer: Scorer
+    scores: pd.DataFrame
+    expected: AnnData
+    left_out: tuple[str, ...]
+
+
+def cross_fit(
+    adata: AnnData,
+    how: Detection,
+    normalisation: pp.Normalisation,
+    model: ModelSettings,
+    *,
+    name: str,
+    fold_n: NDArray[np.int64],
+    seed: int = 0,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    on_fold: FoldHook | None = None,
+    on_epoch: EpochHook | None = None,
+) -> Detected:
+    """Learn genes, scale, model and views from all reference samples, and calibrate them by what
+    is learned without each fold (cross-conformal prediction, Vovk, Ann Math Artif Intell 74:9,
+    2015).
+
+    Parameters
+    ----------
+    adata
+        Expression as read.
+    name
+        Of the scores.
+    fold_n
+        Fold of every reference sample, -1 for all others (`folds_of`).
+    checkpoint
+        File that the state of trainings is saved beside, one for each.
+    on_fold
+        Called with the number of folds done, and of all.
+    """
+
+    def learned(train_n: Mask, settings: pp.Normalisation, number: int) -> _Learned:
+        part = adata[train_n]
+        normaliser = pp.Normaliser.fit(part, settings, train=np.ones(part.n_obs, dtype=bool))
+        encoded = normaliser.transform(part)
+        out = anomaly.trimmed(np.asarray(encoded.X), share=how.contamination)
+        left_out = tuple(encoded.obs_names[out])
+        encoded = encoded[np.delete(np.arange(part.n_obs), out)].copy()
+        encoded.obs[keys.SPLIT] = _to_train(encoded.n_obs, model, seed=seed)
+        saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
+        with few_threads(encoded.n_obs * encoded.n_vars):
+            fitted = fit(
+                encoded,
+                model=model,
+                seed=seed,
+                device=device,
+                checkpoint=saved,
+                on_epoch=on_epoch,
+            )
+        train = model_outputs(encoded, model=fitted)[in_split(encoded, keys.TRAIN)]
+        views = anomaly.FittedViews.fit(train, n_neighbors=how.n_neighbors)
+        return _Learned(normaliser, fitted, views, left_out)
+
+    n_folds, reference_n = int(fold_n.max()) + 1, fold_n >= 0
+    whole = learned(reference_n, normalisation, n_folds)
+    # What kind of values these are does not depend on the fold.
+    same = replace(normalisation, units=whole.normaliser.scale)
+    measures, residuals = [], []
+    for fold in range(n_folds):
+        held = np.flatnonzero(fold_n == fold)
+        without = learned(reference_n & (fold_n != fold), same, fold)
+        encoded = without.encoded(adata[held])
+        measures.append(without.measure(encoded).set_axis(held))
+        residuals.append(without.residuals(encoded).set_axis(held))
+        if on_fold is not None:
+            on_fold(fold + 1, n_folds)
+    known, encoded = adata[reference_n], whole.encoded(adata)
+    measured = pd.concat(measures).sort_index()
+    missed = pd.concat(residuals).reindex(columns=encoded.var_names)
+    detector = anomaly.Detector.calibrated(
+        whole.views,
+        anomaly.HeldOut(measured, missed.sort_index().to_numpy()),
+        combined=how.views,
+        conditional_on=how.conditional_on,
+        stratum_c=groups(known, how.conditional_on) or (),
+        unit_c=groups(known, how.group) or (),
+        rule=how.p_values,
+    )
+    scorer = Scorer(name, whole.normaliser, whole.model, detector)
+    scores = [detector.score_held_out(measured, names=list(known.obs_names), model=name)]
+    if not reference_n.all():
+        query = np.flatnonzero(~reference_n)
+        scores.append(scorer.score_encoded(encoded[query]))
+        missed = pd.concat([missed, whole.residuals(encoded[query]).set_axis(query)])
+    expected = _expected(encoded, whole, missed.sort_index().fillna(0.0), reference_n, name=name)
+    return Detected(scorer, pd.concat(scores, ignore_index=True), expected, whole.left_out)
+
+
+def folds_of(adata: AnnData, how: Detection, *, seed: int) -> NDArray[np.int64]:
+    """Fold of every reference sample, -1 for the others.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than 8 reference samples.
+    """
+    rows = np.flatnonzero(reference(adata))
+    if len(rows) < LEAST:
+        raise DataError(f"{len(rows)} reference samples; at least {LEAST} are needed")
+    k = how.folds or (len(rows) if len(rows) <= LEAVE_ONE_OUT else FOLDS)
+    fold_n = np.full(adata.n_obs, -1, dtype=np.int64)
+    group_n = groups(adata[rows], how.group)
+    fold_n[rows] = pp.folds(np.full(len(rows), ""), k, group_n=group_n, seed=seed)
+    return fold_n
+
+
+def reference(adata: AnnData) -> Mask:
+    """The samples of the reference cohort: all but the query, or all without a split."""
+    if keys.SPLIT not in adata.obs:
+        return np.ones(adata.n_obs, dtype=bool)
+    return ~in_split(adata, keys.QUERY)
+
+
+def is_closed_form(model: ModelSettings) -> bool:
+    """Whether the model is solved without a training loop."""
+    return model.kind.solve is not Model.solve
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What was learned from some samples, not calibrated yet."""
+
+    normaliser: pp.Normaliser
+    model: Model
+    views: anomaly.FittedViews
+    left_out: tuple[str, ...]
+
+    def encoded(self, adata: AnnData) -> AnnData:
+        """Samples on the learned genes and scale, with latents and reconstructions."""
+        encoded = self.normaliser.transform(adata)
+        latent(encoded, self.model)
+        return encoded
+
+    def measure(self, encoded: AnnData) -> pd.DataFrame:
+        """The views of samples, a row each."""
+        return self.views.measure(model_outputs(encoded, model=self.model))
+
+    def residuals(self, encoded: AnnData) -> pd.DataFrame:
+        """Observed minus expected before the last step of the normalisation, samples x genes."""
+        expected_ng = self.normaliser.inverse(encoded.layers[keys.reconstruction(self.model.name)])
+        residual_ng = self.normaliser.inverse(np.asarray(encoded.X)) - expected_ng
+        return pd.DataFrame(residual_ng, columns=encoded.var_names)
+
+
+def _expected(
+    encoded: AnnData, whole: _Learned, missed: pd.DataFrame, reference_n: Mask, *, name: str
+) -> AnnData:
+    """`Detected.expected`."""
+    from anndata import AnnData
+
+    observed_ng = whole.normaliser.inverse(np.asarray(encoded.X))
+    split_n = np.where(reference_n, keys.CALIBRATION, keys.QUERY)
+    return AnnData(
+        observed_ng,
+        obs=encoded.obs.assign(**{keys.SPLIT: split_n}),
+        var=encoded.var[[]],
+        obsm={keys.latent(name): encoded.obsm[keys.latent(whole.model.name)]},
+        layers={keys.reconstruction(name): observed_ng - missed.to_numpy()},
+    )
+
+
+def _to_train(n: int, model: ModelSettings, *, seed: int) -> NDArray[np.object_]:
+    """Which samples train; some decide when to stop if the model is trained in epochs."""
+    split_n = np.full(n, keys.TRAIN, dtype=object)
+    if not is_closed_form(model):
+        some = np.random.default_rng(seed).permutation(n)[: round(VALIDATION * n)]
+        split_n[some] = keys.VALIDATION
+    return split_n
