@@ -26,6 +26,7 @@ from perturbation import perturbation, print_perturbation
 from suite import suite
 
 from tybalt_like.benchmark import latent, print_latent
+from tybalt_like.benchmark.detectors import DEFAULT
 from tybalt_like.benchmark.rows import read_rows
 from tybalt_like.benchmark.verdicts import print_suite
 from tybalt_like.io import write_table
@@ -33,7 +34,7 @@ from tybalt_like.run.progress import Progress
 
 OF_SUITE = ("detectors", "contaminated")
 """Options that only the suite takes."""
-ON_IMAGES = ("default (PCA-20)", "f-AnoGAN", "AnoGAN")
+ON_IMAGES = (DEFAULT, "f-AnoGAN", "AnoGAN")
 
 
 class Measurement(NamedTuple):

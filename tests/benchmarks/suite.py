@@ -46,8 +46,8 @@ def suite(
     contaminated: bool = False,
     **how: Any,
 ) -> pd.DataFrame:
-    """The default and the simple detectors on every task, these fitted on the training samples and
-    on all reference samples; see `detect`. Groups of one cohort share samples, so that errors over
+    """The default and the simple detectors on every task, these fitted on all reference samples and
+    on the training split; see `detect`. Groups of one cohort share samples, so that errors over
     groups are somewhat too small.
 
     Parameters
@@ -59,7 +59,7 @@ def suite(
     contaminated
         With none, 1, 5 and 10 % of the reference samples being anomalies.
     """
-    usual = OURS | rivals() | rivals(all_normals=True)
+    usual = OURS | rivals() | rivals(split=True)
     known = usual | models()
     if unknown := set(detectors or ()) - set(known):
         raise DataError(f"unknown detector {min(unknown)!r}; known: {', '.join(known)}")

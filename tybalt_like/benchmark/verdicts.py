@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.benchmark.anomaly import LEVELS, RATES
-from tybalt_like.benchmark.detectors import CROSS_FITTED, DEFAULT
+from tybalt_like.benchmark.detectors import DEFAULT, SPLIT
 from tybalt_like.benchmark.rows import print_table
 
 LEAST_GROUPS = 5
@@ -103,7 +103,7 @@ def print_suite(rows: pd.DataFrame, *, parts: bool = False) -> None:
     rates, and the AUROC of each group; where anomalies are hidden in the reference, only means."""
     shown = rows if parts else rows[~rows["part"].astype(bool)]
     for (half, cross_fitted), part in shown.groupby(["half", "cross_fitted"], sort=False):
-        of = part.assign(detector=part["detector"].str.removesuffix(CROSS_FITTED))
+        of = part.assign(detector=part["detector"].str.removesuffix(SPLIT))
         n = len(by_group(of).columns)
         title = f"{half or 'all'}: {n} group{'s' * (n > 1)}, {_seeds(of)}; "
         title += PROTOCOLS[bool(cross_fitted)]
