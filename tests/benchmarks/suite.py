@@ -57,9 +57,10 @@ def suite(
     detectors
         Some of these, or of `models`, which take minutes for each task.
     contaminated
-        With none, 1, 5 and 10 % of the reference samples being anomalies.
+        With none, 1, 5 and 10 % of the reference samples being anomalies; simple detectors without
+        p-values.
     """
-    usual = OURS | rivals() | rivals(split=True)
+    usual = OURS | (rivals(folds=0) if contaminated else rivals() | rivals(split=True))
     known = usual | models()
     if unknown := set(detectors or ()) - set(known):
         raise DataError(f"unknown detector {min(unknown)!r}; known: {', '.join(known)}")
