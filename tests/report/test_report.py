@@ -204,7 +204,7 @@ def test_numbers_are_those_of_the_run(page) -> None:
     assert "001 normal" not in page.text  # the reference is not tested
     assert "no label neither 5 0" in page.text
     assert "0.038 ± 0.010 above Tybalt and 0.038 ± 0.010 below the plain norm." in page.text
-    assert "1 / 21 = 0.048" in page.text
+    assert "1 / 71 = 0.014" in page.text
     assert "ESR1</b> ↓ 15" in page.text
     assert "tybalt_like 9.8.7" in page.text
 
