@@ -65,7 +65,7 @@ def test_groups_stay_together_as_in_scikit_learns_splitters() -> None:
     rng = np.random.default_rng(0)
     x_ng, groups = rng.normal(size=(120, 6)), np.repeat(np.arange(12), 10)
     encoder = ExpressionEncoder("pca", latent_dim=2, calibration=0.25).fit(x_ng, groups=groups)
-    assert len(encoder.detector_.calibration_c) % 10 == 0
+    assert len(encoder.detector_.calibration_scores) % 10 == 0
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         encoder.fit(x_ng, groups=groups[1:])
     with pytest.raises(DataError, match="1 groups of samples"):

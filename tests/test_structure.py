@@ -43,8 +43,8 @@ API = {
         *("combat", "folds", "inspect", "open_backed", "quality", "split"),
     ],
     "tl": [
-        *("ensemble", "evaluate", "explain", "explain_gene_sets", "fit", "latent", "score"),
-        *("tsne", "umap"),
+        *("detect", "ensemble", "evaluate", "explain", "explain_gene_sets", "fit", "latent"),
+        *("score", "tsne", "umap"),
     ],
     "datasets": ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"],
 }

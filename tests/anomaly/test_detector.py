@@ -8,12 +8,14 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
-from scipy.stats import multivariate_normal
+from scipy.stats import median_abs_deviation, multivariate_normal
 from sklearn.covariance import LedoitWolf
 
 from tybalt_like.anomaly import (
     VIEWS,
     Detector,
+    FittedViews,
+    HeldOut,
     ModelOutputs,
     gene_scores,
     standardised_norm,
@@ -44,7 +46,7 @@ def detector() -> Detector:
 
 
 def test_scores_are_their_definitions(detector) -> None:
-    train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (30, 1), (12, 2)))
+    train, new = evidence(60, seed=0), evidence(12, seed=2)
     table = scored(detector, new)
     np.testing.assert_allclose(table["reconstruction"], (new.x_ng**2).mean(1) / 4)
     usual_g = np.sqrt((train.residual_ng**2).mean(0))
@@ -60,7 +62,10 @@ def test_scores_are_their_definitions(detector) -> None:
         table["nearest"], cdist(fresh, known).min(1) / np.sqrt(40), rtol=1e-6
     )
     inverse = np.linalg.inv(LedoitWolf(assume_centered=True).fit(known).covariance_)
-    whitened = cdist(fresh, known, "mahalanobis", VI=inverse).min(1) / np.sqrt(40)
+    # In the unit of the directions off the principal axes: there are none, the last one stands in.
+    shape = LedoitWolf(assume_centered=True).fit(known)
+    off = 1 / (shape.shrinkage_ * np.square(known).sum() / known.size)
+    whitened = cdist(fresh, known, "mahalanobis", VI=inverse / off).min(1) / np.sqrt(40)
     np.testing.assert_allclose(table["whitened"], whitened, rtol=1e-6)
     apart = cdist(known, known) + np.diag(np.full(60, np.inf))
     spacing = np.sort(apart)[:, :5].mean(1)
@@ -68,10 +73,29 @@ def test_scores_are_their_definitions(detector) -> None:
     usual = spacing[np.argsort(around)[:, :20]].mean(1)
     np.testing.assert_allclose(table["relative"], np.sort(around)[:, :5].mean(1) / usual, rtol=1e-6)
     np.testing.assert_allclose(table["own"], new.own["own"])
-    held_out = scored(detector, calibration)[list(VIEWS)]
-    z = (table[list(VIEWS)] - held_out.mean()) / held_out.std(ddof=0)
-    combined = np.log(np.average(np.exp(z), axis=1, weights=[1, 2, 1, 1]))
-    np.testing.assert_allclose(table["combined"], combined)
+    top_n = np.abs(fresh).max(1)  # a hundredth of 40 genes is one
+    np.testing.assert_allclose(table["top_genes"], top_n)
+    np.testing.assert_allclose(table["top_residuals"], np.abs(new.residual_ng / usual_g).max(1))
+    axes = np.linalg.svd(train.z_nk - train.z_nk.mean(0))[2][:5].T  # three there are
+    sixth = np.sort(cdist(new.z_nk @ axes, train.z_nk @ axes))[:, 5]  # a tenth of 60
+    np.testing.assert_allclose(table["kth_neighbour"], sixth)
+
+
+def test_the_combined_score_is_a_soft_maximum_of_robustly_standardised_views(detector) -> None:
+    calibration, new = evidence(30, seed=1), evidence(12, seed=2)
+    views, table = list(VIEWS), scored(detector, new)
+    held_out = scored(detector, calibration)[views]
+    z = (table[views] - held_out.median()) / (1.4826 * median_abs_deviation(held_out))
+    expected = np.log(np.average(np.exp(z), axis=1, weights=[1, 1, 1, 0.5, 0.5]))
+    np.testing.assert_allclose(table["combined"], expected)
+    # For its p-value a sample is standardised together with the calibration samples.
+    for row in range(3):
+        together = pd.concat([table[views].iloc[[row]], held_out])
+        z = (together - together.median()) / (1.4826 * median_abs_deviation(together))
+        score = np.log(np.average(np.exp(z), axis=1, weights=[1, 1, 1, 0.5, 0.5]))
+        plain = (score[1:] >= score[0]).sum() + 1
+        if plain > 9:  # beyond the eighth of 30 an exponential tail decides
+            assert table["p_value"][row] == pytest.approx(plain / 31)
 
 
 def test_images_are_blurred_and_keep_one_scale_for_all_pixels() -> None:
@@ -90,7 +114,10 @@ def test_images_are_blurred_and_keep_one_scale_for_all_pixels() -> None:
 
 def test_p_values_belong_to_the_views_that_are_chosen(tmp_path) -> None:
     train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (30, 1), (12, 2)))
-    Detector.fit(train, calibration, views=["own"]).save(tmp_path / "d.safetensors")
+    views = FittedViews.fit(train)
+    held_out = HeldOut.of(views, calibration)
+    by_rank = Detector.calibrated(views, held_out, combined=["own"], rule="conformal")
+    by_rank.save(tmp_path / "d.safetensors")
     table = scored(Detector.load(tmp_path / "d.safetensors"), new)
     at_least = (calibration.own["own"] >= new.own["own"][:, None]).sum(1)
     np.testing.assert_allclose(table["p_value"], (1 + at_least) / 31)
@@ -148,14 +175,23 @@ def test_few_or_duplicated_training_samples_give_usable_scores(n) -> None:
 def test_groups_are_calibrated_apart() -> None:
     train, calibration, new = (evidence(n, seed=s) for n, s in ((60, 0), (40, 1), (10, 2)))
     calibration.x_ng[20:] *= 3  # a batch that varies more
-    groups = ["a"] * 20 + ["b"] * 20
-    detector = Detector.fit(train, calibration, conditional_on="batch", groups=groups)
+    groups, views = ["a"] * 20 + ["b"] * 20, FittedViews.fit(train)
+    held_out = HeldOut.of(views, calibration)
+    detector = Detector.calibrated(
+        views,
+        held_out,
+        combined=["reconstruction"],
+        conditional_on="batch",
+        stratum_c=groups,
+        rule="conformal",
+    )
+    known = held_out.measures["reconstruction"].to_numpy()
     for name, rows in (("a", slice(20)), ("b", slice(20, None))):
         table = scored(detector, new, groups=[name] * 10)
-        at_least = (detector.calibration_c[rows] >= table["combined"].to_numpy()[:, None]).sum(1)
+        at_least = (known[rows] >= table["reconstruction"].to_numpy()[:, None]).sum(1)
         np.testing.assert_allclose(table["p_value"], (1 + at_least) / 21)
     assert scored(detector, new, groups=["c"] * 10)["p_value"].isna().all()
-    assert detector.smallest_p_value == 1 / 21
+    assert detector.calibration.smallest == 1 / 21
     with pytest.raises(DataError, match="calibrated by 'batch'"):
         scored(detector, new)
 

@@ -12,9 +12,16 @@ from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 
 from tybalt_like import benchmark, cli
+from tybalt_like.anomaly import View
 from tybalt_like.benchmark.anomaly import measures
 from tybalt_like.benchmark.baselines import BASELINES
-from tybalt_like.benchmark.detectors import DEFAULT, FOLDS, Scores, cross_fitted
+from tybalt_like.benchmark.detectors import (
+    DEFAULT,
+    FOLDS,
+    Scores,
+    cross_fitted,
+    of_model,
+)
 from tybalt_like.benchmark.division import Divided
 from tybalt_like.benchmark.rows import read_rows
 from tybalt_like.benchmark.verdicts import over_groups
@@ -74,7 +81,7 @@ def divided(n_reference: int = 60, n_strange: int = 6, *, g: int = 30, seed: int
     n = n_reference + n_strange
     x_ng = rng.normal(size=(n, 4)) @ rng.normal(size=(4, g)) + rng.normal(size=(n, g))
     x_ng[n_reference:] += 3 * rng.choice([-1, 1], size=g)
-    adata = anndata.AnnData((x_ng + 20).astype(np.float32))
+    adata = anndata.AnnData((x_ng / 4 + 10).astype(np.float32))
     adata.obs["label"] = np.where(np.arange(n) < n_reference, "normal", "strange")
     case = benchmark.Case("made", "", "label", ("normal",), ("strange",))
     return Divided.of_case(case, adata, seed=seed)
@@ -147,7 +154,17 @@ def test_rivals_learn_from_all_normal_samples_and_calibrate_on_those_left_out() 
         assert (scores.p_n[part.in_split("query")] < 0.1).all()
         shares.append((scores.p_n[part.in_split("test")] <= 0.2).mean())
     error = np.std(shares, ddof=1) / np.sqrt(len(shares))
-    assert abs(np.mean(shares) - 0.2) < 3 * error
+    assert 0.1 < np.mean(shares) < 0.2 + 3 * error
+
+
+def test_a_published_score_has_the_row_of_its_model() -> None:
+    part = divided()
+    rows = of_model("pca", latent_dim=5, published="nearest")(part)
+    plain = of_model("pca", latent_dim=5)(part)
+    assert set(rows) == {"", ", combined"} | {f": {view}" for view in View.registry} - {": nearest"}
+    np.testing.assert_array_equal(rows[""].score_n, plain[": nearest"].score_n)
+    np.testing.assert_array_equal(rows[", combined"].p_n, plain[""].p_n)
+    assert [name for name, one in rows.items() if not one.part] == ["", ", combined"]
 
 
 def test_false_alarms_and_flags_are_counted() -> None:

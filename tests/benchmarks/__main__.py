@@ -20,13 +20,15 @@ import pandas as pd
 from aberrant import aberrant, print_aberrant
 from brca import brca, print_detection
 from calibration import calibration, print_calibration
-from cohorts import of_benchmark, of_tasks
+from cohorts import of_tasks
 from contaminated import adbench, contaminated
 from images import images, print_images
 from perturbation import perturbation, print_perturbation
+from split import print_split, split
 from suite import suite
 
-from tybalt_like.benchmark import detect, latent, print_anomaly, print_latent
+from tybalt_like.benchmark import latent, print_latent
+from tybalt_like.benchmark.detectors import DEFAULT
 from tybalt_like.benchmark.rows import read_rows
 from tybalt_like.benchmark.verdicts import print_suite
 from tybalt_like.io import write_table
@@ -34,7 +36,7 @@ from tybalt_like.run.progress import Progress
 
 OF_SUITE = ("detectors", "contaminated")
 """Options that only the suite takes."""
-ON_IMAGES = ("default (PCA-20)", "f-AnoGAN", "AnoGAN")
+ON_IMAGES = (DEFAULT, "f-AnoGAN", "AnoGAN")
 
 
 class Measurement(NamedTuple):
@@ -43,10 +45,6 @@ class Measurement(NamedTuple):
     measure: Callable[..., pd.DataFrame]
     show: Callable[[pd.DataFrame], None]
     seeds: int = 5
-
-
-def _anomaly(*, only: list[str] | None, progress: Progress, **how: Any) -> pd.DataFrame:
-    return detect(of_benchmark(only, progress), progress=progress, **how)
 
 
 def _latent(*, only: list[str] | None, progress: Progress, **how: Any) -> pd.DataFrame:
@@ -76,7 +74,6 @@ def _at_once(measure: Callable[..., pd.DataFrame], option: str = "") -> Callable
 MEASUREMENTS = {
     "brca": Measurement(_at_once(brca), print_detection),
     "suite": Measurement(suite, print_suite, seeds=3),
-    "anomaly": Measurement(_anomaly, print_anomaly),
     "contaminated": Measurement(_at_once(contaminated, "cases"), print_suite),
     "adbench": Measurement(_at_once(adbench), print_suite),
     "mnist": Measurement(_images, print_images, seeds=1),
@@ -84,6 +81,7 @@ MEASUREMENTS = {
     "aberrant": Measurement(_at_once(aberrant), print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
+    "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 
 

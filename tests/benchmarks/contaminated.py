@@ -67,7 +67,8 @@ def contaminated(
 
 def _plain_and_trimmed(part: Divided, share: float) -> dict[str, Scores]:
     """All detectors, and the default one on what trimming leaves of the reference."""
-    chosen = OURS | ({TRIMMED: default(share)} if share else {}) | rivals()
+    trimmed = {TRIMMED: default(share)} if share else {}
+    chosen = OURS | trimmed | rivals(folds=0)
     return {name: one for name, one in scored(part, chosen).items() if not one.part}
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from tybalt_like import pp
 from tybalt_like.benchmark.anomaly import measures
 from tybalt_like.benchmark.baselines import BASELINES
-from tybalt_like.benchmark.detectors import DEFAULT, OURS, Detector, of_model, rivals, scored
+from tybalt_like.benchmark.detectors import DEFAULT, OURS, Detector, of_baseline, of_model, scored
 from tybalt_like.benchmark.division import Divided
 from tybalt_like.benchmark.rows import Kept, mean_sd, print_table
 from tybalt_like.core import keys
@@ -92,7 +92,7 @@ def images(
     progress = progress or Progress(quiet=True)
     if unknown := set(detectors) - set(DETECTORS):
         raise RecipeError(f"unknown detector {min(unknown)!r}; known: {', '.join(DETECTORS)}")
-    simple = rivals([(name, BASELINES[name]) for name in SIMPLE])
+    simple = {name: of_baseline(BASELINES[name]) for name in SIMPLE}
     chosen = {name: DETECTORS[name] for name in detectors} | simple
     adata = datasets.load(dataset)
     if keys.LABEL not in adata.obs:

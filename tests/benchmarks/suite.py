@@ -21,7 +21,7 @@ from contaminated import SHARES
 
 from tybalt_like.benchmark.anomaly import detect
 from tybalt_like.benchmark.cases import Case
-from tybalt_like.benchmark.detectors import OURS, rivals
+from tybalt_like.benchmark.detectors import OURS, models, rivals
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import read
 from tybalt_like.io.datasets import ENVIRONMENT, load
@@ -46,22 +46,25 @@ def suite(
     contaminated: bool = False,
     **how: Any,
 ) -> pd.DataFrame:
-    """The default and the simple detectors on every task, these fitted on the training samples and
-    on all reference samples; see `detect`.
+    """The default and the simple detectors on every task, these fitted on all reference samples and
+    on the training split; see `detect`. Groups of one cohort share samples, so that errors over
+    groups are somewhat too small.
 
     Parameters
     ----------
     only
         Names of halves, groups, cohorts or tasks.
     detectors
-        Some of these detectors.
+        Some of these, or of `models`, which take minutes for each task.
     contaminated
-        With none, 1, 5 and 10 % of the reference samples being anomalies.
+        With none, 1, 5 and 10 % of the reference samples being anomalies; simple detectors without
+        p-values.
     """
-    chosen = OURS | rivals() | rivals(all_normals=True)
-    if unknown := set(detectors or ()) - set(chosen):
-        raise DataError(f"unknown detector {min(unknown)!r}; known: {', '.join(chosen)}")
-    chosen = {name: chosen[name] for name in detectors or chosen}
+    usual = OURS | (rivals(folds=0) if contaminated else rivals() | rivals(split=True))
+    known = usual | models()
+    if unknown := set(detectors or ()) - set(known):
+        raise DataError(f"unknown detector {min(unknown)!r}; known: {', '.join(known)}")
+    chosen = {name: known[name] for name in detectors or usual}
     cases = (
         (replace(case, hidden=share), adata)
         for case, adata in of_suite(only, progress)

@@ -5,8 +5,10 @@ import pytest
 from cohorts import of_tasks
 from contaminated import contaminated
 from images import images
+from split import print_split, split
 
 from tybalt_like.benchmark import latent
+from tybalt_like.benchmark.detectors import DEFAULT
 from tybalt_like.benchmark.latent import summary
 from tybalt_like.core.errors import DataError
 from tybalt_like.evaluation.comparison import PROBES
@@ -68,8 +70,22 @@ def test_images_are_measured_in_both_protocols_and_only_once(tmp_path, monkeypat
     n_of = digits.obs["label"].value_counts()
     assert (held_out["n_anomaly"] == held_out["label"].map(n_of)).all()
     auroc = rows.groupby(["protocol", "detector"])["auroc"].mean()
-    assert auroc["one class is normal", "default (PCA-20): relative"] > 0.95
-    assert auroc["one class is held out", "default (PCA-20): relative"] > 0.8
+    assert auroc["one class is normal", f"{DEFAULT}: relative"] > 0.95
+    assert auroc["one class is held out", f"{DEFAULT}: relative"] > 0.8
     stamp = (tmp_path / "rows.tsv").stat().st_mtime_ns
     images("mnist_test", file=tmp_path / "rows.tsv")
     assert (tmp_path / "rows.tsv").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.slow
+def test_new_groups_are_stranger_than_those_that_were_seen(
+    shared_data, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    rows = split(["ecoli_precise"], seeds=3)
+    rows = rows[rows["level"].eq(0.1) & rows["case"].str.contains("projects")]
+    share = rows.groupby(["division", "tested"])["value"].mean()
+    assert share["random", "new groups"] > share["random", "test split"] + 0.15
+    assert rows["nominal"].between(0.07, 0.1).all()
+    print_split(rows)
+    assert "ecoli_precise, projects: grouped" in capsys.readouterr().out

@@ -85,6 +85,27 @@ def test_numbered_genes_are_no_entrez_ids_of_each_other():
     assert genes.align(there, ["gene_7", "gene_1"]).columns == ((), (1,))
 
 
+def test_placeholders_are_nobodys_name(shared_data):
+    """Where the right gene is absent, the other gene without a symbol is not taken for it."""
+    tcga = ty.read(shared_data / "tcga_brca" / "tcga_brca.h5ad")
+    trained, ids = list(tcga.var_names), genes.identifiers(tcga.var)
+    at = trained.index("unknown_90288")
+    assert genes.align(tcga, trained, ids=ids).columns[at] == (at,)
+    other = tcga[:, [name != "unknown_90288" for name in trained]].copy()
+    other.var["symbol"] = ["unknown" if s == "ESR1" else s for s in other.var["symbol"].astype(str)]
+    found = genes.align(other, trained, ids=ids)
+    assert found.columns[at] == ()
+    assert sum(map(bool, found.columns)) == len(trained) - 1
+    other.var_names = [f"probe_{i}" for i in range(other.n_vars)]
+    assert genes.align(other, trained, ids=ids).columns[at] == ()
+
+
+@pytest.mark.parametrize("name", ["NA", "NA.1", "---", "?", "nan-2", "Unknown_3", "n/a"])
+def test_placeholders_count_only_in_a_matrix_of_the_same_layout(name):
+    assert genes.align(matrix(["TP53", name]), [name, "TP53"]).columns == ((1,), (0,))
+    assert genes.align(matrix(["TP53", name]), [name, "TP53", "EGFR"]).columns == ((), (0,), ())
+
+
 def test_symbols_of_one_cohort_are_found_by_ensembl_ids_of_another(shared_data):
     tcga = ty.read(shared_data / "tcga_brca" / "tcga_brca.h5ad")
     airway = ty.read(shared_data / "airway_counts" / "airway_counts.h5ad")

@@ -1,6 +1,6 @@
 """Make a golden run folder: what this version writes and every later one must read.
 
-    python tests/golden/make.py tests/golden/schema_3
+    python tests/golden/make.py tests/golden/schema_4
 
 Sixty tumours of the embedded cohort, forty genes. Never make an existing folder anew: add one when
 the schema rises.
@@ -8,10 +8,10 @@ the schema rises.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tybalt_like import Recipe, Run, io
 from tybalt_like.io import datasets
-from tybalt_like.run import folder
 from tybalt_like.run.stages import analyse
 
 
@@ -21,12 +21,10 @@ def make(out: Path) -> None:
     known, new = adata[:60], adata[60:]
     io.write_table(known.to_df().T.rename_axis("gene"), out / "known.tsv")
     io.write_table(new.to_df().T.rename_axis("gene"), out / "new.tsv")
-    tables = {"data": {"path": str(out / "known.tsv")}, "scores": {"folds": 0}}
+    tables: dict[str, Any] = {"data": {"path": str(out / "known.tsv")}}
     tables |= {"model": {"name": "tybalt", "latent_dim": 3}, "training": {"epochs": 40}}
     results = analyse(Recipe.from_tables(tables), device="cpu")
-    results.normaliser.save(out / folder.NORMALISER)
-    results.models["tybalt"].save(out / folder.MODEL)
-    results.detectors["tybalt"].save(out / folder.DETECTOR)
+    results.save(out)
     results.write_about(out, seconds={})
     io.write_table(Run.load(out).score(io.read(out / "new.tsv")), out / "scores.tsv")
     (out / "known.tsv").unlink()

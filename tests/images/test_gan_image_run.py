@@ -121,7 +121,7 @@ def test_other_samples_are_asked_about_if_the_official_division_tests_them(tmp_p
 @pytest.mark.slow
 def test_a_gan_is_measured_by_a_classifier(strokes: Path, tmp_path: Path) -> None:
     made = {"name": "dcgan", "channels": 2, "latent_dim": 4, "search_steps": 0}
-    recipe = tables(strokes, model=made, scores={"folds": 0})
+    recipe = tables(strokes, model=made)
     run(Recipe.from_tables(recipe), tmp_path / "run", device="cpu")
     figures = FigureData.load(tmp_path / "run")
     shares = figures.rows("share")

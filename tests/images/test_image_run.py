@@ -71,7 +71,6 @@ def finished(tmp_path_factory) -> Path:
         "normalize": {"select": "all", "scale": "none", "units": "zero_one"},
         "model": VAE | {"latent_dim": 4},
         "training": BRIEF,
-        "scores": {"folds": 0},
         "evaluation": {"seeds": 1, "baselines": ["pca"]},
         "pictures": {"maps": []},
         "images": {

@@ -56,11 +56,12 @@ INDEX = pd.Index([HOSTILE, *(f"{i:03d}" for i in range(99))], name="sample")
 def scores(model: str, *, flagged: np.ndarray) -> pd.DataFrame:
     """Query samples score high, the flagged ones highest, the same by every score."""
     score = np.random.default_rng(0).normal(size=100) + 5 * (SPLIT == "query") + 10 * flagged
-    tested = np.isin(SPLIT, ["query", "test"])
+    tested = SPLIT == "query"
     table = {"norm": score}
-    for name in (model, "pca"):
+    for name in ("default", model):
         parts = dict.fromkeys(["reconstruction", "mahalanobis", "knn", "combined"], score)
-        parts["p_value"] = np.where(flagged, 1 / 21, 0.5)
+        parts["p_value"] = np.where(flagged, 1 / 71, 0.5)
+        parts["extrapolated"] = False
         parts["q_value"] = np.where(tested, np.where(flagged, 0.04, 0.5), np.nan)
         parts["flagged"] = flagged
         table |= {f"{name}_{part}": value for part, value in parts.items()}
@@ -68,21 +69,24 @@ def scores(model: str, *, flagged: np.ndarray) -> pd.DataFrame:
 
 
 def metrics(model: str, anomalies: list[str]) -> pd.DataFrame:
-    aurocs = {(model, "combined"): 0.913, ("pca", "reconstruction"): 0.875, ("", "norm"): 0.951}
+    aurocs = {("default", "combined"): 0.913, (model, "combined"): 0.875, ("", "norm"): 0.951}
     rows = [
-        [*names, a, 20, 30, 0.6, auroc, 0.8] for a in anomalies for names, auroc in aurocs.items()
+        [*names, a, 20, 30, 0.6, auroc, 0.8, 0.96, 0.8, 0.913 - auroc, 0.01]
+        for a in anomalies
+        for names, auroc in aurocs.items()
     ]
-    columns = ["model", "score", "anomaly", "n_normal", "n_anomaly", "prevalence", "auroc", "auprc"]
+    columns = ["model", "score", "anomaly", "n_normal", "n_anomaly", "prevalence", "auroc"]
+    columns += ["auroc_low", "auroc_high", "auprc", "ahead", "ahead_error"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def score_columns(model: str) -> list[list[str]]:
     """Column, model, score and what it is, as ``run.json`` says."""
     found = [["norm", "", "norm", "value"]]
-    for name in dict.fromkeys((model, "pca")):
+    for name in dict.fromkeys(("default", model)):
         scores = ["reconstruction", "mahalanobis", "knn", "combined"]
         found += [[f"{name}_{score}", name, score, "value"] for score in scores]
-        ends = ["p_value", "q_value", "flagged"]
+        ends = ["p_value", "extrapolated", "q_value", "flagged"]
         found += [[f"{name}_{what}", name, "combined", what] for what in ends]
     return found
 
@@ -109,7 +113,7 @@ def gene_scores(samples: pd.Index) -> pd.DataFrame:
 def write_run(
     folder: Path, *, labels: list[str] | None, model: str = "tybalt", anomalies: list[str]
 ) -> Path:
-    """A run folder with 50 tested samples, 15 of them flagged if there are anomalies."""
+    """A run folder with 30 tested samples, 15 of them flagged if there are anomalies."""
     rng = np.random.default_rng(0)
     flagged = FLAGGED & bool(anomalies)
     first = pd.DataFrame({"split": SPLIT} | ({"kind": labels} if labels else {}), index=INDEX)
@@ -134,8 +138,9 @@ def write_run(
         "label": "kind" if labels else None,
         "normal": ["001"] if labels else [],
         "anomalies": anomalies,
-        "flagged": {"tested": 50, "flagged": int(flagged.sum())},
-        "cross_fitted": labels is None,
+        "flagged": {"tested": 30, "flagged": int(flagged.sum()), "beyond": 12},
+        "scorers": ["default", model],
+        "detector": ABOUT["detector"] | {"pooled": labels is None},
         "features": features,
         "score_columns": score_columns(model),
     }
@@ -144,7 +149,7 @@ def write_run(
 
 
 ABOUT = {
-    "schema": 3,
+    "schema": 4,
     "kind": "run",
     "name": "mine & <yours>",
     "recipe": {"data": {"path": HOSTILE}, "seed": 3},
@@ -161,7 +166,19 @@ ABOUT = {
     "model": {"stopped": "all 3 epochs done", "best_epoch": -1},
     "entropy_floor": None,
     "fdr": 0.05,
-    "combined": "a sum",
+    "detector": {
+        "name": "default",
+        "combined": "a sum",
+        "reference": 70,
+        "units": 70,
+        "group": None,
+        "smallest_p": 1 / 71,
+        "extrapolates": True,
+        "rule": "auto",
+        "left_out": [],
+        "log2": True,
+        "normals": "test",
+    },
     "warnings": [f"careful with {HOSTILE}"],
     "seconds": {"Reading": 0.5},
 }
@@ -181,12 +198,12 @@ def page(run_dir) -> Page:
 
 
 def test_numbers_are_those_of_the_run(page) -> None:
-    assert "15 of 50 tested samples (30 %) are flagged as anomalous" in page.text
-    assert "100 samples and 1,234 genes. Tybalt learned what is normal from 30 samples" in page.text
+    assert "15 of 30 tested samples (50 %) are flagged as anomalous" in page.text
+    assert "100 samples and 1,234 genes. Tybalt learned to encode them from 30 samples" in page.text
     assert f"{HOSTILE_LABEL} named as anomalous 25 15" in page.text
-    assert "001 normal, held out 20 0" in page.text
+    assert "001 normal" not in page.text  # the reference is not tested
     assert "no label neither 5 0" in page.text
-    assert "0.038 above the best PCA score and 0.038 below the plain norm." in page.text
+    assert "0.038 ± 0.010 above Tybalt and 0.038 ± 0.010 below the plain norm." in page.text
     assert "1 / 21 = 0.048" in page.text
     assert "ESR1</b> ↓ 15" in page.text
     assert "tybalt_like 9.8.7" in page.text
@@ -251,10 +268,10 @@ def test_figures_are_described_and_on_disk(page, run_dir) -> None:
 def test_bare_run_has_a_report_too(tmp_path) -> None:
     folder = write_run(tmp_path / "bare", labels=None, model="pca", anomalies=[])
     page = Page(report.build(folder))
-    assert "None of 50 tested samples is flagged" in page.text
+    assert "None of 30 tested samples is flagged" in page.text
     assert "No label is named as anomalous" in page.text
-    assert "PCA learned what is normal" in page.text
-    assert "every sample was tested, each by a further model" in page.text
+    assert "PCA learned to encode them" in page.text
+    assert "compared each of 70 reference samples with the others" in page.text
     assert not (folder / "figures" / "training.png").exists()
 
 

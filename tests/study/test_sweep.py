@@ -26,7 +26,6 @@ data = { dataset = "tcga_brca" }
 normalize = { n_genes = 60 }
 model = { latent_dim = 4 }
 training = { epochs = 30, min_epochs = 1000, min_batches = 1 }
-scores = { folds = 0 }
 
 [sweep.space]
 training.learning_rate = [1e-3, 2e-3, 1e-2]

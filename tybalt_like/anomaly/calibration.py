@@ -198,7 +198,8 @@ def _with_tail(score_n: Array, score_nm: Array, weight_nm: Array, plain_n: Array
     usable_n = (start_n > 0) & (start_n < (weight_nm > 0).sum(1))
     start_n = np.where(usable_n, start_n, 1).clip(max=score_nm.shape[1] - 1)
     rows = np.arange(len(score_n))
-    u_n, k_n = falling_nm[rows, start_n], above_nm[rows, start_n - 1]
+    u_n = falling_nm[rows, start_n]
+    k_n = np.where(usable_n, above_nm[rows, start_n - 1], 1.0)
     in_tail_nm = np.arange(score_nm.shape[1]) < start_n[:, None]
     excess_n = (in_tail_nm * weight_nm * (falling_nm - u_n[:, None])).sum(1) / k_n
     usable_n &= excess_n > ROUNDING * np.maximum(1, np.abs(u_n))

@@ -218,7 +218,7 @@ class Detector:
         from safetensors.numpy import save
 
         combination = asdict(self.combination)
-        arrays = self.views.arrays() | {"held_out": self.held_out.to_numpy(np.float64)}
+        arrays = self.views.arrays() | {"held_out": np.array(self.held_out, np.float64, order="C")}
         about = {
             "schema": SCHEMA,
             "conditional_on": self.conditional_on,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_] | NDArray[np.int64]
 
+ROUNDING = 1e-6
+"""Of the largest standard deviation; smaller ones are of single-precision noise."""
 TOP = 0.01
 """Share of the genes that views of the most extreme ones look at."""
 
@@ -56,9 +58,11 @@ class ModelOutputs:
 def floored(sd_g: Array, *, share: float) -> Array:
     """Standard deviations, at least `share` of the median one; 1 where all are 0.
 
-    A gene whose training values hardly differ would otherwise decide every score.
+    A gene whose training values hardly differ would otherwise decide every score. Those that
+    differ by rounding alone have no say in what is typical.
     """
-    typical = float(np.median(sd_g[sd_g > 0])) if (sd_g > 0).any() else 0.0
+    varies_g = sd_g > ROUNDING * sd_g.max(initial=0.0)
+    typical = float(np.median(sd_g[varies_g])) if varies_g.any() else 0.0
     return np.maximum(sd_g, share * typical) if typical else np.ones_like(sd_g)
 
 

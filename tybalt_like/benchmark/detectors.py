@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,8 @@ TRIMMED = f"{DEFAULT}, trimmed"
 ENSEMBLE = "ensemble"
 TOGETHER = ("PCA-20", "tybalt", "beta-VAE")
 """Rows whose scores the ensemble pools."""
-CROSS_FITTED = ", cross-fitted"
-"""Ending of the names of rivals that learn from all reference samples."""
+SPLIT = ", split"
+"""Ending of the names of rivals that learn from the training split alone."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,13 @@ def of_baseline(baseline: Baseline) -> Detector:
     return detector
 
 
-def cross_fitted(baseline: Baseline) -> Detector:
+def cross_fitted(baseline: Baseline, *, folds: int = FOLDS) -> Detector:
     """Fitted on all reference samples.
 
     p-values are cross-conformal (Vovk, Ann Math Artif Intell 74:9, 2015): each reference sample
     is compared with the tested ones under the fit that it took no part in, so that it does not
-    matter how the scale of a score depends on the samples learned from.
+    matter how the scale of a score depends on the samples learned from. Without folds there are
+    none, and nothing is fitted but the score.
     """
 
     def detector(part: Divided) -> dict[str, Scores]:
@@ -121,30 +122,27 @@ def cross_fitted(baseline: Baseline) -> Detector:
         reference_n = part.reference_n
         m = int(reference_n.sum())
         fold_n = np.full(len(reference_n), -1)
-        fold_n[reference_n] = np.random.default_rng(part.seed).permutation(m) % FOLDS
+        fold_n[reference_n] = np.random.default_rng(part.seed).permutation(m) % max(folds, 1)
         at_least_n = np.zeros(len(reference_n))
-        for fold in range(FOLDS):
+        for fold in range(folds):
             learn_n = reference_n & (fold_n != fold)
             x_ng = part.standardised(learn_n)
             score_n = baseline(x_ng[learn_n], x_ng, part.seed)
             at_least_n += (score_n[fold_n == fold][:, None] >= score_n).sum(0)
         x_ng = part.standardised(reference_n)
         score_n = baseline(x_ng[reference_n], x_ng, part.seed)
-        seconds = time.perf_counter() - start
-        return {"": Scores(score_n, (1 + at_least_n) / (m + 1), seconds, cross_fitted=True)}
+        p_n = (1 + at_least_n) / (m + 1) if folds else None
+        return {"": Scores(score_n, p_n, time.perf_counter() - start, cross_fitted=True)}
 
     return detector
 
 
-def rivals(
-    baselines: Iterable[tuple[str, Baseline]] | None = None, *, all_normals: bool = False
-) -> dict[str, Detector]:
-    """The simple detectors, all that are `available` if none are named; with `all_normals` those
-    that are `cross_fitted`."""
-    chosen = available() if baselines is None else baselines
-    if all_normals:
-        return {f"{name}{CROSS_FITTED}": cross_fitted(baseline) for name, baseline in chosen}
-    return {name: of_baseline(baseline) for name, baseline in chosen}
+def rivals(*, split: bool = False, folds: int = FOLDS) -> dict[str, Detector]:
+    """The simple detectors that are `available`, fitted on all reference samples or, with `split`,
+    on the training split."""
+    if split:
+        return {f"{name}{SPLIT}": of_baseline(baseline) for name, baseline in available()}
+    return {name: cross_fitted(baseline, folds=folds) for name, baseline in available()}
 
 
 def default(contamination: float = 0.0) -> Detector:

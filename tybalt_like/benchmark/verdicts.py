@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.benchmark.anomaly import LEVELS, RATES
-from tybalt_like.benchmark.detectors import DEFAULT
+from tybalt_like.benchmark.detectors import DEFAULT, SPLIT
 from tybalt_like.benchmark.rows import print_table
 
 LEAST_GROUPS = 5
@@ -102,7 +102,8 @@ def print_suite(rows: pd.DataFrame, *, parts: bool = False) -> None:
     """By half, detectors that learn from as many samples together: means over the groups, error
     rates, and the AUROC of each group; where anomalies are hidden in the reference, only means."""
     shown = rows if parts else rows[~rows["part"].astype(bool)]
-    for (half, cross_fitted), of in shown.groupby(["half", "cross_fitted"], sort=False):
+    for (half, cross_fitted), part in shown.groupby(["half", "cross_fitted"], sort=False):
+        of = part.assign(detector=part["detector"].str.removesuffix(SPLIT))
         n = len(by_group(of).columns)
         title = f"{half or 'all'}: {n} group{'s' * (n > 1)}, {_seeds(of)}; "
         title += PROTOCOLS[bool(cross_fitted)]
@@ -178,16 +179,25 @@ def _with_error(value: float, error: float, *, sign: str = "") -> str:
 
 
 def _print_rates(title: str, rows: pd.DataFrame, order: Sequence[str]) -> None:
-    measures = [f"p_{100 * level:02.0f}" for level in LEVELS]
-    measures += [f"{what}_{100 * rate:02.0f}" for rate in RATES for what in ("power", "false")]
-    known = rows[rows[measures].notna().all(axis=1)]
-    cells: dict[str, list[str]] = {name: [] for name in order if name in set(known["detector"])}
-    for measure in measures:
-        of_group = by_group(known, measure)
-        mean, error = 100 * of_group.mean(axis=1), 100 * standard_error(of_group)
+    """The last line is what p-values of so few calibration samples can reach at most."""
+    shares = {f"p_{100 * level:02.0f}": level for level in LEVELS}
+    flags = [f"{what}_{100 * rate:02.0f}" for rate in RATES for what in ("power", "false")]
+    known = rows[rows["p_10"].notna()]
+    shown = [name for name in order if name in set(known["detector"])]
+    if not shown:
+        return
+    n = known["n_calibration"] + 1
+    most = known.assign(**{share: np.floor(level * n) / n for share, level in shares.items()})
+    cells: dict[str, list[str]] = {name: [] for name in shown}
+    attainable = []
+    for measure in (*shares, *flags):
+        of_group = 100 * by_group(known, measure)
+        mean, error = of_group.mean(axis=1), standard_error(of_group)
         for name, line in cells.items():
             spread = f" ± {error[name]:.1f}" if np.isfinite(error[name]) else ""
             line.append(f"{mean[name]:.1f}{spread}")
+        at_most = 100 * by_group(most, measure).loc[shown[0]].mean()
+        attainable.append(f"{at_most:.1f}" if measure in shares else "")
     columns = [f"p <= {level}" for level in LEVELS]
     columns += [f"{what}, q <= {rate}" for rate in RATES for what in ("found", "false")]
-    print_table(title, cells, columns)
+    print_table(title, cells | {"attainable": attainable}, columns)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tybalt_like.genes.human_genes import human
-from tybalt_like.genes.names import clean
+from tybalt_like.genes.names import clean, is_placeholder
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -41,7 +41,8 @@ def align(
     """Find genes: by name; by cleaned name or id columns of ``var``; as the same human gene under
     another kind of identifier; and last by aliases that stand for one gene only.
 
-    No column is used for two genes.
+    No column is used for two genes. Placeholders (``unknown_90288``) identify nothing, unless the
+    matrix holds every gene of the list under its very name: then it is laid out as the list is.
 
     Parameters
     ----------
@@ -55,10 +56,12 @@ def align(
     names = list(adata.var_names.astype(str))
     places = _places(names)
     found = [places.get(gene, []) for gene in genes]
-    used = {column for columns in found for column in columns}
     if not all(found):
-        wanted = [clean(genes).names, *(ids or {}).values()]
+        found = [[] if is_placeholder(g) else at for g, at in zip(genes, found, strict=True)]
+        used = {column for columns in found for column in columns}
+        wanted = [_named(labels) for labels in (clean(genes).names, *(ids or {}).values())]
         offered = [clean(names).names, *identifiers(adata.var).values()]
+        offered = [_named(labels) for labels in offered]
         _find_more(found, used, wanted, offered)
         if not all(found):
             for how in ("first id", "any id", "alias"):
@@ -92,6 +95,11 @@ def identifiers(var: pd.DataFrame) -> dict[str, list[str]]:
         if share >= 0.9 or (share >= 0.4 and human().kind(clean(texts).names)):
             found[str(name)] = list(clean(texts).names)
     return found
+
+
+def _named(labels: Iterable[str]) -> list[str]:
+    """Labels, empty where they are placeholders."""
+    return ["" if is_placeholder(label) else label for label in labels]
 
 
 def _places(names: Iterable[str]) -> Places:

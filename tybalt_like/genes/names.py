@@ -12,6 +12,12 @@ _WITH_ENTREZ = re.compile(r"(\S+)\|(\d+)")
 _DAY_MONTH = re.compile(r"(?P<n>\d{1,2})-(?P<month>mar|sep|sept|dec)", re.IGNORECASE)
 _MONTH_DAY = re.compile(r"(?P<month>mar|sep|sept|dec)-(?P<n>\d{1,2})", re.IGNORECASE)
 _ISO_DATE = re.compile(r"\d{4}-(?P<month>03|09|12)-(?P<n>\d{2})(?: 00:00:00)?")
+# What annotations write where they know no gene, and the numbers that make such names unique.
+_PLACEHOLDER = re.compile(
+    r"(unknown|unnamed|unassigned|unmapped|undefined|not[ _.]?(available|found|assigned)"
+    r"|null|none|nan|n[./]?a|[-?.*]+)([-_.|]\d+)?",
+    re.IGNORECASE,
+)
 
 _MONTHS = {"mar": "mar", "sep": "sep", "sept": "sep", "dec": "dec"} | {
     "03": "mar",
@@ -68,6 +74,11 @@ def clean(names: Iterable[str]) -> Cleaned:
         which = ", ".join(unclear)
         notes.append(f"gene names that are dates and can stand for several genes, left: {which}")
     return Cleaned(tuple(repaired), tuple(notes))
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a name says that the gene has none: ``---``, ``NA.1``, ``unknown_90288``."""
+    return _PLACEHOLDER.fullmatch(name) is not None
 
 
 def _tell(notes: list[str], what: str, before: Sequence[str], after: Sequence[str]) -> None:

@@ -64,7 +64,7 @@ class PCA(Model, name="pca", title="PCA"):
         solver = "arpack" if few else "full"
         exact = Exact(n_components=k, svd_solver=solver, random_state=0).fit(x_ng)
         self.mean_g.copy_(torch.from_numpy(exact.mean_))
-        self.components_kg.zero_()[:k] = torch.from_numpy(exact.components_)
+        self.components_kg.zero_()[:k] = torch.from_numpy(exact.components_.copy())
 
     def embed(self, x_ng: Tensor) -> Tensor:
         return (x_ng - self.mean_g) @ self.components_kg.T

@@ -118,7 +118,7 @@ class RunContents(Contents, kind="run"):
     @property
     def all_tested(self) -> bool:
         """True if no label says what is normal: each sample was compared with all others."""
-        return not self.about["normal"]
+        return bool(self.about["detector"]["pooled"])
 
     @cached_property
     def samples(self) -> pd.DataFrame:

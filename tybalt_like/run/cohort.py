@@ -137,26 +137,43 @@ def split_sizes(split_n: Sequence[str]) -> dict[str, int]:
     return {name: int((np.asarray(split_n) == name).sum()) for name in order}
 
 
-def can_fold(recipe: Recipe, adata: AnnData) -> bool:
+def compared(recipe: Recipe, adata: AnnData) -> AnnData:
+    """The samples as a detector sees them, all but the query its reference.
+
+    An official test split is asked about, and of more reference samples than ``scores.n_train`` so
+    many random ones are kept.
+    """
+    split_n = adata.obs[keys.SPLIT].to_numpy(dtype=object).copy()
+    if recipe.split.by:
+        split_n[split_n == keys.TEST] = keys.QUERY
+    adata = adata.copy()
+    adata.obs[keys.SPLIT] = split_n.astype(str)
+    known, most = np.flatnonzero(split_n != keys.QUERY), recipe.scores.n_train
+    if most is None or len(known) <= most:
+        return adata
+    left_out = np.random.default_rng(recipe.seed).permutation(known)[most:]
+    return adata[np.setdiff1d(np.arange(adata.n_obs), left_out)].copy()
+
+
+def can_fold(recipe: Recipe, seen: AnnData) -> bool:
     """Whether the recipe's model is trained once for every fold of the reference, if it decides."""
-    return is_closed_form(recipe.model) or int(reference(adata).sum()) <= MOST_TRAININGS_ON
+    return is_closed_form(recipe.model) or int(reference(seen).sum()) <= MOST_TRAININGS_ON
 
 
-def expectation(recipe: Recipe, adata: AnnData) -> str:
-    """How small p-values can get with these reference samples, and what a flag takes."""
-    how, split = recipe.scores, adata.obs[keys.SPLIT]
-    known_n = reference(adata)
-    if how.detector == "model" and not can_fold(recipe, adata):
-        known_n = np.asarray(split == keys.CALIBRATION)
-    known = adata[known_n]
+def expectation(recipe: Recipe, seen: AnnData) -> str:
+    """How small p-values can get with the reference of `compared`, and what a flag takes."""
+    how, known_n = recipe.scores, reference(seen)
+    pooled = bool(known_n.all())
+    if how.detector == "model" and not can_fold(recipe, seen):
+        known_n = np.asarray(seen.obs[keys.SPLIT] == keys.CALIBRATION)
+    known = seen[known_n]
     calibration = anomaly.Calibration(
         known.n_obs,
         tuple(groups(known, how.conditional_on) or ()),
         tuple(groups(known, recipe.split.group) or ()),
         how.p_values,
     )
-    pooled = not recipe.data.normal
-    return calls.expectation(calibration, tested=len(tested(adata)), fdr=how.fdr, pooled=pooled)
+    return calls.expectation(calibration, tested=len(tested(seen)), fdr=how.fdr, pooled=pooled)
 
 
 def trim(adata: AnnData, contamination: float) -> None:

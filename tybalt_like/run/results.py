@@ -94,15 +94,20 @@ class Results:
     def normals(self) -> pd.Series:
         """The reference samples that no scorer in the tables has learned from, by sample."""
         split = self.adata.obs[keys.SPLIT]
-        whole = all(
-            one.detector.calibration.m == self._n_reference for one in self.scorers.values()
-        )
-        known: pd.Series = split != keys.QUERY if whole else split == keys.TEST
+        official = self.recipe.split.by
+        whole = all(one.detector.calibration.m == self._m for one in self.scorers.values())
+        known: pd.Series = split != keys.QUERY if whole and not official else split == keys.TEST
         return known
 
     @property
-    def _n_reference(self) -> int:
-        return int((self.adata.obs[keys.SPLIT] != keys.QUERY).sum())
+    def _m(self) -> int:
+        """Reference samples that calibrate."""
+        return self.detector.calibration.m
+
+    @property
+    def pooled(self) -> bool:
+        """Whether every sample was compared with all others: nothing says what is normal."""
+        return len(self._tested) == self._m
 
     def metrics(self) -> pd.DataFrame:
         """How well every score finds the named anomalies among the held-out normals, the combined
@@ -143,15 +148,19 @@ class Results:
     def write(self, work: Path) -> None:
         """Tables for people, and all that scoring new samples on another machine needs."""
         self._write_tables(work)
-        self.normaliser.save(work / NORMALISER)
-        self.models[self.name].save(work / MODEL)
-        for name, scorer in self.scorers.items():
-            scorer.save(work / folder.SCORERS / name)
+        self.save(work)
         slim = self.adata.copy()
         write_scores(slim, self.scores)
         for name in self.models:
             del slim.layers[keys.reconstruction(name)]
         io.write_h5ad(slim, work / "adata.h5ad")
+
+    def save(self, work: Path) -> None:
+        """What encodes and scores new samples (`Run.load`)."""
+        self.normaliser.save(work / NORMALISER)
+        self.models[self.name].save(work / MODEL)
+        for name, scorer in self.scorers.items():
+            scorer.save(work / folder.SCORERS / name)
 
     def _write_tables(self, work: Path) -> None:
         obs, label = self.adata.obs.rename_axis("sample"), self.recipe.data.label
@@ -251,7 +260,7 @@ class Results:
         return {
             "name": self.decides,
             "combined": str(detector.combination),
-            "reference": detector.calibration.m,
+            "reference": self._m,
             "units": detector.calibration.size,
             "group": self.recipe.split.group,
             "smallest_p": detector.calibration.smallest,
@@ -259,7 +268,8 @@ class Results:
             "rule": detector.calibration.rule,
             "log2": _is_log2(self.scorers[self.decides].normaliser),
             "left_out": list(self.detected.left_out) if self.detected else [],
-            "normals": "reference" if self.normals.sum() == self._n_reference else keys.TEST,
+            "normals": "reference" if self.normals.sum() == self._m else keys.TEST,
+            "pooled": self.pooled,
         }
 
     def _facts(self) -> dict[str, Any]:
@@ -283,8 +293,8 @@ class Results:
                 self.call("p_value")[self._tested.index],
                 self.call("extrapolated")[self._tested.index],
                 beyond=len(self._beyond),
-                reference=self.detector.calibration.m,
-                pooled=not self.recipe.data.normal,
+                reference=self._m,
+                pooled=self.pooled,
             ),
         ]
         if self.evaluation is not None:
@@ -318,7 +328,7 @@ class Results:
                 f"from (data.contamination): {names}. They calibrate like all others, which makes "
                 "p-values cautious."
             )
-        if not self.recipe.data.normal:
+        if self.pooled:
             said.append(
                 "No label says which samples are normal, so each is compared with all others, "
                 "among which there may be some as strange. Read the scores as a ranking; flags "

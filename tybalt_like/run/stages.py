@@ -156,7 +156,7 @@ def _read(state: State) -> None:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
     progress.say(", ".join(f"{n} {name}" for name, n in sizes.items()))
-    progress.say(cohort.expectation(recipe, adata))
+    progress.say(cohort.expectation(recipe, cohort.compared(recipe, adata)))
 
 
 def _normalise(state: State) -> None:
@@ -196,19 +196,20 @@ def _detect(state: State) -> None:
     """Score every sample: by the default detector, by the model, and by the norm of the row."""
     results, recipe, progress = state.results, state.recipe, state.progress
     how, model = detection(recipe), recipe.model
+    seen = cohort.compared(recipe, state.adata)
     default = detected(
-        state.adata, how, normalisation=recipe.normalize, seed=recipe.seed, on_fold=progress.fold
+        seen, how, normalisation=recipe.normalize, seed=recipe.seed, on_fold=progress.fold
     )
     found, scorers = default, {keys.DEFAULT: default.scorer}
-    if recipe.scores.detector == "model" and cohort.can_fold(recipe, state.adata):
+    if recipe.scores.detector == "model" and cohort.can_fold(recipe, seen):
         progress.say(f"the same with {model.name}")
         found = cross_fit(
-            state.adata,
+            seen,
             replace(how, views=recipe.scores.views),
             recipe.normalize,
             model,
             name=model.name,
-            fold_n=folds_of(state.adata, how, seed=recipe.seed),
+            fold_n=folds_of(seen, how, seed=recipe.seed),
             seed=recipe.seed,
             device=state.device,
             checkpoint=state.checkpoint,
@@ -221,7 +222,7 @@ def _detect(state: State) -> None:
         scorers[model.name] = Scorer(model.name, results.normaliser, fitted, detector)
     parts = [default.scores, of_model, norm_scores(results.adata)]
     scores = pd.concat(parts, ignore_index=True)
-    scores = tables.with_q_values(scores, fdr=recipe.scores.fdr, tested=tested(state.adata))
+    scores = tables.with_q_values(scores, fdr=recipe.scores.fdr, tested=tested(seen))
     state.results = replace(results, scorers=scorers, scores=scores, detected=found)
 
 

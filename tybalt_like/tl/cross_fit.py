@@ -108,12 +108,11 @@ def cross_fit(
     """
 
     def learned(train_n: Mask, settings: pp.Normalisation, number: int) -> _Learned:
-        part = adata[train_n]
-        normaliser = pp.Normaliser.fit(part, settings, train=np.ones(part.n_obs, dtype=bool))
-        encoded = normaliser.transform(part)
+        normaliser = pp.Normaliser.fit(adata, settings, train=train_n)
+        encoded = normaliser.transform(adata[train_n])
         out = anomaly.trimmed(np.asarray(encoded.X), share=how.contamination)
         left_out = tuple(encoded.obs_names[out])
-        encoded = encoded[np.delete(np.arange(part.n_obs), out)].copy()
+        encoded = encoded[np.delete(np.arange(encoded.n_obs), out)].copy()
         encoded.obs[keys.SPLIT] = _to_train(encoded.n_obs, model, seed=seed)
         saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
         with few_threads(encoded.n_obs * encoded.n_vars):

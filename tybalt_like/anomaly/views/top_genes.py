@@ -7,9 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from tybalt_like.anomaly.outputs import Array, floored, root_mean_of_largest
+from tybalt_like.anomaly.outputs import Array, root_mean_of_largest
 from tybalt_like.anomaly.view import Reference, Samples, View
-from tybalt_like.anomaly.views.gene_residual import LEAST_SD
 
 
 @dataclass(frozen=True)
@@ -19,15 +18,19 @@ class TopGenes(
     says="its most extreme genes (the hundredth furthest from their training means, each in "
     "standard deviations)",
 ):
-    """Root mean square of the largest 1 % of the standardised values, at least one."""
+    """Root mean square of the largest 1 % of the standardised values, at least one; genes that are
+    constant in training are left out."""
 
     mean_g: Array
-    sd_g: Array
+    weight_g: Array
 
     @classmethod
     def fit(cls, train: Reference) -> Self:
         x_ng = np.asarray(train.outputs.x_ng, dtype=np.float64)
-        return cls(x_ng.mean(0), floored(x_ng.std(0), share=LEAST_SD))
+        sd_g, largest = x_ng.std(0), float(np.abs(x_ng).max(initial=0))
+        varies_g = sd_g > 1e-8 * max(1.0, largest)
+        weight_g = np.divide(1.0, sd_g, out=np.zeros_like(sd_g), where=varies_g)
+        return cls(x_ng.mean(0), weight_g)
 
     def score(self, samples: Samples) -> Array:
-        return root_mean_of_largest((samples.outputs.x_ng - self.mean_g) / self.sd_g)
+        return root_mean_of_largest((samples.outputs.x_ng - self.mean_g) * self.weight_g)
