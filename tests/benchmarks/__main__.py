@@ -19,6 +19,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pandas as pd
 from aberrant import aberrant, print_aberrant
 from brca import brca, print_detection
+from calibration import calibration, print_calibration
 from cohorts import of_tasks
 from contaminated import adbench, contaminated
 from images import images, print_images
@@ -76,6 +77,7 @@ MEASUREMENTS = {
     "contaminated": Measurement(_at_once(contaminated, "cases"), print_suite),
     "adbench": Measurement(_at_once(adbench), print_suite),
     "mnist": Measurement(_images, print_images, seeds=1),
+    "calibration": Measurement(calibration, print_calibration, seeds=100),
     "aberrant": Measurement(_at_once(aberrant), print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),

@@ -16,6 +16,7 @@ from tybalt_like.io import write_table
 NUMBERS = (
     *("value", "minus_pca", "auroc", "auroc_low", "auroc_high", "auprc", "ahead", "ahead_error"),
     *("p_10", "p_05", "p_01", "power_10", "power_05", "false_10", "false_05"),
+    *("nominal", "smallest", "p_001", "any_10", "any_05", "planted"),
     *("seconds", "prevalence"),
 )
 """Columns in which nothing means that nothing was measured."""
@@ -54,18 +55,22 @@ class Kept:
 
     def __init__(self, file: Path | None, key: Sequence[str]) -> None:
         self.file, self.key = file, list(key)
-        self._tables = [read_rows(file)] if file and file.exists() else []
+        self._tables: list[pd.DataFrame] = []
+        self._parts: set[tuple[object, ...]] = set()
+        if file and file.exists():
+            self._take(read_rows(file))
+
+    def _take(self, table: pd.DataFrame) -> None:
+        self._tables.append(table)
+        self._parts |= set(table[self.key].itertuples(index=False, name=None))
 
     def has(self, *part: object) -> bool:
         """Whether a part is there."""
-        return any(
-            part in set(table[self.key].itertuples(index=False, name=None))
-            for table in self._tables
-        )
+        return part in self._parts
 
     def add(self, table: pd.DataFrame) -> None:
         """Add a part and write all, whole or not at all."""
-        self._tables.append(table)
+        self._take(table)
         if self.file is not None:
             rows = self.rows()
             write_table(rows.set_index(rows.columns[0]), self.file)
