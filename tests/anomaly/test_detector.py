@@ -62,10 +62,8 @@ def test_scores_are_their_definitions(detector) -> None:
         table["nearest"], cdist(fresh, known).min(1) / np.sqrt(40), rtol=1e-6
     )
     inverse = np.linalg.inv(LedoitWolf(assume_centered=True).fit(known).covariance_)
-    # In the unit of the directions off the principal axes: there are none, the last one stands in.
-    shape = LedoitWolf(assume_centered=True).fit(known)
-    off = 1 / (shape.shrinkage_ * np.square(known).sum() / known.size)
-    whitened = cdist(fresh, known, "mahalanobis", VI=inverse / off).min(1) / np.sqrt(40)
+    unit = np.trace(inverse) / 40  # mean precision: only the shape counts
+    whitened = cdist(fresh, known, "mahalanobis", VI=inverse / unit).min(1) / np.sqrt(40)
     np.testing.assert_allclose(table["whitened"], whitened, rtol=1e-6)
     apart = cdist(known, known) + np.diag(np.full(60, np.inf))
     spacing = np.sort(apart)[:, :5].mean(1)
@@ -75,6 +73,9 @@ def test_scores_are_their_definitions(detector) -> None:
     np.testing.assert_allclose(table["own"], new.own["own"])
     top_n = np.abs(fresh).max(1)  # a hundredth of 40 genes is one
     np.testing.assert_allclose(table["top_genes"], top_n)
+    design = np.column_stack([np.ones(60), train.z_nk])
+    leverage_n1 = np.diag(design @ np.linalg.pinv(design))[:, None]
+    usual_g = np.sqrt(np.square(train.residual_ng / (1 - leverage_n1)).mean(0))
     np.testing.assert_allclose(table["top_residuals"], np.abs(new.residual_ng / usual_g).max(1))
     axes = np.linalg.svd(train.z_nk - train.z_nk.mean(0))[2][:5].T  # three there are
     sixth = np.sort(cdist(new.z_nk @ axes, train.z_nk @ axes))[:, 5]  # a tenth of 60

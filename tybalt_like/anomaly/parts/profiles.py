@@ -92,9 +92,15 @@ class Profiles(Part, name="profiles"):
         usual_n = self.spacing_m[at_nk].mean(1)
         return {
             "nearest": near_nk[:, 0] / root,
-            "whitened": whitened_n1[:, 0] / root / np.sqrt(self.precision),
+            "whitened": whitened_n1[:, 0] / root / np.sqrt(self._mean_precision),
             "relative": near_nk[:, :NEAREST].mean(1) / np.where(usual_n > 0, usual_n, 1.0),
         }
+
+    @property
+    def _mean_precision(self) -> float:
+        """Over all directions."""
+        g = max(1, int((self.weight_g > 0).sum()))
+        return float(self.precision + (self.precision_a - self.precision).sum() / g)
 
     def _whitened(self, z_ng: Array) -> Array:
         """Profiles in whose space Euclidean distances are those of the shrunk covariance."""
