@@ -2,7 +2,7 @@
 
 from tybalt_like.anomaly.attribution import ResidualStatistics, gene_scores
 from tybalt_like.anomaly.calibration import Calibration, PValues, conformal_p_values, q_values
-from tybalt_like.anomaly.combination import VIEWS, pooled, pooled_calibration, surprise
+from tybalt_like.anomaly.combination import IMAGE_VIEWS, VIEWS, pooled, pooled_calibration, surprise
 from tybalt_like.anomaly.detector import Detector, HeldOut
 from tybalt_like.anomaly.fitted_views import FittedViews
 from tybalt_like.anomaly.metrics import (
@@ -17,6 +17,7 @@ from tybalt_like.anomaly.trimming import trimmed
 from tybalt_like.anomaly.view import View
 
 __all__ = [
+    "IMAGE_VIEWS",
     "VIEWS",
     "Calibration",
     "Detector",

@@ -26,6 +26,8 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 )
 """The views that the combined score is made of, with their weights in the soft maximum."""
 VIEWS = tuple(WEIGHTS)
+IMAGE_VIEWS = ("relative",)
+"""The same for images, among which no other view is as good as this one alone."""
 LEAST_SCALE = 1e-12
 """What varies less does not vary."""
 MAD = 1.4826

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveInt
 
-from tybalt_like.anomaly import VIEWS, View
+from tybalt_like.anomaly import View
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import TABLES, FilePath, checked, files_of, table
 from tybalt_like.core.toml import tables_of
@@ -139,8 +139,8 @@ class Scores:
     n_neighbors
         Training samples in the kNN distance.
     views
-        Scores that the combined one, to which p-values belong, is made of; the scores that only
-        the recipe's model has can only be named where it decides.
+        Scores that the combined one, to which p-values belong, is made of; the usual ones if None.
+        The scores that only the recipe's model has can only be named where it decides.
     conditional_on
         Sample column with a label or a batch; error rates then hold within each of its groups.
     folds
@@ -157,7 +157,7 @@ class Scores:
     detector: Literal["default", "model"] = "default"
     p_values: Literal["auto", "conformal", "conditional"] = "auto"
     n_neighbors: PositiveInt = 5
-    views: tuple[str, ...] = VIEWS
+    views: tuple[str, ...] | None = None
     conditional_on: str | None = None
     folds: PositiveInt | None = None
     gene_sets: FilePath | None = None
@@ -166,11 +166,11 @@ class Scores:
     def __post_init__(self) -> None:
         if not 0 < self.fdr < 1:
             raise RecipeError(f"scores.fdr is {self.fdr}; it must lie in (0, 1)")
-        if not self.views:
+        if self.views is not None and not self.views:
             raise RecipeError("scores.views is empty; name at least one score")
         if self.folds == 1:
             raise RecipeError("scores.folds is 1; at least 2 are needed")
-        foreign = [view for view in self.views if view not in View.registry]
+        foreign = [view for view in self.views or () if view not in View.registry]
         if foreign and self.detector == "default":
             raise RecipeError(
                 f"scores.views: {foreign[0]!r} is not a score of the default detector; add "

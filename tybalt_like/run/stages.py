@@ -229,9 +229,9 @@ def _detect(state: State) -> None:
 def detection(recipe: Recipe) -> Detection:
     """What a recipe says of its detectors."""
     scores = recipe.scores
-    common = tuple(view for view in scores.views if view in anomaly.View.registry)
+    common = tuple(view for view in scores.views or () if view in anomaly.View.registry)
     return Detection(
-        views=common or anomaly.VIEWS,
+        views=common or None,
         n_neighbors=scores.n_neighbors,
         folds=scores.folds,
         conditional_on=scores.conditional_on,

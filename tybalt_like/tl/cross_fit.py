@@ -18,7 +18,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.models import Model, ModelSettings
 from tybalt_like.tl.encoders import few_threads
 from tybalt_like.tl.fit import fit, in_split, latent
-from tybalt_like.tl.score import groups, model_outputs
+from tybalt_like.tl.score import groups, model_outputs, usual_views
 from tybalt_like.tl.scorer import Scorer
 from tybalt_like.training.loop import EpochHook
 
@@ -42,7 +42,7 @@ VALIDATION = 0.1
 class Detection:
     """How a detector is fitted to a reference cohort; see `tl.detect`."""
 
-    views: tuple[str, ...] = anomaly.VIEWS
+    views: tuple[str, ...] | None = None
     n_neighbors: int = 5
     folds: int | None = None
     conditional_on: str | None = None
@@ -147,7 +147,7 @@ def cross_fit(
     detector = anomaly.Detector.calibrated(
         whole.views,
         anomaly.HeldOut(measured, missed.sort_index().to_numpy()),
-        combined=how.views,
+        combined=how.views or usual_views(adata),
         conditional_on=how.conditional_on,
         stratum_c=groups(known, how.conditional_on) or (),
         unit_c=groups(known, how.group) or (),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tybalt_like import anomaly, pp
+from tybalt_like import pp
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.anomaly.calibration import Rule
 from tybalt_like.core import keys
@@ -33,7 +33,7 @@ def detect(
     adata: AnnData,
     *,
     normalisation: pp.Normalisation | None = None,
-    views: Sequence[str] = anomaly.VIEWS,
+    views: Sequence[str] | None = None,
     folds: int | None = None,
     conditional_on: str | None = None,
     group: str | None = None,
@@ -63,7 +63,8 @@ def detect(
         Of the genes; by default the 2,000 that vary most, standardised. Its scale is always
         ``"zscore"``; images stay as they are.
     views
-        Scores that the combined one, to which p-values belong, is made of.
+        Scores that the combined one, to which p-values belong, is made of; `anomaly.VIEWS`, of
+        images `anomaly.IMAGE_VIEWS`, if None.
     folds
         Of the reference; by default 10, or as many as samples if these are 30 or fewer.
     conditional_on
@@ -93,7 +94,7 @@ def detect(
         If there are fewer than 8 reference samples, or the values do not suit.
     """
     how = Detection(
-        views=tuple(views),
+        views=tuple(views) if views else None,
         folds=folds,
         conditional_on=conditional_on,
         group=group,

@@ -32,7 +32,7 @@ def score(
     model: str | Model = "tybalt",
     fdr: float = 0.05,
     n_neighbors: int = 5,
-    views: Sequence[str] = anomaly.VIEWS,
+    views: Sequence[str] | None = None,
     conditional_on: str | None = None,
     n_train: int | None = None,
     p_values: Rule = "auto",
@@ -58,7 +58,7 @@ def score(
         Training samples in the latent kNN distance.
     views
         Scores that the combined one, to which the p-values belong, is made of, such as
-        ``["reconstruction"]`` or ``["anogan"]``.
+        ``["reconstruction"]`` or ``["anogan"]``; those of the default detector if None.
     conditional_on
         obs column with a label or a batch: samples are compared with the calibration samples of
         their own group, so that error rates hold within each. Samples of groups that were not
@@ -102,7 +102,7 @@ def fit_detector(
     model: str | Model,
     fdr: float = 0.05,
     n_neighbors: int = 5,
-    combined: Sequence[str] = anomaly.VIEWS,
+    combined: Sequence[str] | None = None,
     conditional_on: str | None = None,
     n_train: int | None = None,
     p_values: Rule = "auto",
@@ -122,7 +122,7 @@ def fit_detector(
     detector = anomaly.Detector.calibrated(
         views,
         held_out,
-        combined=combined,
+        combined=combined or usual_views(adata),
         conditional_on=conditional_on,
         stratum_c=list(compress(group_n, calibration_n)) if group_n else (),
         rule=p_values,
@@ -135,6 +135,11 @@ def fit_detector(
     scores = pd.concat([scores[~known], own], ignore_index=True)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
     return detector, tables.with_q_values(scores, fdr=fdr, tested=list(adata.obs_names[tested_n]))
+
+
+def usual_views(adata: AnnData) -> tuple[str, ...]:
+    """The views that the combined score is made of if nobody chooses."""
+    return anomaly.IMAGE_VIEWS if is_images(adata) else anomaly.VIEWS
 
 
 def write_scores(adata: AnnData, scores: pd.DataFrame) -> None:
