@@ -49,7 +49,7 @@ def test_scores_are_their_definitions(detector) -> None:
     train, new = evidence(60, seed=0), evidence(12, seed=2)
     table = scored(detector, new)
     np.testing.assert_allclose(table["reconstruction"], (new.x_ng**2).mean(1) / 4)
-    usual_g = np.sqrt((train.residual_ng**2).mean(0))
+    usual_g = np.sqrt((train.residual_ng**2).sum(0) / (60 - 1 - 3))  # the mean and three axes
     expected = np.sqrt(((new.residual_ng / usual_g) ** 2).mean(1))
     np.testing.assert_allclose(table["gene_residual"], expected)
     shape = LedoitWolf().fit(train.z_nk)
@@ -62,10 +62,8 @@ def test_scores_are_their_definitions(detector) -> None:
         table["nearest"], cdist(fresh, known).min(1) / np.sqrt(40), rtol=1e-6
     )
     inverse = np.linalg.inv(LedoitWolf(assume_centered=True).fit(known).covariance_)
-    # In the unit of the directions off the principal axes: there are none, the last one stands in.
-    shape = LedoitWolf(assume_centered=True).fit(known)
-    off = 1 / (shape.shrinkage_ * np.square(known).sum() / known.size)
-    whitened = cdist(fresh, known, "mahalanobis", VI=inverse / off).min(1) / np.sqrt(40)
+    inverse *= 40 / np.trace(inverse)  # only its shape counts
+    whitened = cdist(fresh, known, "mahalanobis", VI=inverse).min(1) / np.sqrt(40)
     np.testing.assert_allclose(table["whitened"], whitened, rtol=1e-6)
     apart = cdist(known, known) + np.diag(np.full(60, np.inf))
     spacing = np.sort(apart)[:, :5].mean(1)

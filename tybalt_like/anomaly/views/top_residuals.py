@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
-from tybalt_like.anomaly.outputs import Array, floored, root_mean_of_largest
+from tybalt_like.anomaly.outputs import Array, floored, root_mean_of_largest, usual_error
 from tybalt_like.anomaly.view import Reference, Samples, View
 from tybalt_like.anomaly.views.gene_residual import LEAST_SD
 
@@ -27,8 +25,7 @@ class TopResiduals(
     @classmethod
     def fit(cls, train: Reference) -> Self:
         """Learn each gene's usual error on the training samples."""
-        error_g = np.sqrt(np.square(train.outputs.residual_ng).mean(0))
-        return cls(floored(error_g, share=LEAST_SD))
+        return cls(floored(usual_error(train.outputs), share=LEAST_SD))
 
     def score(self, samples: Samples) -> Array:
         return root_mean_of_largest(samples.outputs.residual_ng / self.sd_g)
