@@ -55,6 +55,19 @@ class ModelOutputs:
         return np.asarray(self.x_ng.astype(np.float64) - self.reconstruction_ng)
 
 
+def usual_error(train: ModelOutputs) -> Array:
+    """Each gene's root mean square residual in samples that the model has not seen, (g,).
+
+    Training samples are fitted better, by the degrees of freedom that the latent space takes: were
+    that left out, residuals would be the larger, in these units, the fewer samples there are, and
+    those of a detector fitted to nine tenths of the samples would not compare with those of one
+    fitted to all.
+    """
+    m = len(train.x_ng)
+    free = m - min(1 + train.z_nk.shape[1], m // 2)
+    return np.asarray(np.sqrt(np.square(train.residual_ng).sum(0) / free))
+
+
 def floored(sd_g: Array, *, share: float) -> Array:
     """Standard deviations, at least `share` of the median one; 1 where all are 0.
 

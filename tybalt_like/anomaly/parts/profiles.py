@@ -39,6 +39,9 @@ class Profiles(Part, name="profiles"):
         Channels, height and width of images; empty for others.
     spacing_m
         Mean distance of each training profile to its nearest other ones.
+    precision_a, precision
+        Inverse of the shrunk covariance along the principal axes, and along all other directions;
+        1 on average over all, since how large it is depends on how many samples there are.
     """
 
     image_shape: NDArray[np.int64]
@@ -67,7 +70,11 @@ class Profiles(Part, name="profiles"):
         n_axes, n_varying = min(MAX_AXES, len(variance_a)), max(1, int(varies_g.sum()))
         share = min(max(_shrinkage(z_mg[:, varies_g]), 1e-3), 1.0)
         typical = variance_a.sum() / n_varying or 1.0
-        rest = variance_a[n_axes:].sum() / max(1, n_varying - n_axes)
+        n_rest = n_varying - n_axes
+        rest = variance_a[n_axes:].sum() / max(1, n_rest)
+        precision_a = 1 / ((1 - share) * variance_a[:n_axes] + share * typical)
+        precision = 1 / ((1 - share) * rest + share * typical)
+        mean_precision = (precision_a.sum() + n_rest * precision) / n_varying
         return cls(
             image_shape=image_shape,
             mean_g=mean_g,
@@ -75,14 +82,13 @@ class Profiles(Part, name="profiles"):
             train_mg=z_mg.astype(np.float32),
             spacing_m=_spacing(z_mg),
             axes_ga=axes_ga[:, :n_axes],
-            precision_a=1 / ((1 - share) * variance_a[:n_axes] + share * typical),
-            precision=np.array(1 / ((1 - share) * rest + share * typical)),
+            precision_a=precision_a / mean_precision,
+            precision=np.array(precision / mean_precision),
         )
 
     def measure(self, samples: ModelOutputs) -> dict[str, Array]:
         """``nearest``: distance to the nearest training profile per square root of genes;
-        ``whitened``: the same in units of the shrunk covariance, of which only the shape counts
-        (its determinant depends on how many samples there are); ``relative``: mean distance to
+        ``whitened``: the same in units of the shrunk covariance; ``relative``: mean distance to
         the nearest profiles in units of the distances that are usual among profiles there."""
         z_ng = (_blurred(samples.x_ng, self.image_shape) - self.mean_g) * self.weight_g
         train_mg = self.train_mg.astype(np.float64)
@@ -92,15 +98,9 @@ class Profiles(Part, name="profiles"):
         usual_n = self.spacing_m[at_nk].mean(1)
         return {
             "nearest": near_nk[:, 0] / root,
-            "whitened": whitened_n1[:, 0] / root / np.sqrt(self._mean_precision),
+            "whitened": whitened_n1[:, 0] / root,
             "relative": near_nk[:, :NEAREST].mean(1) / np.where(usual_n > 0, usual_n, 1.0),
         }
-
-    @property
-    def _mean_precision(self) -> float:
-        """Over all directions."""
-        g = max(1, int((self.weight_g > 0).sum()))
-        return float(self.precision + (self.precision_a - self.precision).sum() / g)
 
     def _whitened(self, z_ng: Array) -> Array:
         """Profiles in whose space Euclidean distances are those of the shrunk covariance."""

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from tybalt_like.anomaly.outputs import Array, floored
+from tybalt_like.anomaly.outputs import Array, floored, usual_error
 from tybalt_like.anomaly.view import Reference, Samples, View
 
 LEAST_SD = 0.1
@@ -24,12 +24,8 @@ class GeneResidual(
 
     @classmethod
     def fit(cls, train: Reference) -> Self:
-        """Learn each gene's usual error on the training samples.
-
-        They are fitted better than new samples are, but only the ratio of the genes matters here.
-        """
-        error_g = np.sqrt(np.square(train.outputs.residual_ng).mean(0))
-        return cls(floored(error_g, share=LEAST_SD))
+        """Learn each gene's usual error on the training samples."""
+        return cls(floored(usual_error(train.outputs), share=LEAST_SD))
 
     def score(self, samples: Samples) -> Array:
         residual_ng = samples.outputs.residual_ng
