@@ -119,14 +119,13 @@ class Combination:
         """Definition in words."""
         if len(self.views) == 1:
             return f"{self.views[0]}, standardised over the calibration samples"
-        said = [View.registry[v].says if v in View.registry else v for v in self.views]
-        half = [said[i] for i in np.flatnonzero(self.weight_v < 1)]
-        counts = f"; {' and '.join(half)} count half" if half else ""
+        titles = [View.registry[v].title if v in View.registry else v for v in self.views]
+        half = [titles[i] for i in np.flatnonzero(self.weight_v < 1)]
+        counts = f" ({' and '.join(half)} count half)" if half else ""
         return (
-            f"how much stranger than usual the strangest of {len(said)} views finds the sample: "
-            f"{', '.join(said[:-1])}, and {said[-1]}; each standardised by its median and median "
-            "absolute deviation over the calibration samples, and joined by the logarithm of the "
-            f"mean exponential{counts}"
+            f"how much stranger than usual the strangest of {len(titles)} views finds the sample: "
+            f"{', '.join(titles[:-1])} and {titles[-1]}{counts}, each standardised by median and "
+            "median absolute deviation, joined by the logarithm of the mean exponential"
         )
 
 

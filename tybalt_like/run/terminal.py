@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from tybalt_like.anomaly.scores import COMBINED
 from tybalt_like.report import ABOUT, PAGE
-from tybalt_like.report.run_contents import detector_title
+from tybalt_like.report.run_contents import NORM, detector_title
 
 METRICS = "metrics.tsv"
 
@@ -29,7 +31,7 @@ def print_summary(folder: Path, *, as_json: bool = False) -> None:
         return
     console = Console(highlight=False)
     if metrics is not None and len(metrics):
-        console.print(_table(metrics, about["model"]["name"]))
+        console.print(_table(metrics, about))
     for sentence in about["summary"]:
         console.print(sentence, markup=False, soft_wrap=True)
     for warning in about["warnings"]:
@@ -44,8 +46,9 @@ def _metrics(folder: Path) -> pd.DataFrame | None:
     return pd.read_csv(folder / METRICS, sep="\t", dtype=text, keep_default_na=False)
 
 
-def _table(metrics: pd.DataFrame, model: str) -> Table:
-    """AUROC of each detector for each anomaly, the model's combined score first."""
+def _table(metrics: pd.DataFrame, about: dict[str, Any]) -> Table:
+    """AUROC of each detector for each anomaly, the one that decides first."""
+    metrics = metrics[metrics["score"].isin([COMBINED, NORM])]
     wide = metrics.pivot_table(index=["model", "score"], columns="anomaly", values="auroc")
     order = pd.MultiIndex.from_frame(metrics[["model", "score"]].drop_duplicates())
     wide = wide.loc[order, metrics["anomaly"].unique()]
@@ -54,6 +57,6 @@ def _table(metrics: pd.DataFrame, model: str) -> Table:
     for anomaly in wide.columns:
         table.add_column(str(anomaly), justify="right")
     for (name, score), values in zip(order, wide.to_numpy(), strict=True):
-        style = "bold" if (name, score) == (model, "combined") else None
+        style = "bold" if name == about["detector"]["name"] else None
         table.add_row(detector_title(name, score), *(f"{v:.3f}" for v in values), style=style)
     return table
