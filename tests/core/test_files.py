@@ -15,7 +15,7 @@ from tybalt_like.io import datasets
 
 COMMAND = [sys.executable, "-m", "tybalt_like"]
 TINY = ["--set", "model.name=pca", "--set", "model.latent_dim=4", "--set", "normalize.n_genes=60"]
-TINY += ["--set", "evaluation.baselines=[]", "--set", "pictures.maps=[]", "--set", "scores.folds=0"]
+TINY += ["--set", "evaluation.baselines=[]", "--set", "pictures.maps=[]"]
 
 
 @pytest.fixture(scope="module")
