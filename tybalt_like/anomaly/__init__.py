@@ -4,6 +4,7 @@ from tybalt_like.anomaly.attribution import ResidualStatistics, gene_scores
 from tybalt_like.anomaly.calibration import Calibration, PValues, conformal_p_values, q_values
 from tybalt_like.anomaly.combination import IMAGE_VIEWS, VIEWS, pooled, pooled_calibration, surprise
 from tybalt_like.anomaly.detector import Detector, HeldOut
+from tybalt_like.anomaly.domain import Domain
 from tybalt_like.anomaly.fitted_views import FittedViews
 from tybalt_like.anomaly.metrics import (
     auroc_difference,
@@ -14,6 +15,7 @@ from tybalt_like.anomaly.metrics import (
 from tybalt_like.anomaly.norm import standardised_norm
 from tybalt_like.anomaly.outputs import ModelOutputs
 from tybalt_like.anomaly.trimming import trimmed
+from tybalt_like.anomaly.verdict import Verdict
 from tybalt_like.anomaly.view import View
 
 __all__ = [
@@ -21,11 +23,13 @@ __all__ = [
     "VIEWS",
     "Calibration",
     "Detector",
+    "Domain",
     "FittedViews",
     "HeldOut",
     "ModelOutputs",
     "PValues",
     "ResidualStatistics",
+    "Verdict",
     "View",
     "auroc_difference",
     "auroc_interval",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from tybalt_like.evaluation import EvaluationReport
 from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import NORM, title
+from tybalt_like.report.words import sentence
 from tybalt_like.run import folder
 from tybalt_like.run.about import write_about
 from tybalt_like.run.calls import NAMED, strangest
@@ -267,10 +268,16 @@ class Results:
             "extrapolates": detector.calibration.extrapolates,
             "rule": detector.calibration.rule,
             "log2": _is_log2(self.scorers[self.decides].normaliser),
+            "domain": self._domain(),
             "left_out": list(self.detected.left_out) if self.detected else [],
             "normals": "reference" if self.normals.sum() == self._m else keys.TEST,
             "pooled": self.pooled,
         }
+
+    def _domain(self) -> dict[str, Any] | None:
+        """Whether the p-values of the query hold."""
+        verdict = self.detected.verdict if self.detected else None
+        return None if verdict is None else asdict(verdict)
 
     def _facts(self) -> dict[str, Any]:
         model, genes = self.models[self.name], "\n".join(self.adata.var_names)
@@ -312,6 +319,9 @@ class Results:
     def _warnings(self) -> list[str]:
         """What a reader of the page must know before believing it."""
         said = []
+        verdict = self.detected.verdict if self.detected else None
+        if verdict is not None and verdict.outcome != "fine":
+            said.append(f"Do these p-values hold? {sentence(verdict.sentence)}")
         column = self.recipe.scores.conditional_on
         obs = self.adata.obs
         unknown_n = self.call("p_value").reindex(obs.index).isna()

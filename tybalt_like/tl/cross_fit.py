@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from tybalt_like import anomaly, pp
 from tybalt_like.anomaly.calibration import Rule
+from tybalt_like.anomaly.domain import MIN_REFERENCE as LEAST_OF_DOMAIN
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.provenance import is_images
 from tybalt_like.models import Model, ModelSettings
 from tybalt_like.tl.encoders import few_threads
 from tybalt_like.tl.fit import fit, in_split, latent
@@ -67,12 +69,16 @@ class Detected:
         reference is called the calibration split.
     left_out
         Names of the reference samples that were too strange to learn from.
+    verdict
+        Whether the p-values of the query hold (`anomaly.Domain`); None without one, and where
+        nothing can be said.
     """
 
     scorer: Scorer
     scores: pd.DataFrame
     expected: AnnData
     left_out: tuple[str, ...]
+    verdict: anomaly.Verdict | None
 
 
 def cross_fit(
@@ -113,7 +119,9 @@ def cross_fit(
         out = anomaly.trimmed(np.asarray(encoded.X), share=how.contamination)
         left_out = tuple(encoded.obs_names[out])
         encoded = encoded[np.delete(np.arange(encoded.n_obs), out)].copy()
-        encoded.obs[keys.SPLIT] = _to_train(encoded.n_obs, model, seed=seed)
+        encoded.obs[keys.SPLIT] = _to_train(
+            groups(encoded, how.group), encoded.n_obs, model, seed=seed
+        )
         saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
         with few_threads(encoded.n_obs * encoded.n_vars):
             fitted = fit(
@@ -153,14 +161,28 @@ def cross_fit(
         unit_c=groups(known, how.group) or (),
         rule=how.p_values,
     )
-    scorer = Scorer(name, whole.normaliser, whole.model, detector)
+    observed_ng = whole.normaliser.inverse(np.asarray(encoded.X))
+    domain = None
+    if known.n_obs >= LEAST_OF_DOMAIN and not is_images(adata):
+        domain = anomaly.Domain.fit(observed_ng[reference_n], seed=seed)
+    scorer = Scorer(name, whole.normaliser, whole.model, detector, domain)
     scores = [detector.score_held_out(measured, names=list(known.obs_names), model=name)]
     if not reference_n.all():
         query = np.flatnonzero(~reference_n)
         scores.append(scorer.score_encoded(encoded[query]))
         missed = pd.concat([missed, whole.residuals(encoded[query]).set_axis(query)])
-    expected = _expected(encoded, whole, missed.sort_index().fillna(0.0), reference_n, name=name)
-    return Detected(scorer, pd.concat(scores, ignore_index=True), expected, whole.left_out)
+    verdict = None
+    if domain is not None and not reference_n.all():
+        verdict = domain.check(observed_ng[~reference_n])
+    expected = _expected(
+        encoded,
+        observed_ng,
+        missed.sort_index().fillna(0.0),
+        reference_n,
+        model=whole.model,
+        name=name,
+    )
+    return Detected(scorer, pd.concat(scores, ignore_index=True), expected, whole.left_out, verdict)
 
 
 def folds_of(adata: AnnData, how: Detection, *, seed: int) -> NDArray[np.int64]:
@@ -220,26 +242,34 @@ class _Learned:
 
 
 def _expected(
-    encoded: AnnData, whole: _Learned, missed: pd.DataFrame, reference_n: Mask, *, name: str
+    encoded: AnnData,
+    observed_ng: NDArray[np.floating],
+    missed: pd.DataFrame,
+    reference_n: Mask,
+    *,
+    model: Model,
+    name: str,
 ) -> AnnData:
     """`Detected.expected`."""
     from anndata import AnnData
 
-    observed_ng = whole.normaliser.inverse(np.asarray(encoded.X))
     split_n = np.where(reference_n, keys.CALIBRATION, keys.QUERY)
     return AnnData(
         observed_ng,
         obs=encoded.obs.assign(**{keys.SPLIT: split_n}),
         var=encoded.var[[]],
-        obsm={keys.latent(name): encoded.obsm[keys.latent(whole.model.name)]},
+        obsm={keys.latent(name): encoded.obsm[keys.latent(model.name)]},
         layers={keys.reconstruction(name): observed_ng - missed.to_numpy()},
     )
 
 
-def _to_train(n: int, model: ModelSettings, *, seed: int) -> NDArray[np.object_]:
-    """Which samples train; some decide when to stop if the model is trained in epochs."""
+def _to_train(
+    group_n: list[str] | None, n: int, model: ModelSettings, *, seed: int
+) -> NDArray[np.object_]:
+    """Which samples train; some, in whole groups, decide when to stop if the model is trained in
+    epochs."""
     split_n = np.full(n, keys.TRAIN, dtype=object)
     if not is_closed_form(model):
-        some = np.random.default_rng(seed).permutation(n)[: round(VALIDATION * n)]
-        split_n[some] = keys.VALIDATION
+        part_n = pp.folds(np.full(n, ""), round(1 / VALIDATION), group_n=group_n, seed=seed)
+        split_n[part_n == 0] = keys.VALIDATION
     return split_n

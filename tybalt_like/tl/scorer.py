@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tybalt_like import anomaly
+from tybalt_like.core.files import whole_file
 from tybalt_like.models import Model
 from tybalt_like.pp import Normaliser
 from tybalt_like.tl.fit import latent
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 NORMALISER, MODEL, DETECTOR = "normaliser.json", "model.safetensors", "detector.safetensors"
+DOMAIN = "domain.safetensors"
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,16 @@ class Scorer:
     ----------
     name
         Under which its scores stand in tables.
+    domain
+        Whether new samples come from where the reference does; None for images, and where there
+        were too few reference samples to tell.
     """
 
     name: str
     normaliser: Normaliser
     model: Model
     detector: anomaly.Detector
+    domain: anomaly.Domain | None = None
 
     def encode(self, adata: AnnData) -> AnnData:
         """Samples on the trained genes and scale, with their latents and reconstructions."""
@@ -60,12 +68,22 @@ class Scorer:
             groups=groups(encoded, self.detector.conditional_on),
         )
 
+    def unscaled(self, encoded: AnnData) -> NDArray[np.float64]:
+        """What `encode` returned before the last step of the normalisation, which gives all genes
+        one scale, (n, g): on the log2 scale where a logarithm was taken."""
+        return np.asarray(self.normaliser.inverse(np.asarray(encoded.X)), dtype=np.float64)
+
     def save(self, folder: Path) -> None:
-        """Write three files into a folder, which is made."""
+        """Write what is there into a folder, which is made."""
+        from safetensors.numpy import save
+
         folder.mkdir(parents=True, exist_ok=True)
         self.normaliser.save(folder / NORMALISER)
         self.model.save(folder / MODEL)
         self.detector.save(folder / DETECTOR)
+        if self.domain is not None:
+            with whole_file(folder / DOMAIN) as partial:
+                partial.write_bytes(save(dict(self.domain.arrays())))
 
     @classmethod
     def load(cls, folder: Path, *, name: str) -> Self:
@@ -76,9 +94,15 @@ class Scorer:
         DataError
             If another version wrote it.
         """
+        from safetensors.numpy import load_file
+
+        domain = None
+        if (folder / DOMAIN).is_file():
+            domain = anomaly.Domain(**load_file(folder / DOMAIN))
         return cls(
             name,
             Normaliser.load(folder / NORMALISER),
             Model.load(folder / MODEL),
             anomaly.Detector.load(folder / DETECTOR),
+            domain,
         )
