@@ -4,12 +4,15 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tybalt_like import Recipe, Run, cli
+from tybalt_like.core.errors import RecipeError
 from tybalt_like.io import datasets
-from tybalt_like.run.stages import run
+from tybalt_like.run.results import Results
+from tybalt_like.run.stages import analyse, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -104,3 +107,29 @@ def test_a_run_says_what_it_is(finished) -> None:
         assert part in repr(thing)
         assert len(repr(thing)) < 300
         assert "<table>" in thing._repr_html_()
+
+
+def test_a_model_that_decides_is_calibrated_with_all_normals_or_a_part(tmp_path) -> None:
+    adata = datasets.load("tcga_brca")[:, :100]
+    kept = adata.obs["pam50"].isin(["Luminal A", "Basal-like"]) & (np.arange(adata.n_obs) % 6 == 0)
+    adata[kept].copy().write_h5ad(tmp_path / "few.h5ad")
+    tables = {
+        "data": {"path": str(tmp_path / "few.h5ad"), "label": "pam50", "normal": ["Luminal A"]},
+        "model": {"name": "tybalt", "latent_dim": 4},
+        "training": {"epochs": 8},
+    }
+    n = int((adata[kept].obs["pam50"] == "Luminal A").sum())
+
+    def found(**scores) -> Results:
+        how = {"detector": "model", "views": ["gene_residual", "kl"], **scores}
+        return analyse(Recipe.from_tables(tables | {"scores": how}), device="cpu")
+
+    whole, part = found(folds=3), found(folds=0)
+    assert (whole.decides, whole.detector.calibration.m) == ("tybalt", n)
+    assert part.detector.calibration.m < n / 3
+    assert set(whole.scorers) == set(part.scorers) == {"default", "tybalt"}
+    assert whole.call("q_value").notna().sum() == kept.sum() - n
+    # Those that the model held out are tested too where it was trained once.
+    assert part.call("q_value").notna().sum() > kept.sum() - n
+    with pytest.raises(RecipeError, match="'kl' is not a score of the default detector"):
+        found(detector="default")

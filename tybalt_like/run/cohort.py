@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 
     from tybalt_like.run.recipe import Data, Recipe, Split
 
+LEAST_CALIBRATION = 500
+"""Of a model that is trained once: p-values down to 0.002."""
+
 
 def prepared(recipe: Recipe) -> AnnData:
     """Read, divide into splits, and normalise by the training split."""
     adata = read(recipe.data, by=recipe.split.by)
     check(recipe, adata)
-    split(adata, recipe.data, recipe.split, seed=recipe.seed)
+    divide(recipe, adata)
     return pp.Normaliser.fit(adata, recipe.normalize).transform(adata)
 
 
@@ -131,6 +135,21 @@ def split(
             raise RecipeError(f"data.anomalies: no sample has {data.label} = {label!r}")
 
 
+def divide(recipe: Recipe, adata: AnnData) -> None:
+    """Divide the cohort as the recipe says, with at least `LEAST_CALIBRATION` samples to calibrate
+    a model that decides and is not trained once for every fold."""
+    split(adata, recipe.data, recipe.split, seed=recipe.seed)
+    if recipe.scores.detector != "model" or int(reference(adata).sum()) <= MOST_TRAININGS_ON:
+        return
+    split_n, how = adata.obs[keys.SPLIT], recipe.split
+    missing = LEAST_CALIBRATION - int((split_n == keys.CALIBRATION).sum())
+    if missing > 0:
+        more = missing / int((split_n != keys.QUERY).sum())
+        kept = 1 - more / (1 - how.calibration)
+        how = replace(how, train=how.train * kept, calibration=how.calibration + more)
+        split(adata, recipe.data, how, seed=recipe.seed)
+
+
 def split_sizes(split_n: Sequence[str]) -> dict[str, int]:
     """Samples in each split."""
     order = [keys.TRAIN, keys.VALIDATION, keys.CALIBRATION, keys.TEST, keys.QUERY]
@@ -157,6 +176,8 @@ def compared(recipe: Recipe, adata: AnnData) -> AnnData:
 
 def can_fold(recipe: Recipe, seen: AnnData) -> bool:
     """Whether the recipe's model is trained once for every fold of the reference, if it decides."""
+    if recipe.scores.folds == 0:
+        return False
     return is_closed_form(recipe.model) or int(reference(seen).sum()) <= MOST_TRAININGS_ON
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from tybalt_like.anomaly import View
 from tybalt_like.core.errors import RecipeError
@@ -145,7 +145,8 @@ class Scores:
         Sample column with a label or a batch; error rates then hold within each of its groups.
     folds
         Of the reference; each is scored by a detector that learned from the others. 10, or as many
-        as samples if these are 30 or fewer, if None.
+        as samples if these are 30 or fewer, if None. With 0 a model that decides is trained only
+        once, and calibrated with a part of the reference.
     gene_sets
         GMT file; the sets whose genes make the strange samples strange are then reported too.
     n_train
@@ -159,7 +160,7 @@ class Scores:
     n_neighbors: PositiveInt = 5
     views: tuple[str, ...] | None = None
     conditional_on: str | None = None
-    folds: PositiveInt | None = None
+    folds: NonNegativeInt | None = None
     gene_sets: FilePath | None = None
     n_train: PositiveInt | None = None
 

@@ -108,7 +108,8 @@ class Results:
     @property
     def pooled(self) -> bool:
         """Whether every sample was compared with all others: nothing says what is normal."""
-        return len(self._tested) == self._m
+        split = self.adata.obs[keys.SPLIT][self._tested.index]
+        return len(split) == self._m and not (split == keys.QUERY).any()
 
     def metrics(self) -> pd.DataFrame:
         """How well every score finds the named anomalies among the held-out normals, the combined

@@ -150,7 +150,7 @@ def _read(state: State) -> None:
     recipe, progress = state.recipe, state.progress
     adata = cohort.read(recipe.data, by=recipe.split.by)
     cohort.check(recipe, adata)
-    cohort.split(adata, recipe.data, recipe.split, seed=recipe.seed)
+    cohort.divide(recipe, adata)
     state.adata = adata
     for line in recorded(adata)["findings"]:
         progress.say(line)
@@ -200,7 +200,7 @@ def _detect(state: State) -> None:
     default = detected(
         seen, how, normalisation=recipe.normalize, seed=recipe.seed, on_fold=progress.fold
     )
-    found, scorers = default, {keys.DEFAULT: default.scorer}
+    found, scorers, asked = default, {keys.DEFAULT: default.scorer}, tested(seen)
     if recipe.scores.detector == "model" and cohort.can_fold(recipe, seen):
         progress.say(f"the same with {model.name}")
         found = cross_fit(
@@ -217,12 +217,17 @@ def _detect(state: State) -> None:
         )
         scorers[model.name], of_model = found.scorer, found.scores
     else:
-        detector, of_model = _split_calibrated(results, how)
+        decides = recipe.scores.detector == "model"
+        views = recipe.scores.views if decides else how.views
+        detector, of_model = _split_calibrated(results, replace(how, views=views))
+        if decides:  # the others were learned from
+            split = results.adata.obs[keys.SPLIT]
+            asked = list(split.index[split.isin([keys.TEST, keys.QUERY])])
         fitted = results.models[model.name]
         scorers[model.name] = Scorer(model.name, results.normaliser, fitted, detector)
     parts = [default.scores, of_model, norm_scores(results.adata)]
     scores = pd.concat(parts, ignore_index=True)
-    scores = tables.with_q_values(scores, fdr=recipe.scores.fdr, tested=tested(seen))
+    scores = tables.with_q_values(scores, fdr=recipe.scores.fdr, tested=asked)
     state.results = replace(results, scorers=scorers, scores=scores, detected=found)
 
 
@@ -233,7 +238,7 @@ def detection(recipe: Recipe) -> Detection:
     return Detection(
         views=common or None,
         n_neighbors=scores.n_neighbors,
-        folds=scores.folds,
+        folds=scores.folds or None,
         conditional_on=scores.conditional_on,
         group=recipe.split.group,
         contamination=recipe.data.contamination,
