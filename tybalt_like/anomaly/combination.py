@@ -24,7 +24,8 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
         "top_genes": 0.5,
     }
 )
-"""The views that the combined score is made of, with their weights in the soft maximum."""
+"""The views that the combined score is made of, with their weights in the soft maximum. Chosen on
+the cohorts of the half ``select`` of ``python tests/benchmarks suite``, confirmed on the other."""
 VIEWS = tuple(WEIGHTS)
 IMAGE_VIEWS = ("relative",)
 """The same for images, among which no other view is as good as this one alone."""
