@@ -92,7 +92,7 @@ def test_clinical_columns_that_look_like_scores_stay_clinical(finished) -> None:
     assert about["features"] == [f"tybalt_{i}" for i in (1, 2, 3, 4)]
     assert not {column for column, *_ in about["score_columns"]} & set(clinical[:3])
     metrics = pd.read_csv(finished / "metrics.tsv", sep="\t").fillna("")
-    assert set(metrics["model"]) == {"tybalt", "pca", ""}
+    assert set(metrics["model"]) == {"default", "tybalt", ""}
     assert "by_hand" not in set(metrics["score"])
 
 
