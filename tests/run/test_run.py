@@ -197,7 +197,7 @@ def test_without_reference_labels_every_sample_is_tested(cohort, tmp_path, monke
     assert call("run", "--data", tmp_path / "m.tsv", *options, monkeypatch=monkeypatch) == 0
     scores = scores_of(out)
     assert scores["default_q_value"].notna().all()
-    assert scores["tybalt_combined"].idxmax() == planted.columns[7]
+    assert scores["default_combined"].idxmax() == planted.columns[7]
     assert scores["default_p_value"].iloc[7] == scores["default_p_value"].min()
     genes = pd.read_csv(out / "gene_scores.tsv.gz", sep="\t")
     assert genes["sample"].iloc[0] == planted.columns[7]
