@@ -124,3 +124,55 @@ def test_check_refuses_repeated_and_too_few_samples():
         pp.check(pp.inspect(adata), at_least=5)
     with pytest.raises(DataError, match="empty"):
         pp.inspect(adata[:, :0])
+
+
+@pytest.mark.parametrize(
+    ("file", "same"),
+    [
+        ("srbct_khan/srbct_khan.h5ad", [("sample_19", "sample_78")]),  # rounded differently
+        (
+            "tissue_dslabs/tissue_gene_expression.csv.gz",
+            [(f"liver_{a}", f"liver_{b}") for a, b in ((15, 19), (16, 22), (17, 20), (18, 21))],
+        ),
+        (
+            "ecoli_precise/ecoli_precise.h5ad",
+            [tuple(f"pal__lyx_ale{i}__{r}" for i in (2, 4)) for r in (1, 2)],
+        ),
+        ("airway_counts/airway_counts.h5ad", []),  # four pairs of one donor
+        ("tggates_hepatocyte/tggates_hepatocyte.h5ad", []),  # 292 groups of replicates, 196 genes
+        ("kang_ifnb/kang_ifnb.h5ad", []),
+    ],
+    ids=lambda value: value.split("/")[0] if isinstance(value, str) else "",
+)
+def test_samples_that_public_cohorts_hold_twice(file, same, shared_data):
+    assert list(pp.inspect(ty.read(shared_data / file)).same) == same
+
+
+def test_a_copy_is_found_whatever_was_done_to_it():
+    x = simulated("log1p")
+    copies = np.stack([x[0], np.round(x[1], 2), x[3] + 0.05 * np.sin(np.arange(500))])
+    adata = AnnData(np.concatenate([x, copies]).astype(np.float32))
+    assert pp.inspect(adata).same == (("0", "40"), ("1", "41"))
+    assert "samples with the same profile: 2 (0 = 40, 1 = 41)" in pp.inspect(adata).lines()
+
+
+@pytest.mark.parametrize("values", ["TPM", "whole counts"])
+def test_mixed_units_and_empty_samples_are_refused(values):
+    logged, linear = simulated("log1p"), simulated(values)
+    mixed = AnnData(np.concatenate([logged[:9], linear[9:]]).astype(np.float32))
+    found = pp.inspect(mixed)
+    assert found.other_units == tuple(map(str, range(9)))
+    with pytest.raises(DataError, match="9 of 40 samples are on another scale"):
+        pp.check(found)
+    empty = AnnData(linear.astype(np.float32))
+    empty.X[[3, 7]] = [[0], [np.nan]]
+    with pytest.raises(DataError, match=r"2 sample\(s\) have no value but 0: 3, 7"):
+        pp.check(pp.inspect(empty), missing="drop_genes")
+
+
+def test_cells_of_different_depth_are_on_one_scale(shared_data):
+    for file in ("kang_ifnb/kang_ifnb.h5ad", "celltypist_demo/celltypist_demo.h5ad"):
+        adata = ty.read(shared_data / file)
+        assert not pp.inspect(adata).other_units
+        linear = adata.X.toarray() / adata.X.sum(1) * 1e4
+        assert not pp.inspect(AnnData(np.asarray(linear, np.float32))).other_units

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from tybalt_like.aberrant.statistics import Floats
 from tybalt_like.core.errors import DataError
+from tybalt_like.pp.sameness import same_profiles
+from tybalt_like.report.words import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -76,12 +78,9 @@ def warnings(x_ng: Floats, samples: list[str]) -> list[str]:
             f"{len(x_ng)} samples are few: dispersions are uncertain, and only large effects can "
             "be significant"
         )
-    first: dict[bytes, str] = {}
-    for x_g, name in zip(x_ng, samples, strict=True):
-        other = first.setdefault(x_g.tobytes(), name)
-        if other != name:
-            said.append(
-                f"samples {other} and {name} are the same: each hides what is aberrant in the "
-                "other; remove one"
-            )
+    for rows in same_profiles(x_ng):
+        names = listed([samples[row] for row in rows])
+        said.append(
+            f"samples {names} are the same: each hides what is aberrant in the others; keep one"
+        )
     return said

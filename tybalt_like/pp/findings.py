@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.pp.matrix import row_chunks, spread_rows
-from tybalt_like.pp.scale import Scale, detect
+from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
+from tybalt_like.pp.sameness import Sketches
+from tybalt_like.pp.scale import LOG_CEILING, Scale, detect
 from tybalt_like.pp.select import spread
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+GAP = 4.0
+"""By so much the large values of linear samples exceed those of logged ones, at least."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,12 @@ class Findings:
         Genes with infinite values, each with one sample in which that happens.
     duplicated_genes, duplicated_samples
         Names that occur more than once.
+    empty
+        Samples without a value, or with no other than 0.
+    same
+        Samples whose profiles are equal but for rounding, those of one measurement together.
+    other_units
+        Samples that look linear among logged ones, or the other way round: the fewer ones.
     """
 
     n_obs: int
@@ -52,6 +64,9 @@ class Findings:
     infinite: tuple[tuple[str, str], ...]
     duplicated_genes: tuple[str, ...]
     duplicated_samples: tuple[str, ...]
+    empty: tuple[str, ...]
+    same: tuple[tuple[str, ...], ...]
+    other_units: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """Short sentences for printing."""
@@ -67,6 +82,9 @@ class Findings:
             ("genes with infinite values", [gene for gene, _ in self.infinite]),
             ("gene names that occur more than once", self.duplicated_genes),
             ("sample names that occur more than once", self.duplicated_samples),
+            ("samples without any value but 0", self.empty),
+            ("samples on another scale than the others", self.other_units),
+            ("samples with the same profile", [" = ".join(names) for names in self.same]),
         ):
             if names:
                 found.append(f"{what}: {len(names):,} ({some(names)})")
@@ -93,8 +111,14 @@ def inspect(adata: AnnData) -> Findings:
     low_g, high_g = np.full(adata.n_vars, np.inf), np.full(adata.n_vars, -np.inf)
     infinite_in_g = np.full(adata.n_vars, -1)
     n_missing = n_zero = start = 0
+    sketches, empty, large, whole = Sketches(adata.n_vars), list[bool](), list[float](), True
     for x_ng in row_chunks(adata):
         n_zero += int((x_ng == 0).sum())
+        sketches.add(x_ng)
+        known_ng = np.nan_to_num(x_ng)
+        empty.extend((known_ng == 0).all(axis=1).tolist())
+        large.extend(_large(known_ng))
+        whole = whole and bool((known_ng == np.rint(known_ng)).all())
         if not np.isfinite(x_ng.sum()):
             n_missing += int(np.isnan(x_ng).sum())
             rows, columns = np.nonzero(np.isinf(x_ng))
@@ -123,7 +147,26 @@ def inspect(adata: AnnData) -> Findings:
         ),
         duplicated_genes=tuple(names[names.duplicated()].unique()),
         duplicated_samples=tuple(samples[samples.duplicated()].unique()),
+        empty=tuple(samples[empty]),
+        same=tuple(tuple(samples[rows]) for rows in sketches.same()),
+        other_units=() if whole else tuple(samples[_other_units(np.array(large))]),
     )
+
+
+def _large(x_ng: Floats) -> Floats:
+    """What one value in a thousand of each sample exceeds, (n,)."""
+    top = max(1, x_ng.shape[1] // 1000)
+    return np.asarray(-np.partition(-x_ng, top - 1, axis=1)[:, top - 1])
+
+
+def _other_units(large_n: Floats) -> NDArray[np.bool_]:
+    """The smaller part of samples if some are logged and some are linear."""
+    linear_n = large_n > LOG_CEILING
+    if linear_n.all() or not linear_n.any():
+        return np.zeros(len(large_n), dtype=bool)
+    if large_n[linear_n].min() < GAP * large_n[~linear_n].max():
+        return np.zeros(len(large_n), dtype=bool)
+    return linear_n if linear_n.mean() <= 0.5 else ~linear_n
 
 
 def check(findings: Findings, *, at_least: int = 1, missing: str = "refuse") -> None:
@@ -142,8 +185,8 @@ def check(findings: Findings, *, at_least: int = 1, missing: str = "refuse") -> 
     Raises
     ------
     DataError
-        Names the genes or samples: infinite values, genes without any value, sample names that
-        occur more than once, too few samples.
+        Names the genes or samples: infinite values, genes or samples without any value, sample
+        names that occur more than once, samples on several scales, too few samples.
     """
     if findings.infinite:
         gene, sample = findings.infinite[0]
@@ -160,6 +203,17 @@ def check(findings: Findings, *, at_least: int = 1, missing: str = "refuse") -> 
         raise DataError(
             f"{len(findings.duplicated_samples)} sample name(s) occur more than once: "
             f"{some(findings.duplicated_samples)}; make them unique"
+        )
+    if findings.empty:
+        raise DataError(
+            f"{len(findings.empty)} sample(s) have no value but 0: {some(findings.empty)}; remove "
+            "them"
+        )
+    if findings.other_units:
+        raise DataError(
+            f"{len(findings.other_units)} of {findings.n_obs} samples are on another scale than "
+            f"the others ({some(findings.other_units)}): some are logged and some are not; give "
+            "all on one scale"
         )
     if findings.n_obs < at_least:
         raise DataError(

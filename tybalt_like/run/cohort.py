@@ -14,6 +14,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.provenance import is_images, record, recorded
 from tybalt_like.io import datasets
+from tybalt_like.pp.findings import some
 from tybalt_like.pp.repeats import suggestion
 from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.run import calls
@@ -57,7 +58,7 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
         adata = _asked_about(adata, data, by)
     findings = pp.inspect(adata)
     pp.check(findings, at_least=MIN_REFERENCE)
-    record(adata, findings=findings.lines())
+    record(adata, findings=findings.lines(), same=findings.same)
     return adata
 
 
@@ -133,6 +134,25 @@ def split(
     for label in data.anomalies:
         if not (adata.obs[data.label].astype(str) == label).any():
             raise RecipeError(f"data.anomalies: no sample has {data.label} = {label!r}")
+    _say_known(adata)
+
+
+def _say_known(adata: AnnData) -> None:
+    """Add to the findings which query samples stand in the reference under another name."""
+    about, split = recorded(adata), adata.obs[keys.SPLIT].to_dict()
+    known = [
+        f"{name} = {other}"
+        for names in about.get("same", [])
+        for name in names
+        for other in names
+        if split.get(name) == keys.QUERY and split.get(other, keys.QUERY) != keys.QUERY
+    ]
+    if known:
+        said = (
+            f"query samples that the reference holds under another name: {len(known):,} "
+            f"({some(known)}); they look less strange than they are"
+        )
+        record(adata, findings=[*about["findings"], said])
 
 
 def divide(recipe: Recipe, adata: AnnData) -> None:
