@@ -45,7 +45,7 @@ SPLIT = "split, ranks"
 """For comparison: fitted to three quarters of the reference and calibrated on the last quarter, by
 which alone the views are standardised; p-values by ranks."""
 ANY_SIZE = "tail at any size"
-"""Without a reference: the exponential tail of ``auto``, however many samples there are."""
+"""For comparison: the exponential tail of ``auto``, also where ranks are thought to be enough."""
 LEVELS = {"p_10": 0.1, "p_05": 0.05, "p_01": 0.01, "p_001": 0.001}
 RATES = {"05": 0.05, "10": 0.1}
 """False discovery rates."""
@@ -53,6 +53,8 @@ PLANTED, HIDDEN = (0, 1, 5, 10, 25), (0, 1, 5, 10)
 """Anomalies in a batch, and in a cohort of which none is known to be normal."""
 BATCH, BATCHES = 40, 10
 """Normal samples that are tested together, and batches of each draw."""
+MOST = 240
+"""Normal samples that a draw tests, and anomalies."""
 P_VALUES, FLAGS, WITHOUT = "p-values", "flags", "flags without a reference"
 KEY = ("dataset", "seed")
 
@@ -60,7 +62,7 @@ SIMULATED = "simulated"
 SHAPES = ("normal", "lognormal", "t4")
 CORRELATION = 0.5
 """Of the simulated views."""
-SIMULATED_SIZES, REFERENCES = (8, 19, 30, 112), 20
+SIMULATED_SIZES, REFERENCES = (8, 19, 30, 112), 10
 """Calibration samples, and how often they are drawn for each seed."""
 CONDITIONAL_SIZES, MANY = (112, 300), 2000
 """Where p-values of 0.05 exist that hold for the reference at hand, and samples that tell what
@@ -230,8 +232,8 @@ class _Cohort:
         unit_n = unit_n.to_numpy(str)
         chosen = rng.permutation(np.unique(unit_n[normal]))[:m]
         known_n = np.isin(unit_n[normal], chosen)
-        reference, tested = normal[known_n], normal[~known_n]
-        strange = strange[:0] if of.group else strange
+        reference, tested = normal[known_n], rng.permutation(normal[~known_n])[:MOST]
+        strange = rng.permutation(strange)[:MOST]
         part = adata[np.concatenate([reference, tested, strange])].copy()
         split_n = [keys.TRAIN] * len(reference) + [keys.QUERY] * (len(tested) + len(strange))
         part.obs[keys.SPLIT] = split_n
@@ -240,9 +242,10 @@ class _Cohort:
         for method, one in found.items():
             about = {"remark": "", "m": m, "n_calibration": one.n_calibration, "detector": method}
             yield about | {"case": P_VALUES} | _shares(one, unit_n[tested])
-            if of.group or len(tested) < BATCH:
+            if of.group or len(tested) < BATCH or method == "conditional":
                 continue
-            for planted in PLANTED:
+            # A stratum of anomalies is not calibrated: there are no p-values.
+            for planted in PLANTED[: 1 if of.conditional_on else None]:
                 rows = [batch[: BATCH + planted] for batch in batches]
                 if len(rows[0]) == BATCH + planted:
                     flags = pd.DataFrame([_flagged(one.p_n[row], BATCH) for row in rows])
@@ -272,11 +275,14 @@ def _by_rule(
     how: Calibration,
     stratum_n: tuple[str, ...] = (),
 ) -> dict[str, Tested]:
-    score_n, score_nc = Combination.fit(held_out).beside(measures, held_out)
-    return {
-        name: _tested(replace(how, rule=rule), score_n, score_nc, stratum_n)
-        for name, rule in RULES.items()
+    scores = Combination.fit(held_out).beside(measures, held_out)
+    found = {
+        name: _tested(replace(how, rule=rule), *scores, stratum_n) for name, rule in RULES.items()
     }
+    if how.size >= rules.ENOUGH:
+        with mock.patch.object(rules, "ENOUGH", np.inf):
+            found[ANY_SIZE] = _tested(how, *scores, stratum_n)
+    return found
 
 
 def _tested(how: Calibration, score_n: Array, score_c: Array, stratum_n: tuple[str, ...]) -> Tested:
