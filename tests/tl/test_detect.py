@@ -111,3 +111,18 @@ def test_without_a_split_every_sample_is_compared_with_all_others(breast) -> Non
     tl.detect(adata)
     assert adata.obs["default_q_value"].notna().all()
     assert np.sort(adata.obs["default_p_value"])[0] == pytest.approx(1 / adata.n_obs)
+
+
+def test_counts_are_logged_whatever_the_model_wants() -> None:
+    rng = np.random.default_rng(0)
+    depth = rng.uniform(0.5, 2, size=(60, 1))
+    counts = rng.poisson(depth * rng.gamma(2, 50, size=(1, 80)) * rng.gamma(20, 0.05, (60, 80)))
+    raw = AnnData(counts.astype(np.float32), obs={"split": ["train"] * 50 + ["query"] * 10})
+    as_counts = pp.Normalisation(library="none", log="no", scale="none", n_genes=40)
+    usual = pp.Normalisation(n_genes=40)
+    combined = []
+    for normalisation in (as_counts, usual):
+        adata = raw.copy()
+        tl.detect(adata, normalisation=normalisation)
+        combined.append(adata.obs["default_combined"])
+    np.testing.assert_allclose(*combined)

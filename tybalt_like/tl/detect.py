@@ -60,8 +60,8 @@ def detect(
         Expression as read, samples x genes. With ``obs["split"]`` (`pp.split`), all samples but
         the query are the reference; without, all are.
     normalisation
-        Of the genes; by default the 2,000 that vary most, standardised. Its scale is always
-        ``"zscore"``; images stay as they are.
+        Of the genes; by default the 2,000 that vary most, standardised. Genes are always
+        standardised, and counts divided by library size and logged; images stay as they are.
     views
         Scores that the combined one, to which p-values belong, is made of; `anomaly.VIEWS`, of
         images `anomaly.IMAGE_VIEWS`, if None.
@@ -130,7 +130,7 @@ def detected(
     on_fold
         Called with the number of folds done, and of all.
     """
-    settings = replace(normalisation or pp.Normalisation(n_genes=N_GENES), scale="zscore")
+    settings = _comparable(normalisation or pp.Normalisation(n_genes=N_GENES))
     fold_n = folds_of(adata, how, seed=seed)
     # The same number everywhere: a view may depend on it, and must not on the fold.
     largest = int(np.bincount(fold_n[fold_n >= 0]).max())
@@ -146,3 +146,11 @@ def detected(
         seed=seed,
         on_fold=on_fold,
     )
+
+
+def _comparable(normalisation: pp.Normalisation) -> pp.Normalisation:
+    """The same with all genes on one scale and counts on the logarithmic one, also where a model
+    wants them as they are."""
+    log = "auto" if normalisation.log == "no" else normalisation.log
+    library = "auto" if normalisation.library == "none" else normalisation.library
+    return replace(normalisation, log=log, library=library, scale="zscore")
