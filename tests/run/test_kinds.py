@@ -101,7 +101,7 @@ def test_a_run_says_what_it_is(finished) -> None:
     for thing, part in (
         (run, "model: Tybalt"),
         (run.model, "features: 4"),
-        (run.detector, "calibration samples"),
+        (run.scorers["default"].detector, "calibration samples"),
         (run.normaliser, "genes: 60 of 60"),
     ):
         assert part in repr(thing)

@@ -14,6 +14,7 @@ from tybalt_like.anomaly.metrics import (
 )
 from tybalt_like.anomaly.norm import standardised_norm
 from tybalt_like.anomaly.outputs import ModelOutputs
+from tybalt_like.anomaly.recalibration import as_reference, left_out, offset
 from tybalt_like.anomaly.trimming import trimmed
 from tybalt_like.anomaly.verdict import Verdict
 from tybalt_like.anomaly.view import View
@@ -31,11 +32,14 @@ __all__ = [
     "ResidualStatistics",
     "Verdict",
     "View",
+    "as_reference",
     "auroc_difference",
     "auroc_interval",
     "conformal_p_values",
     "detection_metrics",
     "gene_scores",
+    "left_out",
+    "offset",
     "pooled",
     "pooled_calibration",
     "q_values",

@@ -117,14 +117,39 @@ def latent(
 
 @app.command()
 def score(
-    run_dir: RunDir, matrix: Matrix, genes_in: GenesIn = "auto", out: OutTable = None
+    run_dir: RunDir,
+    matrix: Matrix,
+    genes_in: GenesIn = "auto",
+    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    controls: Annotated[
+        Path | None,
+        typer.Option(help="Normal samples from where the new ones come: a matrix of at least 5."),
+    ] = None,
+    genes: Annotated[
+        Path | None, typer.Option(help="TSV for the genes behind each score, 20 a sample.")
+    ] = None,
+    out: OutTable = None,
 ) -> None:
-    """Score new samples with a finished run: anomaly scores, p- and q-values."""
+    """Score new samples with a finished run: anomaly scores, p- and q-values, and the five genes
+    that are furthest from what is expected. Whether the p-values hold is said on standard error."""
     from tybalt_like import io
+    from tybalt_like.run.calls import of_genes
     from tybalt_like.run.folder import Run
 
     _check(out, matrix)
-    _emit(Run.load(run_dir).score(io.read(matrix, genes_in=genes_in)), out)
+    _check(genes, matrix)
+    adata = io.read(matrix, obs=obs, genes_in=genes_in)
+    known = None if controls is None else io.read(controls, genes_in=genes_in)
+    found = Run.load(run_dir).assess(adata, controls=known)
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
+    if found.verdict is not None:
+        typer.echo(
+            f"do the p-values hold? {found.verdict.outcome}: {found.verdict.sentence}", err=True
+        )
+    if genes is not None:
+        _emit(found.genes.set_index("sample"), genes)
+    _emit(found.scores.assign(genes=of_genes(found.genes)), out)
 
 
 @app.command()

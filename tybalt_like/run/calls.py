@@ -8,8 +8,8 @@ import pandas as pd
 from tybalt_like.anomaly import Calibration
 from tybalt_like.report.words import counted, listed, number
 
-NAMED = 3
-"""Samples that sentences name."""
+NAMED, GENES = 3, 5
+"""Samples and genes that are named."""
 
 
 def expectation(calibration: Calibration, *, tested: int, fdr: float, pooled: bool) -> str:
@@ -73,3 +73,10 @@ def strangest(
         f"{counted(beyond)} {verb} stranger than every one of the {reference:,} reference samples; "
         f"{who}."
     )
+
+
+def of_genes(genes: pd.DataFrame) -> pd.Series:
+    """The first genes of each sample of `anomaly.gene_scores`: ``ESR1 down, MIA up``."""
+    first = genes[genes["rank"] <= GENES]
+    words = first["gene"].astype(str) + " " + first["direction"]
+    return words.groupby(first["sample"], sort=False).agg(", ".join)

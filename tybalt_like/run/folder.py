@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
 
-from tybalt_like import pp, tl
+from tybalt_like import anomaly, pp, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
+from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.models import Model
 from tybalt_like.report import about_of
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 KIND = "run"
 SCORERS = "scorers"
+NAMED = 5
+"""Missing genes that are named."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,20 +105,82 @@ class Run:
         """Latent coordinates of new samples, one row each."""
         return latent_table(self.encode(adata), self.model.name)
 
-    def score(self, adata: AnnData) -> pd.DataFrame:
-        """Anomaly scores of new samples, with p-values against the run's reference samples.
+    def score(self, adata: AnnData, *, controls: AnnData | None = None) -> pd.DataFrame:
+        """The scores of `assess`."""
+        return self.assess(adata, controls=controls).scores
 
-        Columns are called as in ``scores.tsv``. q-values are Benjamini-Hochberg over the samples
-        given here.
+    def assess(self, adata: AnnData, *, controls: AnnData | None = None) -> Assessed:
+        """Score new samples, and say whether the p-values hold.
+
+        q-values are Benjamini-Hochberg over the samples given here. Where the samples were
+        measured on another scale or platform, there are no p-values.
+
+        Parameters
+        ----------
+        controls
+            At least 5 normal samples from where the new ones come. If they show a shift, it is
+            taken off, and p-values are read off as they say.
 
         Raises
         ------
         DataError
-            If the run was calibrated by a sample column that the samples lack.
+            If the samples do not suit, or lack the column that scores are calibrated by.
         """
-        parts = [scorer.score(adata) for scorer in self.scorers.values()]
+        default = self.scorers[keys.DEFAULT]
+        encoded = default.encode(adata)
+        known = None if controls is None else default.encode(controls)
+        verdict = None
+        if default.domain is not None:
+            known_kg = None if known is None else default.unscaled(known)
+            verdict = default.domain.check(default.unscaled(encoded), controls_kg=known_kg)
+        outcome = "fine" if verdict is None else verdict.outcome
+        parts, notes = [], []
+        for name, scorer in self.scorers.items():
+            seen = encoded if scorer is default else scorer.encode(adata)
+            notes += _missing(seen, name)
+            if outcome == "shifted" and scorer.domain is not None and controls is not None:
+                parts.append(scorer.recalibrated(seen, scorer.encode(controls)))
+            elif outcome in ("fine", "undecidable"):
+                parts.append(scorer.score_encoded(seen))
+            else:
+                silent = {"p_value": np.nan, "extrapolated": False}
+                parts.append(scorer.score_encoded(seen).assign(**silent))
         scores = tables.with_q_values(pd.concat(parts, ignore_index=True), fdr=self.about["fdr"])
-        return tables.wide(scores)
+        return Assessed(tables.wide(scores), default.genes(encoded), verdict, notes)
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """What a run says of new samples.
+
+    Attributes
+    ----------
+    scores
+        A row per sample, columns as in ``scores.tsv``.
+    genes
+        Those that make each sample strange (`anomaly.gene_scores`).
+    verdict
+        Whether the p-values hold; None if that cannot be checked.
+    notes
+        What is missing, in sentences.
+    """
+
+    scores: pd.DataFrame
+    genes: pd.DataFrame
+    verdict: anomaly.Verdict | None
+    notes: list[str]
+
+
+def _missing(encoded: AnnData, name: str) -> list[str]:
+    """Which trained genes the samples lack."""
+    filled = recorded(encoded)["normalisation"]["filled"]
+    if not filled:
+        return []
+    names = ", ".join(filled[:NAMED]) + ", ..." * (len(filled) > NAMED)
+    return [
+        f"{len(filled):,} of the {encoded.n_vars:,} genes of the {name} scores are missing and "
+        f"hold the reference median: {names}"
+    ]
 
 
 def latent_table(adata: AnnData, model: str) -> pd.DataFrame:

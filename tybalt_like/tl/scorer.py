@@ -11,6 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like import anomaly
+from tybalt_like.anomaly import scores as tables
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import whole_file
 from tybalt_like.models import Model
 from tybalt_like.pp import Normaliser
@@ -66,6 +69,63 @@ class Scorer:
             names=list(encoded.obs_names),
             model=self.name,
             groups=groups(encoded, self.detector.conditional_on),
+        )
+
+    def recalibrated(self, encoded: AnnData, controls: AnnData) -> pd.DataFrame:
+        """The scores of samples from a shifted source, whose displacement is taken off, with
+        p-values as normal samples of that source, controls, say (`anomaly.as_reference`).
+
+        Parameters
+        ----------
+        encoded, controls
+            As `encode` returned them.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than 5 controls, or no domain.
+        """
+        if self.domain is None:
+            raise DataError("too few reference samples to recalibrate on controls")
+        known_kg = self.unscaled(controls)
+        moved_ng = self.unscaled(encoded) - anomaly.offset(self.domain, known_kg)
+        measures = self._measured(encoded, moved_ng)
+        of_controls = self._measured(controls, anomaly.left_out(self.domain, known_kg))
+        detector = self.detector
+        combined_n = anomaly.as_reference(
+            detector.combination.score(measures),
+            controls_k=detector.combination.score(of_controls),
+            reference_m=detector.calibration_scores,
+        )
+        strata_n = groups(encoded, detector.conditional_on)
+        p_values = detector.calibration.p_values(combined_n, detector.calibration_scores, strata_n)
+        values = measures.assign(**{tables.COMBINED: combined_n})
+        names = list(encoded.obs_names)
+        return tables.tabulate(values, names, model=self.name, p_values=p_values)
+
+    def _measured(self, encoded: AnnData, unscaled_ng: NDArray[np.float64]) -> pd.DataFrame:
+        """The views of samples with other values before the last step of the normalisation."""
+        moved, scaler = encoded.copy(), self.normaliser.scaler
+        scaled_ng = scaler.transform(unscaled_ng) if scaler else unscaled_ng
+        moved.X = scaled_ng.astype(np.float32)
+        latent(moved, self.model)
+        return self.detector.views.measure(model_outputs(moved, model=self.model))
+
+    def genes(self, encoded: AnnData, *, n_top: int = 20) -> pd.DataFrame:
+        """The genes that make samples strange (`anomaly.gene_scores`), on the scale of `unscaled`.
+
+        Only of scorers that were calibrated with all reference samples.
+        """
+        expected = encoded.copy()
+        made = keys.reconstruction(self.model.name)
+        expected.layers[made] = self.normaliser.inverse(np.asarray(encoded.layers[made]))
+        expected.X = self.unscaled(encoded)
+        return anomaly.gene_scores(
+            self.detector.residuals,
+            model_outputs(expected, model=self.model.name),
+            names=list(encoded.obs_names),
+            genes=list(encoded.var_names),
+            n_top=n_top,
         )
 
     def unscaled(self, encoded: AnnData) -> NDArray[np.float64]:

@@ -1,0 +1,74 @@
+"""New samples, on the command line: do their p-values hold, and which genes are behind them?"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tybalt_like import Recipe
+from tybalt_like.io import datasets
+from tybalt_like.run.stages import run
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+LUMINAL = ["Luminal A", "Luminal B"]
+
+
+@pytest.fixture(scope="module")
+def tumours(tmp_path_factory) -> tuple[Path, pd.DataFrame, pd.Series]:
+    """A run on two thirds of the luminal tumours, and the tumours that it has not seen."""
+    folder = tmp_path_factory.mktemp("score")
+    adata = datasets.load("tcga_brca").to_memory()
+    kind = adata.obs["pam50"].astype(str)
+    known = kind.isin(LUMINAL) & (np.arange(adata.n_obs) % 3 > 0)
+    adata[known].copy().write_h5ad(folder / "known.h5ad")
+    tables = {
+        "data": {"path": str(folder / "known.h5ad"), "label": "pam50", "normal": LUMINAL},
+        "model": {"name": "pca", "latent_dim": 10},
+        "evaluation": {"seeds": 1, "baselines": ["pca"]},
+        "pictures": {"maps": []},
+    }
+    run(Recipe.from_tables(tables), folder / "run", device="cpu")
+    new = adata[~known]
+    return folder / "run", new.to_df(), kind[~known]
+
+
+def scored(command, folder: Path, new: pd.DataFrame, tmp_path: Path, *options: object):
+    new.rename_axis("sample").T.to_csv(tmp_path / "new.tsv", sep="\t")
+    (tmp_path / "s.tsv").unlink(missing_ok=True)
+    done = command(
+        "score", "--run", folder, tmp_path / "new.tsv", "-o", tmp_path / "s.tsv", *options
+    )
+    assert done.returncode == 0, done.stderr
+    return pd.read_csv(tmp_path / "s.tsv", sep="\t", index_col=0), done.stderr
+
+
+def test_another_kind_is_found_with_its_genes(tumours, command, tmp_path) -> None:
+    folder, new, kind = tumours
+    basal = new[kind == "Basal-like"].iloc[:40]
+    table, said = scored(command, folder, basal.drop(columns=basal.columns[5]), tmp_path)
+    assert "do the p-values hold? fine" in said
+    assert "1 of the 2,000 genes of the default scores are missing" in said
+    assert f"hold the reference median: {basal.columns[5]}" in said
+    assert table["default_flagged"].mean() > 0.7
+    first = table["genes"].str.split(", ").explode()
+    assert (first.str.split().str[1].isin(["up", "down"])).all()
+
+
+def test_another_laboratory_is_noticed_and_controls_mend_it(tumours, command, tmp_path) -> None:
+    folder, new, kind = tumours
+    luminal = new[kind.isin(LUMINAL)]
+    shift = 0.7 * luminal.std() * np.random.default_rng(0).choice([-1, 1], size=luminal.shape[1])
+    moved = luminal + shift
+    table, said = scored(command, folder, moved.iloc[20:], tmp_path)
+    assert "undecidable" in said or "refused" in said
+    assert "controls" in said or "another" in said
+    naive = (table["default_p_value"] <= 0.05).mean()
+    moved.iloc[:20].rename_axis("sample").T.to_csv(tmp_path / "controls.tsv", sep="\t")
+    table, said = scored(
+        command, folder, moved.iloc[20:], tmp_path, "--controls", tmp_path / "controls.tsv"
+    )
+    assert "shifted: 20 controls" in said
+    mended = (table["default_p_value"] <= 0.05).mean()
+    assert mended < 0.15
+    assert np.isnan(naive) or naive > mended + 0.2 or naive == 0
