@@ -262,16 +262,19 @@ def _limits(e_mg: Array, rng: np.random.Generator) -> Array:
     """The largest usual `Verdict.lowest` of as many samples as `SIZES` say: of samples drawn from
     the held-out ones, among the rest of them. Of more samples than there are enough of, that of
     the largest possible number, which is more than theirs."""
-    log_typical_m = np.log(_typical(e_mg))
-    one = max(log_typical_m.max(), log_typical_m.mean() + 2.6 * log_typical_m.std())
-    limits, gram_mm = [float(np.exp(one))], e_mg @ e_mg.T
+    from scipy.stats import t
+
+    m, log_m, gram_mm = len(e_mg), np.log(_typical(e_mg)), e_mg @ e_mg.T
+    # The next one of log-normal deviations, and no less than the largest yet.
+    next_one = t.isf(FALSE_ALARMS, m - 1) * log_m.std(ddof=1) * np.sqrt(1 + 1 / m)
+    limits = [float(np.exp(max(log_m.max(), log_m.mean() + next_one)))]
     for size in SIZES[1:]:
-        if size > 0.7 * len(e_mg):
+        if size > 0.7 * m:
             limits.append(limits[-1])
             continue
         lowest = []
         for _ in range(DRAWS):
-            rows = rng.permutation(len(e_mg))
+            rows = rng.permutation(m)
             drawn, rest = rows[:size], rows[size:]
             common_n = _common(gram_mm[np.ix_(drawn, drawn)], gram_mm[rest][:, drawn].mean(1))
             lowest.append(np.quantile(common_n, LOWEST))

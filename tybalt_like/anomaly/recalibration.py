@@ -64,8 +64,9 @@ def as_reference(
     above that of the controls, by Student's predictive distribution, so that few controls make
     p-values larger, not smaller. That normal samples of the source then have p <= a with
     probability a is not guaranteed: it supposes that the source changes location and scale of the
-    scores, not their shape. (Guaranteed would be ranks among the controls, which k of them cannot
-    bring below 1 / (k + 1).)
+    scores, not their shape, and that these are nearly normal (of exponential scores .08 have
+    p <= .05). Guaranteed would be ranks among the controls, which k of them cannot bring below
+    1 / (k + 1).
 
     Parameters
     ----------
