@@ -41,7 +41,8 @@ class Calibration:
     3) is taken for an exponential tail instead, which starts at the next smaller one, u, with mean
     excess e: ``p = (k + 1) / (m + 1) * (1 + (score - u) / (k e)) ** -k`` beyond u, the predictive
     distribution of one more exponential variable. Such p-values are extrapolated where they are
-    below 1 / (m + 1).
+    below 1 / (m + 1). Not so with units: the tail of what differs between patients or experiments
+    is heavier (measured on experiments of TG-GATEs), and ranks alone decide.
 
     ``rule="conditional"``: p-values that hold, with probability 0.9 over the draw of the
     calibration samples, for all further samples that are compared with these (Bates et al. 2023,
@@ -89,7 +90,7 @@ class Calibration:
             if self.stratum_c:
                 same_nc = np.asarray(stratum_n, str)[rows, None] == np.asarray(self.stratum_c, str)
             weight_nc = same_nc * self._weight_c
-            parts.append(_read_off(score_n[rows], beside_nc, weight_nc, self.rule))
+            parts.append(_read_off(score_n[rows], beside_nc, weight_nc, self._rule))
         return _joined(parts)
 
     def among_others(self, score_c: Array) -> PValues:
@@ -103,7 +104,7 @@ class Calibration:
             other_nc &= strata_c[rows][:, None] == strata_c
             score_nc = np.broadcast_to(score_c, other_nc.shape)
             weight_nc = other_nc * self._weight_c
-            parts.append(_read_off(score_c[rows], score_nc, weight_nc, self.rule))
+            parts.append(_read_off(score_c[rows], score_nc, weight_nc, self._rule))
         return _joined(parts)
 
     def _by_rank(self, score_n: Array, score_c: Array) -> PValues:
@@ -130,7 +131,11 @@ class Calibration:
     @property
     def extrapolates(self) -> bool:
         """Whether p-values may be smaller than ranks allow."""
-        return self.rule == "auto" and self.size < ENOUGH
+        return self._rule == "auto" and self.size < ENOUGH
+
+    @property
+    def _rule(self) -> Rule:
+        return "conformal" if self.unit_c and self.rule == "auto" else self.rule
 
     @property
     def _weight_c(self) -> Array:
