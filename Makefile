@@ -42,7 +42,7 @@ gallery: $(INSTALLED)
 			cp $$figure reports/gallery/$$of/$${figure##*/images_}; \
 		done; \
 	done
-	for name in brca suite contaminated adbench mnist aberrant perturbation latent; do \
+	for name in brca suite contaminated adbench mnist calibration aberrant perturbation latent; do \
 		rm -f reports/gallery/$$name.tsv.gz; \
 		$(BIN)/python tests/benchmarks $$name --table reports/gallery/$$name.tsv.gz \
 			> reports/gallery/$$name.txt; \

@@ -1,5 +1,6 @@
 """Measurements over public cohorts: what rows hold, and that no measurement is made twice."""
 
+import calibration as measured
 import numpy as np
 import pytest
 from cohorts import of_tasks
@@ -89,3 +90,38 @@ def test_new_groups_are_stranger_than_those_that_were_seen(
     assert rows["nominal"].between(0.07, 0.1).all()
     print_split(rows)
     assert "ecoli_precise, projects: grouped" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_error_rates_are_measured_once_and_printed(
+    shared_data, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    task = ("tissue_dslabs:tissue->liver",)
+    small = {
+        "tissues": measured.Setting(task, (16, 120), (30,)),
+        "apart": measured.Setting(task, (60,), conditional_on="tissue"),
+        "grouped": measured.Setting(("ecoli_precise:Strain->BW25113",), (9,), group="project"),
+    }
+    monkeypatch.setattr(measured, "SETTINGS", small)
+    options = {"only": list(small), "file": tmp_path / "r.tsv", "progress": Progress(quiet=True)}
+    rows = measured.calibration(seeds=1, **options)
+    stamp = options["file"].stat().st_mtime_ns
+    assert measured.calibration(seeds=1, **options).shape == rows.shape
+    assert options["file"].stat().st_mtime_ns == stamp
+    of = rows.set_index(["dataset", "case", "m", "detector"]).sort_index()
+    p_values = of.xs(measured.P_VALUES, level="case")
+    assert p_values.loc[("tissues", 16, "ranks"), "nominal"].item() == pytest.approx(1 / 17)
+    assert p_values.loc[("tissues", 16, measured.SPLIT), "nominal"].item() == pytest.approx(1 / 5)
+    assert p_values.loc[("grouped", 9, "ranks"), "nominal"].item() == pytest.approx(1 / 10)
+    assert p_values.loc[("grouped", 9, "ranks"), "n_calibration"].item() > 50
+    assert p_values.loc[("apart", 60, "ranks"), "nominal"].item() > 2 / 61
+    assert p_values.loc[("tissues", 120, "ranks"), "p_10"].item() < 0.3
+    flags = of.xs(measured.FLAGS, level="case").loc["tissues"]
+    assert set(flags["planted"]) == set(measured.PLANTED)
+    found = flags[flags["planted"] == 25].loc[120, "power_10"]
+    assert found["ranks"].item() > 0.5  # liver among other tissues
+    without = of.xs(measured.WITHOUT, level="case").loc[("tissues", 30, "ranks")]
+    assert (without["any_10"] == 0).all()
+    measured.print_calibration(rows)
+    assert "planted" in capsys.readouterr().out
