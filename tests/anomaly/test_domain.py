@@ -123,6 +123,16 @@ def test_controls_decide_what_the_values_cannot(shared_data):
     assert shifted.size == pytest.approx(0.5, rel=0.3)
 
 
+def test_controls_show_noise_that_a_query_hides(breast, luminal):
+    noise = 0.4 * breast.sd_g * np.random.default_rng(1).normal(size=breast.held.shape)
+    noisy = breast.held + noise
+    assert outcome(luminal, noisy) == "fine"
+    verdict = luminal.check(noisy, controls_kg=noisy[:20])
+    assert verdict.outcome == "shifted"
+    assert "times as far off" in verdict.sentence
+    assert luminal.check(noisy, controls_kg=breast.held[:20]).outcome == "fine"
+
+
 def test_offsets_are_nearer_the_shift_than_differences_of_means(breast, luminal):
     sd_g = breast.sd_g
     for by, k in ((0.0, 5), (0.25, 5), (0.25, 20), (1.0, 5)):

@@ -167,15 +167,26 @@ class Domain:
         check_controls(controls_kg)
         verdict = self._judged(controls_kg)
         k = len(controls_kg)
-        if verdict.outcome == "fine":
-            sentence = f"{k} controls of the same source lie where the reference does"
-            return replace(verdict, sentence=sentence)
-        return replace(
-            verdict,
-            outcome="shifted",
-            sentence=f"{k} controls of the same source are displaced by {verdict.size:.2g} "
-            "standard deviations in the typical gene; scores and p-values are recalibrated on them",
-        )
+        said = f"{k} controls of the same source are like the reference"
+        if verdict.outcome != "fine":
+            said = f"{k} controls of the same source are displaced by {verdict.size:.2g} standard "
+            said += "deviations in the typical gene"
+        elif (more := self._noisier(controls_kg)) > 1:
+            said = f"genes of {k} controls of the same source are {more:.2g} times as far off as "
+            said += "those of the reference"
+        else:
+            return replace(verdict, sentence=said)
+        return replace(verdict, outcome="shifted", sentence=f"{said}; p-values are read off them")
+
+    def _noisier(self, controls_kg: NDArray[np.floating]) -> float:
+        """How many times further off the typical gene is than among reference samples; 1 unless
+        the ranks of all of them say so."""
+        from scipy.stats import mannwhitneyu
+
+        of_k, of_m = _typical(self._profiles(controls_kg)[1]), _typical(self._held_out())
+        if mannwhitneyu(of_k, of_m, alternative="greater").pvalue > FALSE_ALARMS:
+            return 1.0
+        return float(np.median(of_k) / np.median(of_m))
 
     def _judged(self, query_ng: NDArray[np.floating]) -> Verdict:
         """The verdict without controls."""
@@ -196,7 +207,7 @@ class Domain:
         # Where samples of a shifted source are strange as well, the others show the shift alone.
         least = np.argsort(common_n, kind="stable")[: max(2, (n + 1) // 2)]
         displacement = self._displacement(z_ng[least], e_ng[least])
-        said = said_of_all(displacement) if lowest > limit else ALL_ARE_FINE
+        said = said_of_all(displacement, n=n) if lowest > limit else ALL_ARE_FINE
         return Verdict(*said, n, lowest, limit, *displacement)
 
     def _profiles(self, x_ng: NDArray[np.floating]) -> tuple[Array, Array]:

@@ -13,9 +13,10 @@ SMALL = 0.15
 UNEXPLAINED, FEW_GENES, MODERATE = 0.3, 2.0, 0.6
 """Biology: less than this share left by the principal axes, or root mean square over typical
 displacement of a gene beyond this; and not more than so many standard deviations per gene."""
-LEVEL, LEVEL_OF_ONE, FAR = 0.5, 0.6, 1.2
-"""Refused: a larger share is a function of the expression level (of many samples or of one), or
-the typical gene is displaced by more standard deviations."""
+LEVEL, LEVEL_OF_ONE = 0.5, 0.6
+"""Refused: a larger share is a function of the expression level, of several samples or of one."""
+FAR, SEVERAL = 1.2, 8
+"""Refused: the typical gene is displaced by more standard deviations, in so many samples."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,15 @@ ALL_ARE_FINE: Said = ("fine", "the new samples are not displaced as a whole")
 ONE_IS_FINE: Said = ("fine", "its genes are no further off than those of reference samples")
 
 
-def said_of_all(displacement: Displacement) -> Said:
-    """What a displacement of all samples means."""
+def said_of_all(displacement: Displacement, *, n: int) -> Said:
+    """What a displacement of all of n samples means."""
     size, unexplained, few_genes, level = displacement
     by = f"by {size:.2g} standard deviations in the typical gene"
     if size < SMALL:
         return "fine", f"the new samples are displaced as a whole, but only {by}"
     if level > LEVEL:
         return "refused", _of_level(level)
-    if size > FAR:
+    if size > FAR and n >= SEVERAL:
         return "refused", f"the new samples are displaced {by}: another platform or preparation"
     if size < MODERATE and unexplained < UNEXPLAINED:
         return "fine", (

@@ -18,6 +18,8 @@ NUMBERS = (
     *("p_10", "p_05", "p_01", "power_10", "power_05", "false_10", "false_05"),
     *("nominal", "smallest", "p_001", "any_10", "any_05", "planted"),
     *("seconds", "prevalence"),
+    *("asked", "draw", "k", "n_samples", "lowest", "limit", "size", "unexplained", "few_genes"),
+    *("level", "flagged", "p_05_recentred", "p_10_recentred", "auroc_before"),
 )
 """Columns in which nothing means that nothing was measured."""
 
