@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import Recipe
+from tybalt_like import Recipe, read
 from tybalt_like.io import datasets
 from tybalt_like.run.stages import run
 
@@ -26,7 +26,7 @@ def tumours(tmp_path_factory) -> tuple[Path, pd.DataFrame, pd.Series]:
         "data": {"path": str(folder / "known.h5ad"), "label": "pam50", "normal": LUMINAL},
         "model": {"name": "pca", "latent_dim": 10},
         "evaluation": {"seeds": 1, "baselines": ["pca"]},
-        "pictures": {"maps": []},
+        "pictures": {"maps": ["umap"]},
     }
     run(Recipe.from_tables(tables), folder / "run", device="cpu")
     new = adata[~known]
@@ -72,3 +72,42 @@ def test_another_laboratory_is_noticed_and_controls_mend_it(tumours, command, tm
     mended = (table["default_p_value"] <= 0.05).mean()
     assert mended < 0.15
     assert np.isnan(naive) or naive > mended + 0.2 or naive == 0
+
+
+def test_the_door_names_what_is_no_new_sample(tumours, command, tmp_path) -> None:
+    folder, new, _ = tumours
+    known = read(folder / "adata.h5ad").obs_names[:3]
+    whole = datasets.load("tcga_brca").to_memory().to_df()
+    some = pd.concat([new.iloc[:8], whole.loc[known].round(2), new.iloc[[0]].set_axis(["copy"])])
+    table, said = scored(command, folder, some, tmp_path)
+    assert f"3 of the samples are reference samples ({', '.join(known)})" in said
+    assert f"samples with the same profile: 1 ({new.index[0]} = copy)" in said
+    before = pd.read_csv(folder / "scores.tsv", sep="\t", index_col=0)
+    assert set(before.columns) - {"split", "pam50"} == set(table.columns) - {"genes"}
+    np.testing.assert_allclose(table.loc[known, "norm"], before.loc[known, "norm"], rtol=1e-2)
+    for values, said in ((0.0, "have no value but 0"), (2 ** some.iloc[:4], "on another scale")):
+        spoilt = some.copy()
+        spoilt.iloc[:4] = values
+        spoilt.rename_axis("sample").T.to_csv(tmp_path / "spoilt.tsv", sep="\t")
+        done = command("score", "--run", folder, tmp_path / "spoilt.tsv")
+        assert done.returncode == 2
+        assert said in done.stderr
+
+
+def test_the_page_shows_new_samples_on_the_map_of_the_run(tumours, command, tmp_path) -> None:
+    folder, new, kind = tumours
+    some = pd.concat([new[kind == "Basal-like"].iloc[:15], new[kind.isin(LUMINAL)].iloc[:15]])
+    page = tmp_path / "page"
+    table, _ = scored(command, folder, some, tmp_path, "--report", page)
+    text = (page / "report.html").read_text()
+    assert "Do these p-values hold?" in text
+    assert f"{table['default_flagged'].sum()} of 30 tested samples" in text
+    placed = pd.read_csv(page / "placed.tsv.gz", sep="\t", index_col=0)
+    assert (placed["split"] == "new").sum() == 30
+    maps = pd.read_csv(folder / "embeddings.tsv.gz", sep="\t", index_col=0)
+    xy = placed[["latent_umap_1", "latent_umap_2"]]
+    np.testing.assert_allclose(xy.loc[maps.index], maps[list(xy)])
+    assert (xy[placed["split"] == "new"] <= maps[list(xy)].max()).all(axis=None)
+    explained = pd.read_csv(page / "gene_scores.tsv.gz", sep="\t")["sample"]
+    assert set(explained) == set(table.index[table["default_flagged"]])
+    assert command("report", page).returncode == 0  # it is drawn again from the folder alone

@@ -18,6 +18,7 @@ from tybalt_like.cli.options import (
     GenesIn,
     Matrix,
     OutTable,
+    Overwrite,
     Quiet,
     RunDir,
 )
@@ -128,7 +129,12 @@ def score(
     genes: Annotated[
         Path | None, typer.Option(help="TSV for the genes behind each score, 20 a sample.")
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--report", help="Folder for a page: the new samples on the run's map."),
+    ] = None,
     out: OutTable = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Score new samples with a finished run: anomaly scores, p- and q-values, and the five genes
     that are furthest from what is expected. Whether the p-values hold is said on standard error."""
@@ -140,7 +146,8 @@ def score(
     _check(genes, matrix)
     adata = io.read(matrix, obs=obs, genes_in=genes_in)
     known = None if controls is None else io.read(controls, genes_in=genes_in)
-    found = Run.load(run_dir).assess(adata, controls=known)
+    run = Run.load(run_dir)
+    found = run.assess(adata, controls=known)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
     if found.verdict is not None:
@@ -149,6 +156,12 @@ def score(
         )
     if genes is not None:
         _emit(found.genes.set_index("sample"), genes)
+    if page is not None:
+        from tybalt_like.run.new_samples import write_page
+
+        inputs = [path for path in (matrix, obs, controls) if path is not None]
+        title = matrix.name.split(".")[0] or "new samples"
+        write_page(found, run, adata, page, name=title, inputs=inputs, overwrite=overwrite)
     _emit(found.scores.assign(genes=of_genes(found.genes)), out)
 
 

@@ -84,11 +84,16 @@ class Findings:
             ("sample names that occur more than once", self.duplicated_samples),
             ("samples without any value but 0", self.empty),
             ("samples on another scale than the others", self.other_units),
-            ("samples with the same profile", [" = ".join(names) for names in self.same]),
         ):
             if names:
                 found.append(f"{what}: {len(names):,} ({some(names)})")
-        return found
+        return found + self.copies
+
+    @property
+    def copies(self) -> list[str]:
+        """A sentence on samples with the same profile, if there are any."""
+        names = [" = ".join(names) for names in self.same]
+        return [f"samples with the same profile: {len(names):,} ({some(names)})"] if names else []
 
 
 def some(names: Sequence[str], n: int = 5) -> str:
@@ -199,6 +204,21 @@ def check(findings: Findings, *, at_least: int = 1, missing: str = "refuse") -> 
             f"{len(findings.all_missing)} gene(s) have no value in any sample: "
             f"{some(findings.all_missing)}; remove them, or set normalize.missing to 'drop_genes'"
         )
+    check_samples(findings)
+    if findings.n_obs < at_least:
+        raise DataError(
+            f"{findings.n_obs} sample(s), but at least {at_least} are needed; add samples"
+        )
+
+
+def check_samples(findings: Findings) -> None:
+    """Refuse samples that nothing can be said of, whatever genes are needed.
+
+    Raises
+    ------
+    DataError
+        Names the samples: names that occur more than once, no value, several scales.
+    """
     if findings.duplicated_samples:
         raise DataError(
             f"{len(findings.duplicated_samples)} sample name(s) occur more than once: "
@@ -214,8 +234,4 @@ def check(findings: Findings, *, at_least: int = 1, missing: str = "refuse") -> 
             f"{len(findings.other_units)} of {findings.n_obs} samples are on another scale than "
             f"the others ({some(findings.other_units)}): some are logged and some are not; give "
             "all on one scale"
-        )
-    if findings.n_obs < at_least:
-        raise DataError(
-            f"{findings.n_obs} sample(s), but at least {at_least} are needed; add samples"
         )

@@ -17,16 +17,16 @@ from tybalt_like.core.errors import RunError
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.models import Model
+from tybalt_like.pp.findings import check_samples, some
 from tybalt_like.report import about_of
+from tybalt_like.report.run_contents import NORM
 from tybalt_like.tl.scorer import DETECTOR, MODEL, NORMALISER, Scorer
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 KIND = "run"
-SCORERS = "scorers"
-NAMED = 5
-"""Missing genes that are named."""
+SCORERS, COHORT = "scorers", "adata.h5ad"
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,27 +126,40 @@ class Run:
         DataError
             If the samples do not suit, or lack the column that scores are calibrated by.
         """
+        findings = pp.inspect(adata)
+        check_samples(findings)
         default = self.scorers[keys.DEFAULT]
         encoded = default.encode(adata)
-        known = None if controls is None else default.encode(controls)
-        verdict = None
-        if default.domain is not None:
-            known_kg = None if known is None else default.unscaled(known)
-            verdict = default.domain.check(default.unscaled(encoded), controls_kg=known_kg)
+        verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
-        parts, notes = [], []
+        parts, notes, explained = [self._norm(adata)], findings.copies, encoded
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
             notes += _missing(seen, name)
             if outcome == "shifted" and scorer.domain is not None and controls is not None:
-                parts.append(scorer.recalibrated(seen, scorer.encode(controls)))
-            elif outcome in ("fine", "undecidable"):
-                parts.append(scorer.score_encoded(seen))
+                seen, left = scorer.recentred(seen, scorer.encode(controls))
+                parts.append(scorer.recalibrated(seen, left))
             else:
-                silent = {"p_value": np.nan, "extrapolated": False}
-                parts.append(scorer.score_encoded(seen).assign(**silent))
-        scores = tables.with_q_values(pd.concat(parts, ignore_index=True), fdr=self.about["fdr"])
-        return Assessed(tables.wide(scores), default.genes(encoded), verdict, notes)
+                parts.append(scorer.score_encoded(seen))
+                if outcome in ("refused", "shifted"):
+                    parts[-1] = parts[-1].assign(p_value=np.nan, extrapolated=False)
+            if scorer is default:
+                explained, notes = seen, notes + _of_reference(default.known(parts[-1]))
+        scores = pd.concat([*parts[1:], parts[0]], ignore_index=True)
+        scores = tables.with_q_values(scores, fdr=self.about["fdr"])
+        return Assessed(tables.wide(scores), default.genes(explained), verdict, notes)
+
+    def _norm(self, adata: AnnData) -> pd.DataFrame:
+        """The norm of the standardised row, as rows of the long table."""
+        from anndata import read_h5ad
+
+        cohort = read_h5ad(self.folder / COHORT, backed="r")
+        train_n = np.asarray(cohort.obs[keys.SPLIT] == keys.TRAIN)
+        train_mg = np.asarray(cohort[train_n].to_memory().X)
+        cohort.file.close()
+        x_ng = np.asarray(self.normaliser.transform(adata).X)
+        norm_n = anomaly.standardised_norm(x_ng, train_mg)
+        return tables.tabulate({NORM: norm_n}, list(adata.obs_names), model="")
 
 
 @dataclass(frozen=True)
@@ -171,15 +184,32 @@ class Assessed:
     notes: list[str]
 
 
+def _verdict(scorer: Scorer, encoded: AnnData, controls: AnnData | None) -> anomaly.Verdict | None:
+    """Whether the p-values of encoded samples hold."""
+    if scorer.domain is None:
+        return None
+    known_kg = None if controls is None else scorer.unscaled(scorer.encode(controls))
+    return scorer.domain.check(scorer.unscaled(encoded), controls_kg=known_kg)
+
+
+def _of_reference(names: list[str]) -> list[str]:
+    """Which samples are no new ones."""
+    if not names:
+        return []
+    return [
+        f"{len(names):,} of the samples are reference samples ({some(names)}): they look less "
+        "strange than they are"
+    ]
+
+
 def _missing(encoded: AnnData, name: str) -> list[str]:
     """Which trained genes the samples lack."""
     filled = recorded(encoded)["normalisation"]["filled"]
     if not filled:
         return []
-    names = ", ".join(filled[:NAMED]) + ", ..." * (len(filled) > NAMED)
     return [
         f"{len(filled):,} of the {encoded.n_vars:,} genes of the {name} scores are missing and "
-        f"hold the reference median: {names}"
+        f"hold the reference median: {some(filled)}"
     ]
 
 

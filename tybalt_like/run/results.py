@@ -155,7 +155,7 @@ class Results:
         write_scores(slim, self.scores)
         for name in self.models:
             del slim.layers[keys.reconstruction(name)]
-        io.write_h5ad(slim, work / "adata.h5ad")
+        io.write_h5ad(slim, work / folder.COHORT)
 
     def save(self, work: Path) -> None:
         """What encodes and scores new samples (`Run.load`)."""

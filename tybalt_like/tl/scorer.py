@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NORMALISER, MODEL, DETECTOR = "normaliser.json", "model.safetensors", "detector.safetensors"
 DOMAIN = "domain.safetensors"
+NEAREST, SAME = "nearest", 0.03
+"""A view: the distance to the nearest reference sample, in standard deviations of a gene. Copies
+that were rounded to two decimals are nearer than that, technical replicates are not."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ class Scorer:
             groups=groups(encoded, self.detector.conditional_on),
         )
 
-    def recalibrated(self, encoded: AnnData, controls: AnnData) -> pd.DataFrame:
-        """The scores of samples from a shifted source, whose displacement is taken off, with
-        p-values as normal samples of that source, controls, say (`anomaly.as_reference`).
+    def recentred(self, encoded: AnnData, controls: AnnData) -> tuple[AnnData, AnnData]:
+        """Samples from a shifted source, less the displacement that normal samples of that source
+        show (`anomaly.offset`), and these controls, each less that of the other ones.
 
         Parameters
         ----------
@@ -89,9 +92,17 @@ class Scorer:
             raise DataError("too few reference samples to recalibrate on controls")
         known_kg = self.unscaled(controls)
         moved_ng = self.unscaled(encoded) - anomaly.offset(self.domain, known_kg)
-        measures = self._measured(encoded, moved_ng)
-        of_controls = self._measured(controls, anomaly.left_out(self.domain, known_kg))
+        left_kg = anomaly.left_out(self.domain, known_kg)
+        return self._with(encoded, moved_ng), self._with(controls, left_kg)
+
+    def recalibrated(self, encoded: AnnData, controls: AnnData) -> pd.DataFrame:
+        """The scores of what `recentred` returned, with p-values as the controls say
+        (`anomaly.as_reference`)."""
         detector = self.detector
+        measures, of_controls = (
+            detector.views.measure(model_outputs(samples, model=self.model))
+            for samples in (encoded, controls)
+        )
         combined_n = anomaly.as_reference(
             detector.combination.score(measures),
             controls_k=detector.combination.score(of_controls),
@@ -103,13 +114,18 @@ class Scorer:
         names = list(encoded.obs_names)
         return tables.tabulate(values, names, model=self.name, p_values=p_values)
 
-    def _measured(self, encoded: AnnData, unscaled_ng: NDArray[np.float64]) -> pd.DataFrame:
-        """The views of samples with other values before the last step of the normalisation."""
+    def _with(self, encoded: AnnData, unscaled_ng: NDArray[np.float64]) -> AnnData:
+        """Samples with other values before the last step of the normalisation."""
         moved, scaler = encoded.copy(), self.normaliser.scaler
         scaled_ng = scaler.transform(unscaled_ng) if scaler else unscaled_ng
         moved.X = scaled_ng.astype(np.float32)
         latent(moved, self.model)
-        return self.detector.views.measure(model_outputs(moved, model=self.model))
+        return moved
+
+    def known(self, scores: pd.DataFrame) -> list[str]:
+        """Samples of the long table that the detector has learned from."""
+        nearest = tables.of(scores, self.name, NEAREST)
+        return list(nearest.index[nearest < SAME].astype(str))
 
     def genes(self, encoded: AnnData, *, n_top: int = 20) -> pd.DataFrame:
         """The genes that make samples strange (`anomaly.gene_scores`), on the scale of `unscaled`.

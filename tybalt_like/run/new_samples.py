@@ -1,0 +1,172 @@
+"""New samples, scored by a finished run, as a folder with a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like import io, report
+from tybalt_like.anomaly import scores as tables
+from tybalt_like.core import keys
+from tybalt_like.core.files import whole_folder
+from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCORES
+from tybalt_like.report.run_contents import RunContents
+from tybalt_like.report.words import sentence
+from tybalt_like.run.about import write_about
+from tybalt_like.run.folder import Assessed, Run
+from tybalt_like.tl.explain import N_STRANGEST
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+NEAREST = 5
+"""Samples of the run that say where on its map a new one stands."""
+OF_LATENT, OLD = "latent_", "no label"
+"""Start of the columns of maps of the latent features, and label of old samples without one."""
+
+
+def write_page(
+    found: Assessed,
+    run: Run,
+    adata: AnnData,
+    out: Path,
+    *,
+    name: str,
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+) -> Path:
+    """Write ``scores.tsv``, ``gene_scores.tsv.gz``, ``placed.tsv.gz`` and ``report.html``.
+
+    Parameters
+    ----------
+    found
+        What `Run.assess` said of `adata`.
+    out
+        The folder to make.
+    name
+        Title of the page.
+    inputs
+        Files and folders that `out` must not hold.
+    overwrite
+        Replace `out` if it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    RunError
+        If the folder exists and may not be replaced.
+    """
+    inputs = [run.folder, *inputs]
+    with whole_folder(out, kind=KIND, settings={}, inputs=inputs, overwrite=overwrite) as work:
+        placed = _placed(found, run, run.latent(adata))
+        io.write_table(found.scores, work / SCORES)
+        io.write_table(_explained(found, run).set_index("sample"), work / GENES)
+        io.write_table(placed, work / PLACED)
+        _write_about(work, found, run, adata, placed, name=name)
+        report.build(work)
+    return out / report.PAGE
+
+
+def _explained(found: Assessed, run: Run) -> pd.DataFrame:
+    """The genes behind the flagged samples or, without any, the strangest ones."""
+    scores = found.scores.sort_values(keys.score(_decides(run), tables.COMBINED), ascending=False)
+    flagged = scores.index[scores[keys.score(_decides(run), "flagged")]]
+    shown = flagged if len(flagged) else scores.index[:N_STRANGEST]
+    return found.genes[found.genes["sample"].isin(shown)]
+
+
+def _placed(found: Assessed, run: Run, latent: pd.DataFrame) -> pd.DataFrame:
+    """Split, label, place on the map and combined score of the samples of the run and the new ones.
+
+    Only the new ones have q-values: only they are asked about.
+    """
+    columns = [str(column) for column, *_ in _score_columns(run)]
+    cohort = RunContents(run.folder, run.about)
+    maps = cohort.maps[[str(c) for c in cohort.maps if str(c).startswith(OF_LATENT)]]
+    label, labels = run.about["label"] or LABEL, cohort.labels.replace("", OLD)
+    splits = cohort.samples[keys.SPLIT]
+    old = pd.DataFrame({keys.SPLIT: splits, label: labels}, index=splits.index)
+    scores = cohort.needed(SCORES, index="sample")[columns].reindex(old.index)
+    old = pd.concat([old, maps.reindex(old.index), scores], axis=1)
+    old[keys.score(_decides(run), "q_value")] = np.nan
+    old[keys.score(_decides(run), "flagged")] = False
+    new = pd.DataFrame({keys.SPLIT: NEW, label: NEW}, index=latent.index)
+    place_np = _between(latent.to_numpy(), cohort.latent.to_numpy(), maps.to_numpy())
+    new = pd.concat([new, pd.DataFrame(place_np, new.index, maps.columns)], axis=1)
+    new = pd.concat([new, found.scores[columns]], axis=1)
+    return pd.concat([old, new]).rename_axis("sample")
+
+
+def _between(z_nk: np.ndarray, known_mk: np.ndarray, place_mp: np.ndarray) -> np.ndarray:
+    """Places of new samples: means of those of the nearest known ones, by 1 / distance."""
+    from sklearn.neighbors import NearestNeighbors
+
+    spread_k = known_mk.std(0)
+    unit_k = np.where(spread_k > 0, spread_k, 1)
+    nearest = NearestNeighbors(n_neighbors=min(NEAREST, len(known_mk))).fit(known_mk / unit_k)
+    distance_nj, row_nj = nearest.kneighbors(z_nk / unit_k)
+    weight_nj = 1 / np.maximum(distance_nj, 1e-9 * max(1.0, float(distance_nj.max(initial=0))))
+    weight_nj /= weight_nj.sum(1, keepdims=True)
+    return np.asarray(np.einsum("nj,njp->np", weight_nj, place_mp[row_nj]))
+
+
+def _write_about(
+    work: Path, found: Assessed, run: Run, adata: AnnData, placed: pd.DataFrame, *, name: str
+) -> None:
+    about, decides = run.about, _decides(run)
+    q_n = found.scores[keys.score(decides, "q_value")]
+    combined_n = found.scores[keys.score(decides, tables.COMBINED)]
+    most = run.scorers[decides].detector.calibration_scores.max()
+    verdict = found.verdict
+    said = "Whether they come from where the reference does cannot be checked."
+    if verdict is not None:
+        said = sentence(f"{verdict.outcome}: {verdict.sentence}")
+    write_about(
+        work,
+        kind=KIND,
+        name=name,
+        recipe={"run": about["name"], "samples": adata.n_obs},
+        seed=about["seed"],
+        adata=adata,
+        summary=[said],
+        warnings=[sentence(note) for note in found.notes],
+        facts={"reference samples": about["detector"]["reference"], "run": about["name"]},
+        seconds={},
+        refused=f"No p-values are given. {said}",
+        model=about["model"],
+        features=[],
+        maps=[str(c) for c in placed if str(c).startswith(OF_LATENT)],
+        score_columns=_score_columns(run),
+        label=about["label"] or LABEL,
+        normal=about["normal"],
+        anomalies=about["anomalies"],
+        images=about["images"],
+        fdr=about["fdr"],
+        scorers=[decides],
+        detector=about["detector"] | {"pooled": False},
+        domain=None if verdict is None else asdict(verdict),
+        flagged={
+            "tested": int(q_n.notna().sum()),
+            "flagged": int(found.scores[keys.score(decides, "flagged")].sum()),
+            "beyond": int((combined_n > most).sum()),
+        },
+    )
+
+
+def _decides(run: Run) -> str:
+    return str(run.about["detector"]["name"])
+
+
+def _score_columns(run: Run) -> list[list[Any]]:
+    """Those of the combined score that decides."""
+    columns = run.about["score_columns"]
+    return [c for c in columns if c[1] == _decides(run) and c[2] == tables.COMBINED]
