@@ -12,7 +12,7 @@ from tybalt_like.anomaly.metrics import (
     detection_metrics,
     together,
 )
-from tybalt_like.anomaly.norm import standardised_norm
+from tybalt_like.anomaly.norm import Norm, standardised_norm
 from tybalt_like.anomaly.outputs import ModelOutputs
 from tybalt_like.anomaly.recalibration import as_reference, left_out, offset
 from tybalt_like.anomaly.trimming import trimmed
@@ -28,6 +28,7 @@ __all__ = [
     "FittedViews",
     "HeldOut",
     "ModelOutputs",
+    "Norm",
     "PValues",
     "ResidualStatistics",
     "Verdict",

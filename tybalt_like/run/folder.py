@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 KIND = "run"
-SCORERS, COHORT = "scorers", "adata.h5ad"
+SCORERS, NORM_FILE = "scorers", "norm.safetensors"
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +39,8 @@ class Run:
         The contents of ``run.json``.
     normaliser, model
         They encode.
+    norm
+        The score without a model.
     scorers
         By name: the one that decides first.
     """
@@ -47,6 +49,7 @@ class Run:
     about: dict[str, Any]
     normaliser: pp.Normaliser
     model: Model
+    norm: anomaly.Norm
     scorers: Mapping[str, Scorer]
 
     @classmethod
@@ -69,7 +72,7 @@ class Run:
             )
         decides = about["detector"]["name"]
         names = [decides, *(name for name in about["scorers"] if name != decides)]
-        needed = [NORMALISER, MODEL]
+        needed = [NORMALISER, MODEL, NORM_FILE]
         needed += [f"{SCORERS}/{n}/{file}" for n in names for file in (NORMALISER, MODEL, DETECTOR)]
         missing = [name for name in needed if not (folder / name).is_file()]
         if missing:
@@ -81,6 +84,7 @@ class Run:
             about,
             pp.Normaliser.load(folder / NORMALISER),
             Model.load(folder / MODEL),
+            anomaly.Norm.load(folder / NORM_FILE),
             {name: Scorer.load(folder / SCORERS / name, name=name) for name in names},
         )
 
@@ -132,7 +136,7 @@ class Run:
         encoded = default.encode(adata)
         verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
-        parts, notes, explained = [self._norm(adata)], findings.copies, encoded
+        parts, notes, explained = list[pd.DataFrame](), findings.copies, encoded
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
             notes += _missing(seen, name)
@@ -145,21 +149,10 @@ class Run:
                     parts[-1] = parts[-1].assign(p_value=np.nan, extrapolated=False)
             if scorer is default:
                 explained, notes = seen, notes + _of_reference(default.known(parts[-1]))
-        scores = pd.concat([*parts[1:], parts[0]], ignore_index=True)
-        scores = tables.with_q_values(scores, fdr=self.about["fdr"])
+        norm_n = self.norm.score(np.asarray(self.normaliser.transform(adata).X))
+        parts.append(tables.tabulate({NORM: norm_n}, list(adata.obs_names), model=""))
+        scores = tables.with_q_values(pd.concat(parts, ignore_index=True), fdr=self.about["fdr"])
         return Assessed(tables.wide(scores), default.genes(explained), verdict, notes)
-
-    def _norm(self, adata: AnnData) -> pd.DataFrame:
-        """The norm of the standardised row, as rows of the long table."""
-        from anndata import read_h5ad
-
-        cohort = read_h5ad(self.folder / COHORT, backed="r")
-        train_n = np.asarray(cohort.obs[keys.SPLIT] == keys.TRAIN)
-        train_mg = np.asarray(cohort[train_n].to_memory().X)
-        cohort.file.close()
-        x_ng = np.asarray(self.normaliser.transform(adata).X)
-        norm_n = anomaly.standardised_norm(x_ng, train_mg)
-        return tables.tabulate({NORM: norm_n}, list(adata.obs_names), model="")
 
 
 @dataclass(frozen=True)

@@ -155,12 +155,13 @@ class Results:
         write_scores(slim, self.scores)
         for name in self.models:
             del slim.layers[keys.reconstruction(name)]
-        io.write_h5ad(slim, work / folder.COHORT)
+        io.write_h5ad(slim, work / "adata.h5ad")
 
     def save(self, work: Path) -> None:
         """What encodes and scores new samples (`Run.load`)."""
         self.normaliser.save(work / NORMALISER)
         self.models[self.name].save(work / MODEL)
+        norm_of(self.adata).save(work / folder.NORM_FILE)
         for name, scorer in self.scorers.items():
             scorer.save(work / folder.SCORERS / name)
 
@@ -348,11 +349,14 @@ class Results:
         return [*said, *(self.evaluation.alarms if self.evaluation else ())]
 
 
+def norm_of(adata: AnnData) -> anomaly.Norm:
+    """The norm in units of the training split."""
+    return anomaly.Norm.fit(np.asarray(adata.X)[adata.obs[keys.SPLIT] == keys.TRAIN])
+
+
 def norm_scores(adata: AnnData) -> pd.DataFrame:
     """The norm of the standardised row of every sample, as rows of the long table."""
-    x_ng = np.asarray(adata.X)
-    train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
-    norm_n = anomaly.standardised_norm(x_ng, x_ng[train_n])
+    norm_n = norm_of(adata).score(np.asarray(adata.X))
     return tables.tabulate({NORM: norm_n}, list(adata.obs_names), model="")
 
 
