@@ -184,7 +184,7 @@ def test_a_file_each_is_enough(house: Path) -> None:
     call(house, "run", "mine.toml", "--out", "out", "--quiet")
     about = json.loads((house / "out" / "run.json").read_text())
     assert about["reading"]["format"] == "toy"
-    assert "its first gene" in about["combined"]
+    assert "its first gene" in about["detector"]["combined"]
     page = (house / "out" / "report.html").read_text()
     assert '<section id="toy"' in page
     assert "385 samples of <em>toys</em>" in page

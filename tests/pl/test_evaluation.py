@@ -1,6 +1,5 @@
 """Figures of the report card show what it says."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +8,6 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.pl.evaluation import encoder_styles, gene_agreement, latent_kl, probe_scores
 
 COLUMNS = ["encoder", "metric", "column", "value", "standard_error"]
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def card() -> pd.DataFrame:

@@ -16,11 +16,10 @@ from tybalt_like.pl.scores import metric_dots
 
 
 @pytest.fixture(autouse=True)
-def closed_figures():
+def settings():
     plt.figure()  # chooses the backend, which is the only setting that may change
     before = mpl.rcParams.copy()
     yield
-    plt.close("all")
     assert mpl.rcParams == before, "a figure changed the user's settings"
 
 

@@ -1,6 +1,5 @@
 """Figures of treated samples: what they show, and that every axis says what it is."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,12 +13,6 @@ from tybalt_like.pl.perturbation import (
     shifts,
     uncertain_responses,
 )
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def predictions(n: int = 40) -> pd.DataFrame:

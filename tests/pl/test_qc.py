@@ -1,18 +1,11 @@
 """The page about a normalisation shows what it says."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 
 from tybalt_like import pl, pp
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def cohort() -> AnnData:

@@ -2,7 +2,6 @@
 
 from itertools import product
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +11,6 @@ from tybalt_like.pl.compression import compression_curves
 from tybalt_like.pl.sweep import marginals, parallel_coordinates, sweep_panels
 
 SETTINGS = ["training.learning_rate", "training.batch_size", "model.kappa"]
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

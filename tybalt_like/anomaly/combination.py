@@ -118,15 +118,17 @@ class Combination:
 
     def __str__(self) -> str:
         """Definition in words."""
-        if len(self.views) == 1:
-            return f"{self.views[0]}, standardised over the calibration samples"
-        titles = [View.registry[v].title if v in View.registry else v for v in self.views]
-        half = [titles[i] for i in np.flatnonzero(self.weight_v < 1)]
-        counts = f" ({' and '.join(half)} count half)" if half else ""
+        says = [View.registry[view].says if view in View.registry else view for view in self.views]
+        if len(says) == 1:
+            return f"how strange a sample is, by {says[0]}"
+        counted = [
+            f"{said}{' (counts half)' if weight < 1 else ''}"
+            for said, weight in zip(says, self.weight_v, strict=True)
+        ]
         return (
-            f"how much stranger than usual the strangest of {len(titles)} views finds the sample: "
-            f"{', '.join(titles[:-1])} and {titles[-1]}{counts}, each standardised by median and "
-            "median absolute deviation, joined by the logarithm of the mean exponential"
+            f"how strange a sample is, by whichever of {len(says)} views finds it strangest: "
+            f"{'; '.join(counted)}; each standardised by median and median absolute deviation, "
+            "joined by the logarithm of the mean exponential"
         )
 
 

@@ -40,7 +40,7 @@ class Detection(Section[RunContents], name="detection", title="Detection", kind=
 </tbody>
 </table>
 </div>
-<p class="note">Combined score: {{ about.detector.combined }}. Mahalanobis and kNN: how far the sample lies from the training samples in the latent space. Reconstruction: how badly the model can express the profile. The norm of the standardised row is the distance from the average training profile; nothing is learned for it.</p>
+<p class="note">Combined score: {{ about.detector.combined }}. The norm of the standardised row is the distance from the average training profile; nothing is learned for it.</p>
 {{ ui.figures(figures) }}
 """
 
