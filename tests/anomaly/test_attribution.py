@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from scipy.stats import kstest
+from scipy.stats import false_discovery_control, kstest
 
 from tybalt_like import pp, tl
-from tybalt_like.anomaly import ResidualStatistics
+from tybalt_like.anomaly import ModelOutputs, ResidualNull, UsualGenes, gene_scores
 from tybalt_like.core import keys
 from tybalt_like.io import datasets
 
@@ -43,13 +43,102 @@ def test_genes_planted_at_4_sd_are_in_the_top_20(luminal) -> None:
     assert (table["p_adjusted"] >= table["p_value"]).all()
 
 
-@pytest.mark.parametrize("n", [4, 12, 100])
-def test_p_values_of_new_residuals_are_uniform(n) -> None:
+@pytest.mark.parametrize(("n", "df"), [(20, 8), (100, 8), (300, 4)])
+def test_p_values_of_new_residuals_hold_far_out(n: int, df: float) -> None:
     rng = np.random.default_rng(0)
-    sd_g = np.sqrt(1 / rng.gamma(4, 1, size=2000))
-    errors = ResidualStatistics.fit(rng.normal(scale=sd_g, size=(n, 2000)))
-    p = errors.p_values(errors.z(rng.normal(scale=sd_g, size=(20, 2000))))
-    assert kstest(p.ravel(), "uniform").statistic < 0.02
+    scale_g = np.sqrt(1 / rng.gamma(4, 1, size=2000))
+    null = ResidualNull.fit(scale_g * rng.standard_t(df, size=(n, 2000)))
+    p_ng = null.p_values(null.z(scale_g * rng.standard_t(df, size=(400, 2000))))
+    assert kstest(p_ng.ravel(), "uniform").statistic < 0.02
+    for level in (1e-2, 1e-3, 1e-4):  # 80 values at the last
+        assert 0.5 < (p_ng <= level).mean() / level < 1.5
+    with_any = (null.adjusted(p_ng) <= 0.05).any(1).mean()
+    assert with_any <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_dependent_genes_widen_the_adjustment_at_most_to_benjamini_yekutieli() -> None:
+    rng = np.random.default_rng(0)
+    noisy_n1 = np.exp(rng.normal(size=(400, 1)))  # all genes of some samples are far off
+
+    def residuals(n: int) -> np.ndarray:
+        return noisy_n1[:n] * rng.normal(size=(n, 500))
+
+    independent = ResidualNull.fit(rng.normal(size=(200, 500)))
+    null = ResidualNull.fit(residuals(200))
+    p_ng = null.p_values(null.z(residuals(400)))
+    assert independent.widening < null.widening
+    adjusted_ng = null.adjusted(p_ng)
+    assert (adjusted_ng <= false_discovery_control(p_ng, axis=1, method="by") + 1e-12).all()
+    assert (adjusted_ng >= false_discovery_control(p_ng, axis=1, method="bh") - 1e-12).all()
+    assert (adjusted_ng <= 0.05).any(1).mean() <= 0.06
+
+
+def test_a_null_survives_saving_and_genes_that_were_not_measured() -> None:
+    rng = np.random.default_rng(0)
+    residual_cg = rng.normal(size=(50, 40))
+    residual_cg[:, 3] = np.nan
+    residual_cg[:49, 4] = np.nan
+    null = ResidualNull.fit(residual_cg)
+    again = ResidualNull.from_arrays(null.arrays())
+    z_ng = null.z(rng.normal(size=(5, 40)))
+    assert np.isfinite(z_ng).all()
+    np.testing.assert_array_equal(again.p_values(z_ng), null.p_values(z_ng))
+    np.testing.assert_array_equal(again.z(z_ng), null.z(z_ng))
+
+
+def test_genes_of_interest_are_found_more_easily_and_others_hardly_less() -> None:
+    rng = np.random.default_rng(0)
+    usual = UsualGenes.fit(rng.normal(size=(300, 1000)), rng.normal(size=(300, 1000)))
+    x_ng = rng.normal(size=(200, 1000))
+    x_ng[:, :10] += 4.0
+    samples = ModelOutputs(x_ng, np.zeros_like(x_ng), np.empty((200, 0)))
+    names, genes = [f"s{i}" for i in range(200)], [f"g{i}" for i in range(1000)]
+
+    def called(of_interest: list[str]) -> pd.DataFrame:
+        table = gene_scores(
+            usual, samples, names=names, genes=genes, n_top=None, of_interest=of_interest
+        )
+        assert len(table) == x_ng.size
+        return table[table["p_adjusted"] <= 0.05]
+
+    plain, weighted = called([]), called(genes[:5])
+    panel = weighted["gene"].isin(genes[:5])
+    assert panel.equals(weighted["of_interest"])
+    assert panel.sum() > 1.5 * plain["gene"].isin(genes[:5]).sum()
+    false = ~weighted["gene"].isin(genes[:10])
+    assert false.sum() / len(weighted) < 0.07
+
+
+def test_what_is_strange_in_a_sample_does_not_bend_its_closest_normal(luminal) -> None:
+    adata = luminal.copy()
+    model = tl.fit(adata, model="pca", device="cpu", latent_dim=20)
+    rng = np.random.default_rng(0)
+    rows = np.flatnonzero(adata.obs[keys.SPLIT] == keys.TEST)
+    moved = adata.copy()
+    strange_ng = rng.random((len(rows), adata.n_vars)) < 0.05
+    moved.X[rows] += 8 * strange_ng * rng.choice([-1, 1], strange_ng.shape)
+    away = {}
+    for samples in (adata, moved):
+        tl.latent(samples, model)
+        tl.closest_normal(samples, model)
+    for layer in ("pca_closest_normal", "pca_reconstruction"):
+        change_ng = moved.layers[layer][rows] - adata.layers[layer][rows]
+        away[layer] = np.sqrt(np.square(change_ng).mean())
+    assert away["pca_closest_normal"] < 0.5 * away["pca_reconstruction"]
+
+
+@pytest.mark.slow
+def test_the_search_finds_a_better_code_than_the_encoder(luminal) -> None:
+    adata = luminal[:, :300].copy()
+    training = {"epochs": 40, "min_epochs": 5}
+    model = tl.fit(adata, model="deep_autoencoder", training=training, device="cpu", seed=0)
+    tl.closest_normal(adata, model)
+    rows = np.asarray(adata.obs[keys.SPLIT] == keys.TEST)
+    errors = {
+        layer: np.median(np.abs(adata.X - adata.layers[f"deep_autoencoder_{layer}"])[rows])
+        for layer in ("closest_normal", "reconstruction")
+    }
+    assert errors["closest_normal"] < errors["reconstruction"]
 
 
 def test_a_planted_gene_set_is_the_strangest(luminal) -> None:

@@ -155,7 +155,7 @@ def test_constant_genes_and_latents_give_finite_scores() -> None:
     table = scored(detector, flat)
     assert np.isfinite(table.to_numpy()).all()
     assert (table["p_value"] == 1).all()
-    genes = gene_scores(detector.residuals, flat, names=list("a" * 20), genes=list("wxyz"))
+    genes = gene_scores(detector.usual, flat, names=list("a" * 20), genes=list("wxyz"))
     assert np.isfinite(genes["z"]).all()
     assert standardised_norm(flat.x_ng, flat.x_ng).tolist() == [0] * 20
 
@@ -198,7 +198,7 @@ def test_planted_genes_are_found_with_their_direction(detector) -> None:
     new = evidence(1, seed=3)
     new.x_ng[0, [7, 30]] += [+12, -12]
     genes = gene_scores(
-        detector.residuals, new, names=["s"], genes=[f"g{i}" for i in range(40)], n_top=2
+        detector.usual, new, names=["s"], genes=[f"g{i}" for i in range(40)], n_top=2
     )
     assert dict(zip(genes["gene"], genes["direction"], strict=True)) == {"g7": "up", "g30": "down"}
 

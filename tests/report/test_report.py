@@ -93,15 +93,19 @@ def score_columns(model: str) -> list[list[str]]:
 
 def gene_scores(samples: pd.Index) -> pd.DataFrame:
     top = [
-        (1, "<b>ESR1</b>", 0.1, 0.9, -6.5, "down", 0.001, 0.6),
-        (2, "MIA", 0.9, 0.1, 4.0, "up", 0.2, 0.2),
+        (1, "<b>ESR1</b>", True, 5.1, 9.9, -4.8, 7.5, 10.5, -6.5, "down", 0.001, 0.6),
+        (2, "MIA", False, 9.9, 7.1, 2.8, 6.5, 8.5, 4.0, "up", 0.2, 0.2),
     ]
     columns = [
         "sample",
         "rank",
         "gene",
+        "of_interest",
         "observed",
         "expected",
+        "difference",
+        "reference_low",
+        "reference_high",
         "z",
         "direction",
         "p_adjusted",

@@ -1,6 +1,6 @@
 """Anomaly scores, their calibration, and the genes behind them: arrays in, arrays out."""
 
-from tybalt_like.anomaly.attribution import ResidualStatistics, gene_scores
+from tybalt_like.anomaly.attribution import UsualGenes, gene_scores
 from tybalt_like.anomaly.calibration import Calibration, PValues, conformal_p_values, q_values
 from tybalt_like.anomaly.combination import IMAGE_VIEWS, VIEWS, pooled, pooled_calibration, surprise
 from tybalt_like.anomaly.detector import Detector, HeldOut
@@ -13,6 +13,7 @@ from tybalt_like.anomaly.metrics import (
     together,
 )
 from tybalt_like.anomaly.norm import Norm, standardised_norm
+from tybalt_like.anomaly.null import ResidualNull
 from tybalt_like.anomaly.outputs import ModelOutputs
 from tybalt_like.anomaly.recalibration import as_reference, left_out, offset
 from tybalt_like.anomaly.trimming import trimmed
@@ -30,7 +31,8 @@ __all__ = [
     "ModelOutputs",
     "Norm",
     "PValues",
-    "ResidualStatistics",
+    "ResidualNull",
+    "UsualGenes",
     "Verdict",
     "View",
     "as_reference",

@@ -10,12 +10,14 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tybalt_like.anomaly import scores
-from tybalt_like.anomaly.attribution import ResidualStatistics
+from tybalt_like.anomaly.attribution import UsualGenes
 from tybalt_like.anomaly.calibration import Calibration, PValues, Rule
 from tybalt_like.anomaly.combination import VIEWS, Combination
 from tybalt_like.anomaly.fitted_views import FittedViews, under
+from tybalt_like.anomaly.null import ResidualNull
 from tybalt_like.anomaly.outputs import Array, ModelOutputs
 from tybalt_like.anomaly.view import N_NEIGHBORS
 from tybalt_like.core.errors import DataError
@@ -24,7 +26,7 @@ from tybalt_like.core.representation import as_html, as_text
 
 MANY = 1000
 """Calibration samples among which one more makes no difference to medians."""
-SCHEMA = 4
+SCHEMA = 5
 """Version of the saved detector; views and parts have versions of their own."""
 
 
@@ -38,15 +40,18 @@ class HeldOut:
         A row per sample, a column per view (`FittedViews.measure`).
     residual_cg
         What the model missed of them; NaN for genes that it was not given.
+    observed_cg
+        Their profiles, on the same scale.
     """
 
     measures: pd.DataFrame
     residual_cg: Array
+    observed_cg: NDArray[np.floating]
 
     @classmethod
     def of(cls, views: FittedViews, samples: ModelOutputs) -> Self:
         """Samples that the views, and the model, have not seen."""
-        return cls(views.measure(samples), samples.residual_ng)
+        return cls(views.measure(samples), samples.residual_ng, samples.x_ng)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ class Detector:
     ----------
     views
         What was fitted on the training samples.
-    residuals
-        How far each gene usually is from what the model expects (`gene_scores`).
+    usual
+        What the reference samples say of every gene (`gene_scores`).
     held_out
         What the combined views measured of reference samples that were held out.
     calibration
@@ -73,7 +78,7 @@ class Detector:
 
     views: FittedViews
     combination: Combination
-    residuals: ResidualStatistics
+    usual: UsualGenes
     held_out: pd.DataFrame
     calibration: Calibration
     conditional_on: str | None = None
@@ -138,7 +143,7 @@ class Detector:
         return cls(
             views,
             combination,
-            ResidualStatistics.fit(held_out.residual_cg),
+            UsualGenes.fit(held_out.residual_cg, held_out.observed_cg),
             held_out.measures[list(combination.views)].reset_index(drop=True),
             Calibration(len(held_out.measures), strata_c, tuple(unit_c), rule),
             conditional_on,
@@ -227,7 +232,8 @@ class Detector:
             **self.views.versions(),
         }
         arrays |= {f"combination.{name}": array for name, array in combination.items()}
-        arrays |= {f"residuals.{name}": array for name, array in asdict(self.residuals).items()}
+        arrays |= {f"residuals.{name}": a for name, a in self.usual.residuals.arrays().items()}
+        arrays |= {"usual.low_g": self.usual.low_g, "usual.high_g": self.usual.high_g}
         with whole_file(path) as partial:
             partial.write_bytes(save(arrays, {"about": json.dumps(about)}))
 
@@ -254,7 +260,9 @@ class Detector:
         return cls(
             FittedViews.load(arrays, about, path=path),
             Combination(combined, **under(arrays, "combination")),
-            ResidualStatistics(**under(arrays, "residuals")),
+            UsualGenes(
+                ResidualNull.from_arrays(under(arrays, "residuals")), **under(arrays, "usual")
+            ),
             pd.DataFrame(arrays["held_out"], columns=list(combined)),
             Calibration(
                 calibration["m"],

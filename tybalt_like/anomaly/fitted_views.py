@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.anomaly import views as _views  # noqa: F401 - every view is registered
-from tybalt_like.anomaly.outputs import ModelOutputs
+from tybalt_like.anomaly.outputs import Array, ModelOutputs
 from tybalt_like.anomaly.view import N_NEIGHBORS, Part, Reference, Samples, View, arrays_of
+from tybalt_like.anomaly.views.gene_residual import GeneResidual
 from tybalt_like.core.errors import DataError
 
 
@@ -42,6 +43,13 @@ class FittedViews:
         columns = {name: view.score(samples) for name, view in self.views.items()}
         own = {name: score_n for name, score_n in outputs.own.items() if name not in columns}
         return pd.DataFrame(columns | own)
+
+    @property
+    def error_g(self) -> Array:
+        """How far each gene usually is from what the model expects, on the model's scale."""
+        view = self.views[GeneResidual.name]
+        assert isinstance(view, GeneResidual)
+        return view.sd_g
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that is to be saved; `versions` belongs to it."""

@@ -19,6 +19,17 @@ NUMBERS = (
     *("nominal", "smallest", "p_001", "any_10", "any_05", "planted"),
     *("seconds", "prevalence"),
     *("asked", "draw", "k", "n_samples", "lowest", "limit", "size", "unexplained", "few_genes"),
+    *(
+        "p_0001",
+        "any",
+        "power_6_5",
+        "power_6_50",
+        "power_8_5",
+        "power_8_50",
+        "first_10",
+        "first_50",
+    ),
+    *("false_6_5", "false_6_50", "false_8_5", "false_8_50"),
     *("level", "flagged", "p_05_recentred", "p_10_recentred", "auroc_before"),
 )
 """Columns in which nothing means that nothing was measured."""
@@ -94,7 +105,7 @@ def read_rows(file: Path) -> pd.DataFrame:
     """Rows that `Kept` wrote, to the last digit."""
     names = (
         *("label", "column", "remark", "case", "anomaly", "detector", "encoder", "dataset"),
-        *("group", "half"),
+        *("group", "half", "what"),
     )
     return pd.read_csv(
         file,

@@ -16,6 +16,7 @@ from tybalt_like.cli.data import data
 from tybalt_like.cli.models import models
 from tybalt_like.cli.options import (
     GenesIn,
+    GenesOfInterest,
     Matrix,
     OutTable,
     Overwrite,
@@ -129,6 +130,7 @@ def score(
     genes: Annotated[
         Path | None, typer.Option(help="TSV for the genes behind each score, 20 a sample.")
     ] = None,
+    genes_of_interest: GenesOfInterest = None,
     page: Annotated[
         Path | None,
         typer.Option("--report", help="Folder for a page: the new samples on the run's map."),
@@ -147,7 +149,8 @@ def score(
     adata = io.read(matrix, obs=obs, genes_in=genes_in)
     known = None if controls is None else io.read(controls, genes_in=genes_in)
     run = Run.load(run_dir)
-    found = run.assess(adata, controls=known)
+    listed = () if genes_of_interest is None else io.read_gene_list(genes_of_interest)
+    found = run.assess(adata, controls=known, of_interest=listed)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
     if found.verdict is not None:

@@ -11,6 +11,7 @@ from tybalt_like.cli.options import (
     Change,
     Device,
     GenesIn,
+    GenesOfInterest,
     Json,
     Overwrite,
     Quiet,
@@ -44,6 +45,7 @@ def run(
         str | None,
         typer.Option(help="Column whose samples stay together, such as the patient or the batch."),
     ] = None,
+    genes_of_interest: GenesOfInterest = None,
     out: RunOut = None,
     profile: Annotated[
         str | None, typer.Option(help="Profile of the recipe, such as quick.")
@@ -79,6 +81,9 @@ def run(
         tables["data"] = kept | source
     if group is not None:
         tables["split"] = dict(tables.get("split", {})) | {"group": group}
+    if genes_of_interest is not None:
+        scores = {"genes_of_interest": str(genes_of_interest)}
+        tables["scores"] = dict(tables.get("scores", {})) | scores
     execute(
         tables,
         change,

@@ -25,6 +25,11 @@ SCORE_COLUMNS = "score_columns"
 """Entry of the provenance: the obs columns that hold scores, p- and q-values and flags."""
 
 
+UNSCALED = "unscaled"
+"""Layer with the values before the last step of the normalisation, which gives all genes one
+scale."""
+
+
 def latent(model: str) -> str:
     """obsm key of the latent table."""
     return f"X_{model}"
@@ -38,6 +43,11 @@ def weights(model: str) -> str:
 def reconstruction(model: str) -> str:
     """Layer with the model's reconstruction."""
     return f"{model}_reconstruction"
+
+
+def closest_normal(model: str) -> str:
+    """Layer with the normal profile nearest to each sample that the model can make."""
+    return f"{model}_closest_normal"
 
 
 def score(model: str, name: str) -> str:

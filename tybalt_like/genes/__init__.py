@@ -1,6 +1,6 @@
 """Gene identifiers: clean them, map them, find the genes of a trained list in another matrix."""
 
-from tybalt_like.genes.alignment import Alignment, align, identifiers
+from tybalt_like.genes.alignment import Alignment, align, identifiers, names_in
 from tybalt_like.genes.human_genes import HumanGenes, human
 from tybalt_like.genes.mapping import Mapped, convert, rename
 from tybalt_like.genes.names import Cleaned, clean
@@ -15,5 +15,6 @@ __all__ = [
     "convert",
     "human",
     "identifiers",
+    "names_in",
     "rename",
 ]

@@ -79,6 +79,12 @@ def align(
     return Alignment(tuple(map(tuple, found)), renamed)
 
 
+def names_in(adata: AnnData, genes: Sequence[str]) -> list[str]:
+    """What the matrix calls those genes of a list that it holds."""
+    found = align(adata, genes).columns
+    return [str(adata.var_names[column]) for columns in found for column in columns]
+
+
 def identifiers(var: pd.DataFrame) -> dict[str, list[str]]:
     """Columns of a gene table that identify genes; missing values become empty.
 

@@ -12,6 +12,7 @@ from tybalt_like.core import discovery as _discovery
 from tybalt_like.core import provenance
 from tybalt_like.core.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
+from tybalt_like.io.gene_list import read_gene_list
 from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Grid, repeated_genes_allowed
 from tybalt_like.io.image_folder import folder_of_images
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["read", "read_gmt", "write_h5ad", "write_table"]
+__all__ = ["read", "read_gene_list", "read_gmt", "write_h5ad", "write_table"]
 
 _MODULES = _discovery.load_modules(__name__, __path__)
 FORMATS: list[Format] = [module.FORMAT for module in _MODULES if hasattr(module, "FORMAT")]

@@ -48,6 +48,22 @@ class Batch:
     def x_ng(self) -> Tensor:
         return self.tensors["x_ng"]
 
+    def at(self, z_nk: Tensor) -> Batch:
+        """The same rows with known latent coordinates (`Model.infer`)."""
+        return replace(self, tensors={**self.tensors, "z_nk": z_nk})
+
+
+HUBER = 2.0
+"""Errors, in units of what is usual for the gene and the sample, beyond which a gene counts less
+(Huber 1964)."""
+
+
+def huber_weights(off_ng: Tensor) -> Tensor:
+    """How much each gene counts that is off by so many of its usual errors, (n, g): 1 up to
+    `HUBER` times what is usual in the row, and then less, as it is further off."""
+    usual_n1 = (off_ng.abs().median(1, keepdim=True).values / 0.6745).clamp(min=1)
+    return (HUBER * usual_n1 / off_ng.abs().clamp(min=1e-9)).clamp(max=1)
+
 
 def adam(params: Sequence[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
     """Adam with Keras' epsilon (1e-7), fused into one kernel per step."""
@@ -324,6 +340,18 @@ class Model(nn.Module, ABC):
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Named anomaly scores, (n,) each; higher is stranger."""
         return {"reconstruction": (batch.x_ng - self.infer(batch)[1]).square().mean(1)}
+
+    def misfit(self, batch: Batch, error_g: Tensor) -> Tensor:
+        """How far rows are from what the latent coordinates ``z_nk`` of the batch decode to, (n,),
+        in a way that a few genes which are far off do not decide (Huber's loss).
+
+        Parameters
+        ----------
+        error_g
+            How far each gene usually is off.
+        """
+        off_ng = (batch.x_ng - self.infer(batch)[1]) / error_g
+        return (huber_weights(off_ng.detach()) * off_ng.square()).sum(1)
 
     def save(self, path: Path) -> None:
         """Write weights and configuration as one safetensors file."""

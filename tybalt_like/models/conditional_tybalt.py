@@ -81,7 +81,8 @@ class ConditionalTybalt(Tybalt, name="conditional_tybalt"):
         return bernoulli_nll(self.logits(code_nk), batch.x_ng)
 
     def infer(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        z_nk = self.encode(batch)[0]
+        z_nk = batch.tensors.get("z_nk")
+        z_nk = self.encode(batch)[0] if z_nk is None else z_nk
         code_nk = torch.cat([z_nk, self.known(batch, len(z_nk))], 1)
         return z_nk, torch.sigmoid(self.logits(code_nk))
 

@@ -124,8 +124,13 @@ class CountVAE(Variational, name="count_vae"):
 
     def infer(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Codes, and the counts expected in libraries of these samples' sizes."""
-        z_nk = self.encode(batch)[0]
+        z_nk = batch.tensors.get("z_nk")
+        z_nk = self.encode(batch)[0] if z_nk is None else z_nk
         return z_nk, library_size(batch.x_ng) * self.shares(z_nk)
+
+    def misfit(self, batch: Batch, error_g: Tensor) -> Tensor:  # noqa: ARG002
+        """Minus the log likelihood of the counts, (n,)."""
+        return self.nll(batch, batch.tensors["z_nk"])
 
     def decode(self, z_nk: Tensor) -> Tensor:
         """Counts expected in a library of the training samples' median size."""

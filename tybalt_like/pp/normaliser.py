@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -147,6 +147,11 @@ class Normaliser:
             contradicts that of the training samples, or a batch is unknown.
         """
         return _Application(self, adata).in_memory()
+
+    def unscaled(self, adata: AnnData) -> Floats:
+        """What `transform` computes, without `scaler`, (n, g): on the scale of the input or, where
+        a logarithm was taken, on that scale; nothing is clipped."""
+        return np.asarray(replace(self, scaler=None).transform(adata).X)
 
     def inverse(self, x_ng: Floats) -> Floats:
         """Values of the selected genes before `scaler`, (n, g): on the scale of the input or, where

@@ -49,6 +49,7 @@ class RunContents(Contents, kind="run"):
     files: ClassVar[Mapping[str, str]] = {
         "scores.tsv": "scores, p- and q-values of every sample, by every detector",
         "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
+        "closest_normal.tsv.gz": "the normal profile nearest to each of these samples",
         "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
         "latent.tsv.gz": "latent features of every sample, with the clinical columns",
         "gene_weights.tsv.gz": "weight of every gene in every latent feature",

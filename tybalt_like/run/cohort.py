@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tybalt_like import anomaly, io, pp
 from tybalt_like.core import keys
-from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.provenance import is_images, record, recorded
+from tybalt_like.genes import names_in
 from tybalt_like.io import datasets
 from tybalt_like.pp.findings import some
 from tybalt_like.pp.repeats import suggestion
@@ -199,6 +200,24 @@ def can_fold(recipe: Recipe, seen: AnnData) -> bool:
     if recipe.scores.folds == 0:
         return False
     return is_closed_form(recipe.model) or int(reference(seen).sum()) <= MOST_TRAININGS_ON
+
+
+def of_interest(adata: AnnData, path: str) -> str:
+    """How many genes of a list the matrix holds.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    listed = io.read_gene_list(path)
+    found = names_in(adata, listed)
+    if not found:
+        raise DataError(
+            f"{path}: none of its {len(listed):,} genes (such as {listed[0]}) is among those of "
+            f"the matrix (such as {adata.var_names[0]})"
+        )
+    return f"{len(found):,} of {len(listed):,} genes of interest are in the matrix"
 
 
 def expectation(recipe: Recipe, seen: AnnData) -> str:

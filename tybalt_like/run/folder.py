@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
 from tybalt_like.report import about_of
 from tybalt_like.report.run_contents import NORM
-from tybalt_like.tl.scorer import DETECTOR, MODEL, NORMALISER, Scorer
+from tybalt_like.tl.scorer import DETECTOR, MODEL, NORMALISER, Scorer, unscaled
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -113,7 +113,13 @@ class Run:
         """The scores of `assess`."""
         return self.assess(adata, controls=controls).scores
 
-    def assess(self, adata: AnnData, *, controls: AnnData | None = None) -> Assessed:
+    def assess(
+        self,
+        adata: AnnData,
+        *,
+        controls: AnnData | None = None,
+        of_interest: Collection[str] = (),
+    ) -> Assessed:
         """Score new samples, and say whether the p-values hold.
 
         q-values are Benjamini-Hochberg over the samples given here. Where the samples were
@@ -124,6 +130,8 @@ class Run:
         controls
             At least 5 normal samples from where the new ones come. If they show a shift, it is
             taken off, and p-values are read off as they say.
+        of_interest
+            Genes that matter more (`anomaly.gene_scores`), by any name.
 
         Raises
         ------
@@ -152,7 +160,9 @@ class Run:
         norm_n = self.norm.score(np.asarray(self.normaliser.transform(adata).X))
         parts.append(tables.tabulate({NORM: norm_n}, list(adata.obs_names), model=""))
         scores = tables.with_q_values(pd.concat(parts, ignore_index=True), fdr=self.about["fdr"])
-        return Assessed(tables.wide(scores), default.genes(explained), verdict, notes)
+        return Assessed(
+            tables.wide(scores), default.genes(explained, of_interest=of_interest), verdict, notes
+        )
 
 
 @dataclass(frozen=True)
@@ -181,8 +191,8 @@ def _verdict(scorer: Scorer, encoded: AnnData, controls: AnnData | None) -> anom
     """Whether the p-values of encoded samples hold."""
     if scorer.domain is None:
         return None
-    known_kg = None if controls is None else scorer.unscaled(scorer.encode(controls))
-    return scorer.domain.check(scorer.unscaled(encoded), controls_kg=known_kg)
+    known_kg = None if controls is None else unscaled(scorer.encode(controls))
+    return scorer.domain.check(unscaled(encoded), controls_kg=known_kg)
 
 
 def _of_reference(names: list[str]) -> list[str]:

@@ -149,6 +149,9 @@ class Scores:
         once, and calibrated with a part of the reference.
     gene_sets
         GMT file; the sets whose genes make the strange samples strange are then reported too.
+    genes_of_interest
+        Text file with a gene in each line, such as those of the patient's phenotype: they get half
+        of the false-discovery budget of a sample's genes (`anomaly.gene_scores`).
     n_train
         Of more training samples than that, so many random ones are what others are compared with.
         The model learns from all of them.
@@ -162,6 +165,7 @@ class Scores:
     conditional_on: str | None = None
     folds: NonNegativeInt | None = None
     gene_sets: FilePath | None = None
+    genes_of_interest: FilePath | None = None
     n_train: PositiveInt | None = None
 
     def __post_init__(self) -> None:

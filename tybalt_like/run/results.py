@@ -55,6 +55,8 @@ class Results:
         Of all scorers, and the norm of the standardised row: the long table (`anomaly.scores`).
     genes
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
+    closest
+        The closest normal profiles of the same samples, genes x samples, on the scale of `genes`.
     gene_sets
         The same by gene set (`tl.explain_gene_sets`); empty if the recipe names none.
     evaluation
@@ -69,6 +71,7 @@ class Results:
     detected: Detected | None = None
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     genes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    closest: pd.DataFrame = field(default_factory=pd.DataFrame)
     gene_sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: EvaluationReport | None = None
 
@@ -182,6 +185,7 @@ class Results:
         io.write_table(self._embeddings(), work / "embeddings.tsv.gz")
         io.write_table(self.metrics().set_index("model"), work / "metrics.tsv")
         io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
+        io.write_table(self.closest, work / "closest_normal.tsv.gz")
         if len(self.gene_sets):
             io.write_table(self.gene_sets.set_index("sample"), work / "gene_set_scores.tsv.gz")
         if self.evaluation is not None:

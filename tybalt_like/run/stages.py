@@ -156,6 +156,8 @@ def _read(state: State) -> None:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
     progress.say(", ".join(f"{n} {name}" for name, n in sizes.items()))
+    if recipe.scores.genes_of_interest is not None:
+        progress.say(cohort.of_interest(adata, recipe.scores.genes_of_interest))
     progress.say(cohort.expectation(recipe, cohort.compared(recipe, adata)))
 
 
@@ -268,11 +270,21 @@ def _explain(state: State) -> None:
     assert found is not None  # they were scored before
     samples = strangest(results.scores, model=results.decides)
     detector, name, sets = found.scorer.detector, found.scorer.name, pd.DataFrame()
-    genes = tl.explain(found.expected, detector, model=name, samples=samples)
+    listed = results.recipe.scores.genes_of_interest
+    of_interest = () if listed is None else io.read_gene_list(listed)
+    genes = tl.explain(
+        found.expected, detector, model=name, samples=samples, of_interest=of_interest
+    )
     if results.recipe.scores.gene_sets is not None:
         known = io.read_gmt(results.recipe.scores.gene_sets)
         sets = tl.explain_gene_sets(found.expected, known, model=name, samples=samples)
-    state.results = replace(results, genes=genes, gene_sets=sets)
+    rows = found.expected.obs_names.get_indexer(pd.Index(samples))
+    closest = pd.DataFrame(
+        found.expected.layers[keys.reconstruction(name)][rows].T,
+        index=found.expected.var_names.rename("gene"),
+        columns=samples,
+    )
+    state.results = replace(results, genes=genes, gene_sets=sets, closest=closest)
 
 
 def _evaluate(state: State) -> None:

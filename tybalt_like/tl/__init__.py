@@ -1,5 +1,6 @@
 """Verbs on an AnnData; each says what it adds."""
 
+from tybalt_like.tl.closest_normal import closest_normal
 from tybalt_like.tl.detect import detect
 from tybalt_like.tl.embed import tsne, umap
 from tybalt_like.tl.ensemble import ensemble
@@ -9,6 +10,7 @@ from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.score import score
 
 __all__ = [
+    "closest_normal",
     "detect",
     "ensemble",
     "evaluate",

@@ -18,8 +18,9 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import is_images
 from tybalt_like.models import Model, ModelSettings
+from tybalt_like.tl.closest_normal import encode, explained, observed
 from tybalt_like.tl.encoders import few_threads
-from tybalt_like.tl.fit import fit, in_split, latent
+from tybalt_like.tl.fit import fit, in_split
 from tybalt_like.tl.score import groups, model_outputs, usual_views
 from tybalt_like.tl.scorer import Scorer
 from tybalt_like.training.loop import EpochHook
@@ -63,9 +64,9 @@ class Detected:
         The long table (`anomaly.scores`) without q-values. Reference samples were scored by
         detectors that had not seen them, and are compared with the other ones.
     expected
-        Every sample before the last step of the normalisation, which gives all genes one scale
-        (that is, on the log2 scale where a logarithm was taken). Under the scorer's name: the
-        layer with what is expected by a model that has not seen the sample, and the latents. The
+    Every sample on the scale of ``tl.closest_normal.explained``, log2 where a logarithm was
+        taken. Under the scorer's name: the layer with what is expected, the closest normal profile
+        that a model which has not seen the sample can make, and the latents. The
         reference is called the calibration split.
     left_out
         Names of the reference samples that were too strange to learn from.
@@ -152,16 +153,16 @@ def cross_fit(
     known, encoded = adata[reference_n], whole.encoded(adata)
     measured = pd.concat(measures).sort_index()
     missed = pd.concat(residuals).reindex(columns=encoded.var_names)
+    observed_ng = observed(encoded, whole.model)
     detector = anomaly.Detector.calibrated(
         whole.views,
-        anomaly.HeldOut(measured, missed.sort_index().to_numpy()),
+        anomaly.HeldOut(measured, missed.sort_index().to_numpy(), observed_ng[reference_n]),
         combined=how.views or usual_views(adata),
         conditional_on=how.conditional_on,
         stratum_c=groups(known, how.conditional_on) or (),
         unit_c=groups(known, how.group) or (),
         rule=how.p_values,
     )
-    observed_ng = whole.normaliser.inverse(np.asarray(encoded.X))
     domain = None
     if known.n_obs >= LEAST_OF_DOMAIN and not is_images(adata):
         domain = anomaly.Domain.fit(observed_ng[reference_n], seed=seed)
@@ -226,19 +227,16 @@ class _Learned:
 
     def encoded(self, adata: AnnData) -> AnnData:
         """Samples on the learned genes and scale, with latents and reconstructions."""
-        encoded = self.normaliser.transform(adata)
-        latent(encoded, self.model)
-        return encoded
+        return encode(adata, self.normaliser, self.model)
 
     def measure(self, encoded: AnnData) -> pd.DataFrame:
         """The views of samples, a row each."""
         return self.views.measure(model_outputs(encoded, model=self.model))
 
     def residuals(self, encoded: AnnData) -> pd.DataFrame:
-        """Observed minus expected before the last step of the normalisation, samples x genes."""
-        expected_ng = self.normaliser.inverse(encoded.layers[keys.reconstruction(self.model.name)])
-        residual_ng = self.normaliser.inverse(np.asarray(encoded.X)) - expected_ng
-        return pd.DataFrame(residual_ng, columns=encoded.var_names)
+        """Observed minus expected (`explained`), samples x genes."""
+        samples = explained(encoded, self.normaliser, self.model, self.views.error_g)
+        return pd.DataFrame(samples.residual_ng, columns=encoded.var_names)
 
 
 def _expected(

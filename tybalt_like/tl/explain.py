@@ -12,6 +12,7 @@ from tybalt_like import anomaly
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.genes import names_in
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.tl.fit import in_split
 from tybalt_like.tl.score import model_outputs
@@ -29,7 +30,8 @@ def explain(
     *,
     model: str = "tybalt",
     samples: Sequence[str] | None = None,
-    n_top: int = 20,
+    n_top: int | None = 20,
+    of_interest: Collection[str] = (),
 ) -> pd.DataFrame:
     """The genes that make samples strange, with direction; see `anomaly.gene_scores`.
 
@@ -37,6 +39,10 @@ def explain(
     ----------
     samples
         Names; the flagged or else the strangest tested ones of ``adata.obs`` if None.
+    n_top
+        Genes of each sample; all if None.
+    of_interest
+        Genes that matter more, by any name.
 
     Raises
     ------
@@ -46,11 +52,12 @@ def explain(
     samples = _scored(adata, model) if samples is None else samples
     rows = _rows(adata, samples)
     return anomaly.gene_scores(
-        detector.residuals,
+        detector.usual,
         model_outputs(adata, model=model)[rows],
         names=samples,
         genes=list(adata.var_names),
         n_top=n_top,
+        of_interest=names_in(adata, list(of_interest)),
     )
 
 
@@ -64,9 +71,9 @@ def explain_gene_sets(
 ) -> pd.DataFrame:
     """The gene sets whose genes, together, are furthest from what the model expects.
 
-    A set's residual in a sample is the mean z of its genes (`anomaly.ResidualStatistics`). It is
-    compared with the same mean in the calibration samples, which knows how the genes of the set
-    move together: a test that took them for independent would call every large set significant.
+    A set's residual in a sample is the mean z of its genes. It is compared with the same mean in
+    the calibration samples (`anomaly.ResidualNull`, as for genes), which know how the genes of the
+    set move together: a test that took them for independent would call every large set significant.
 
     Parameters
     ----------
@@ -81,31 +88,27 @@ def explain_gene_sets(
     -------
     pandas.DataFrame
         Columns ``sample, rank, set, n_genes, mean_z, z, p_value, p_adjusted, direction``, the
-        `n_top` largest ``|z|`` of each sample; ``p_adjusted`` is Benjamini-Yekutieli over all
-        sets of the sample.
+        `n_top` smallest p-values of each sample; ``p_adjusted`` is over all sets of the sample.
 
     Raises
     ------
     DataError
         If a sample does not exist or no set fits the genes.
     """
-    from scipy.stats import false_discovery_control
-
     samples = _scored(adata, model) if samples is None else samples
     rows = _rows(adata, samples)
     within = GeneSets.within(list(adata.var_names), sets)
     outputs = model_outputs(adata, model=model)
     calibration_cg = outputs[in_split(adata, keys.CALIBRATION)].residual_ng
-    of_genes = anomaly.ResidualStatistics.fit(calibration_cg)
+    of_genes = anomaly.ResidualNull.fit(calibration_cg)
     member_sg = within.member_sg / within.member_sg.sum(1, keepdims=True)
-    mean_cs = of_genes.z(calibration_cg) @ member_sg.T
+    of_sets = anomaly.ResidualNull.fit(of_genes.z(calibration_cg) @ member_sg.T)
     mean_ns = of_genes.z(outputs[rows].residual_ng) @ member_sg.T
-    of_sets = anomaly.ResidualStatistics.fit(mean_cs)
     z_ns = of_sets.z(mean_ns)
     p_ns = of_sets.p_values(z_ns)
-    adjusted_ns = false_discovery_control(p_ns, axis=1, method="by")
+    adjusted_ns = of_sets.adjusted(p_ns)
     n_top = min(n_top, len(within.names))
-    top_nt = np.argsort(-np.abs(z_ns), axis=1, kind="stable")[:, :n_top]
+    top_nt = np.lexsort((-np.abs(z_ns), p_ns), axis=1)[:, :n_top]
     z = np.take_along_axis(z_ns, top_nt, axis=1).ravel()
     return pd.DataFrame(
         {

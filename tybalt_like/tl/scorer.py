@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -15,8 +16,10 @@ from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import whole_file
+from tybalt_like.genes import names_in
 from tybalt_like.models import Model
 from tybalt_like.pp import Normaliser
+from tybalt_like.tl.closest_normal import encode, explained
 from tybalt_like.tl.fit import latent
 from tybalt_like.tl.score import groups, model_outputs
 
@@ -50,10 +53,8 @@ class Scorer:
     domain: anomaly.Domain | None = None
 
     def encode(self, adata: AnnData) -> AnnData:
-        """Samples on the trained genes and scale, with their latents and reconstructions."""
-        encoded = self.normaliser.transform(adata)
-        latent(encoded, self.model)
-        return encoded
+        """Samples on the trained genes and scale; see `tl.closest_normal.encode`."""
+        return encode(adata, self.normaliser, self.model)
 
     def score(self, adata: AnnData) -> pd.DataFrame:
         """The long table (`anomaly.scores`) of samples as read, without q-values.
@@ -90,8 +91,8 @@ class Scorer:
         """
         if self.domain is None:
             raise DataError("too few reference samples to recalibrate on controls")
-        known_kg = self.unscaled(controls)
-        moved_ng = self.unscaled(encoded) - anomaly.offset(self.domain, known_kg)
+        known_kg = unscaled(controls)
+        moved_ng = unscaled(encoded) - anomaly.offset(self.domain, known_kg)
         left_kg = anomaly.left_out(self.domain, known_kg)
         return self._with(encoded, moved_ng), self._with(controls, left_kg)
 
@@ -119,6 +120,7 @@ class Scorer:
         moved, scaler = encoded.copy(), self.normaliser.scaler
         scaled_ng = scaler.transform(unscaled_ng) if scaler else unscaled_ng
         moved.X = scaled_ng.astype(np.float32)
+        moved.layers[keys.UNSCALED] = unscaled_ng
         latent(moved, self.model)
         return moved
 
@@ -127,27 +129,28 @@ class Scorer:
         nearest = tables.of(scores, self.name, NEAREST)
         return list(nearest.index[nearest < SAME].astype(str))
 
-    def genes(self, encoded: AnnData, *, n_top: int = 20) -> pd.DataFrame:
-        """The genes that make samples strange (`anomaly.gene_scores`), on the scale of `unscaled`.
+    def genes(
+        self, encoded: AnnData, *, n_top: int | None = 20, of_interest: Collection[str] = ()
+    ) -> pd.DataFrame:
+        """The genes that make samples strange, beside their closest normal profiles; see
+        `anomaly.gene_scores`.
 
         Only of scorers that were calibrated with all reference samples.
         """
-        expected = encoded.copy()
-        made = keys.reconstruction(self.model.name)
-        expected.layers[made] = self.normaliser.inverse(np.asarray(encoded.layers[made]))
-        expected.X = self.unscaled(encoded)
         return anomaly.gene_scores(
-            self.detector.residuals,
-            model_outputs(expected, model=self.model.name),
+            self.detector.usual,
+            self.explained(encoded),
             names=list(encoded.obs_names),
             genes=list(encoded.var_names),
             n_top=n_top,
+            of_interest=names_in(encoded, list(of_interest)),
         )
 
-    def unscaled(self, encoded: AnnData) -> NDArray[np.float64]:
-        """What `encode` returned before the last step of the normalisation, which gives all genes
-        one scale, (n, g): on the log2 scale where a logarithm was taken."""
-        return np.asarray(self.normaliser.inverse(np.asarray(encoded.X)), dtype=np.float64)
+    def explained(self, encoded: AnnData) -> anomaly.ModelOutputs:
+        """Observed and expected values of what `encode` returned; see
+        `tl.closest_normal.explained`."""
+        error_g = self.detector.views.error_g
+        return explained(encoded, self.normaliser, self.model, error_g)
 
     def save(self, folder: Path) -> None:
         """Write what is there into a folder, which is made."""
@@ -182,3 +185,8 @@ class Scorer:
             anomaly.Detector.load(folder / DETECTOR),
             domain,
         )
+
+
+def unscaled(encoded: AnnData) -> NDArray[np.float64]:
+    """What `Scorer.encode` returned before the last step of the normalisation, (n, g)."""
+    return np.asarray(encoded.layers[keys.UNSCALED], dtype=np.float64)

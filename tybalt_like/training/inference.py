@@ -42,7 +42,7 @@ def infer(
     heights differ in the last bits.
     """
     latents, reconstructions = [], []
-    for exact, batch in _batches(model, {"x_ng": x_ng, **(given or {})}):
+    for exact, batch in exact_batches(model, {"x_ng": x_ng, **(given or {})}):
         z_nk, decoded_ng = exact.infer(batch)
         latents.append(z_nk.cpu().numpy().astype(dtype))
         reconstructions.append(decoded_ng.cpu().numpy().astype(dtype))
@@ -59,13 +59,15 @@ def applied(
 ) -> dict[str, NDArray[np.float64]]:
     """What a method of the model, such as `Model.score`, says of rows, by name; see `infer`."""
     parts: dict[str, list[NDArray[np.float64]]] = {}
-    for exact, batch in _batches(model, {"x_ng": x_ng, **(given or {})}):
+    for exact, batch in exact_batches(model, {"x_ng": x_ng, **(given or {})}):
         for name, values in method(exact, batch).items():
             parts.setdefault(name, []).append(values.detach().cpu().double().numpy())
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def _batches(model: M, arrays: Mapping[str, NDArray[np.floating]]) -> Iterator[tuple[M, Batch]]:
+def exact_batches(
+    model: M, arrays: Mapping[str, NDArray[np.floating]]
+) -> Iterator[tuple[M, Batch]]:
     """A copy of the model in double precision, with some rows at a time."""
     device = next(iter(model.state_dict().values())).device
     dtype = torch.float32 if device.type == "mps" else torch.float64

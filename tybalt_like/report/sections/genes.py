@@ -12,6 +12,8 @@ from tybalt_like.report.section import Section
 
 MAX_EXPLAINED = 50
 """Flagged samples whose genes are shown; the file has the rest."""
+CALLED = 0.05
+"""Adjusted p-value up to which a gene is called."""
 MAX_RECURRENT = 12
 """Genes named per label."""
 
@@ -30,17 +32,17 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
 {% endfor %}
 </dl>
 {% endif %}
-<p>{% if not about.flagged.flagged %}No sample is flagged; these are the strangest. {% endif %}Sample by sample{% if explained | length < about.flagged.flagged %}, the {{ explained | length }} strangest of {{ about.flagged.flagged | count }} flagged (the others: <a href="gene_scores.tsv.gz">gene_scores.tsv.gz</a>){% endif %}. Observed and expected are on the {{ scale }}; z is their difference in standard deviations of that gene's usual error. Adjusted p: Benjamini-Yekutieli over all genes of the sample; share: of the sum of squared z over all genes{% if explained[0].sets %}. The z of a gene set compares the mean z of its genes with the same mean in the calibration samples, so that genes which always move together do not count several times{% endif %}.</p>
+<p>{% if not about.flagged.flagged %}No sample is flagged; these are the strangest. {% endif %}Sample by sample{% if explained | length < about.flagged.flagged %}, the {{ explained | length }} strangest of {{ about.flagged.flagged | count }} flagged (the others: <a href="gene_scores.tsv.gz">gene_scores.tsv.gz</a>){% endif %}. What is expected of a sample is the normal profile nearest to it that the model can make (all of them: <a href="closest_normal.tsv.gz">closest_normal.tsv.gz</a>). Values are on the {{ scale }}; usual is the range of nine tenths of the reference samples. z is the difference by what is usual for that gene, and p how often one sees such a z in samples that nothing was learned from; adjusted p corrects for all genes of the sample, so that at most one ordinary sample in twenty has any gene at 0.05{% if interesting %}. Genes of interest (●) share half of the false-discovery budget{% endif %}{% if explained[0].sets %}. The z of a gene set compares the mean z of its genes with the same mean in the reference samples, so that genes which always move together do not count several times{% endif %}.</p>
 <div class="tall list">
 {% for sample in explained %}
 <details>
-<summary><strong>{{ sample.name }}</strong>{% if run.label %} · {{ ui.label_of(sample.label) }}{% endif %} · score {{ '%.2f' | format(sample.score) }} · q {{ sample.q | number }} <span class="faint">{% for g in sample.genes[:6] %}{{ g.gene }} {{ '↑' if g.direction == 'up' else '↓' }} {% endfor %}</span></summary>
+<summary><strong>{{ sample.name }}</strong>{% if run.label %} · {{ ui.label_of(sample.label) }}{% endif %} · score {{ '%.2f' | format(sample.score) }} · q {{ sample.q | number }} · {{ words.counted(sample.called, "gene") }} at adjusted p ≤ 0.05 among the first {{ sample.genes | length }} <span class="faint">{% for g in sample.genes[:6] %}{{ g.gene }} {{ '↑' if g.direction == 'up' else '↓' }} {% endfor %}</span></summary>
 <div class="scroll" role="region" aria-label="Genes of {{ sample.name }}" tabindex="0">
 <table class="plain genes">
-<thead><tr><th scope="col">gene</th><th scope="col" class="n">observed</th><th scope="col" class="n">expected</th><th scope="col" class="n">z</th><th scope="col" class="n">adjusted p</th><th scope="col" class="n">share</th><th scope="col">than expected</th></tr></thead>
+<thead><tr><th scope="col">gene</th><th scope="col" class="n">observed</th><th scope="col" class="n">expected</th><th scope="col" class="n">{{ difference }}</th><th scope="col" class="n">usual</th><th scope="col" class="n">z</th><th scope="col" class="n">adjusted p</th><th scope="col">than expected</th></tr></thead>
 <tbody>
 {% for g in sample.genes %}
-<tr><th scope="row">{{ g.gene }}</th><td class="n">{{ '%.2f' | format(g.observed) }}</td><td class="n">{{ '%.2f' | format(g.expected) }}</td><td class="n">{{ '%+.1f' | format(g.z) }}</td><td class="n">{{ g.p_adjusted | number(2) }}</td><td class="n">{{ '%.1f' | format(100 * g.share) }} %</td><td class="share"><span class="track"><span class="fill {{ g.direction }}" style="width: {{ '%.0f' | format(100 * (g.z | abs) / sample.limit) }}%"></span></span> {{ '↑ higher' if g.direction == 'up' else '↓ lower' }}</td></tr>
+<tr{% if g.p_adjusted <= 0.05 %} class="main"{% endif %}><th scope="row">{{ g.gene }}{% if g.of_interest %} <span title="gene of interest">●</span>{% endif %}</th><td class="n">{{ '%.2f' | format(g.observed) }}</td><td class="n">{{ '%.2f' | format(g.expected) }}</td><td class="n">{{ '%+.2f' | format(g.difference) }}</td><td class="n">{{ '%.1f' | format(g.reference_low) }} to {{ '%.1f' | format(g.reference_high) }}</td><td class="n">{{ '%+.1f' | format(g.z) }}</td><td class="n">{{ g.p_adjusted | number(2) }}</td><td class="share"><span class="track"><span class="fill {{ g.direction }}" style="width: {{ '%.0f' | format(100 * (g.z | abs) / sample.limit) }}%"></span></span> {{ '↑ higher' if g.direction == 'up' else '↓ lower' }}</td></tr>
 {% endfor %}
 </tbody>
 </table>
@@ -64,8 +66,14 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
     def content(self, run: RunContents) -> dict[str, Any] | None:
         if run.of_images or run.needed("gene_scores.tsv.gz").empty:
             return None
-        scale = "log2 scale" if run.about["detector"]["log2"] else "scale of the input"
-        return {"explained": explained(run), "recurrent": recurrent(run), "scale": scale}
+        log2 = run.about["detector"]["log2"]
+        return {
+            "explained": explained(run),
+            "recurrent": recurrent(run),
+            "scale": "log2 scale" if log2 else "scale of the input",
+            "difference": "log2 fold change" if log2 else "difference",
+            "interesting": bool(run.needed("gene_scores.tsv.gz")["of_interest"].any()),
+        }
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
         genes = run.needed("gene_scores.tsv.gz")
@@ -94,6 +102,7 @@ def explained(run: RunContents) -> list[Row]:
             "score": run.score()[name],
             "q": q[name],
             "genes": by_sample[name].sort_values("rank").to_dict(orient="records"),
+            "called": int((by_sample[name]["p_adjusted"] <= CALLED).sum()),
             "limit": by_sample[name]["z"].abs().max() or 1.0,
             "sets": sets_of[name].to_dict(orient="records") if name in sets_of else [],
         }
