@@ -43,7 +43,16 @@ API = {
         *("combat", "folds", "inspect", "open_backed", "quality", "split"),
     ],
     "tl": [
-        *("detect", "ensemble", "evaluate", "explain", "explain_gene_sets", "fit", "latent"),
+        *(
+            "closest_normal",
+            "detect",
+            "ensemble",
+            "evaluate",
+            "explain",
+            "explain_gene_sets",
+            "fit",
+            "latent",
+        ),
         *("score", "tsne", "umap"),
     ],
     "datasets": ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"],
