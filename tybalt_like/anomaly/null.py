@@ -28,9 +28,9 @@ KNOTS = 400
 """Quantiles that stand for the pooled residuals below the tail."""
 PARTS = 5
 """Of the reference, each of which is compared with the others."""
-LEVEL, ORDINARY = 0.05, 0.025
-"""Of adjusted p-values, and the share of the reference samples that may have any gene there: half
-of it, because reference samples share batches and replicates that new ones do not."""
+LEVEL, ORDINARY = 0.05, 0.03
+"""Of adjusted p-values, and the share of the reference samples that may have any gene there: less
+than it, because reference samples share batches and replicates that new ones do not."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class ResidualNull:
         """p-values corrected for the genes of a sample, (n, g).
 
         Benjamini & Hochberg (1995), times a factor with which, among the reference samples, at
-        most one in 40 has a gene at 0.05: 1 where genes depend on each other as little as the
+        most 3 % have a gene at 0.05: 1 where genes depend on each other as little as the
         procedure assumes, at most that of Benjamini & Yekutieli (2001), which always holds.
 
         Parameters
