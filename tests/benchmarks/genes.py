@@ -55,6 +55,19 @@ BASAL = {"ESR1": "down", "AGR2": "down", "FOXA1": "down", "GATA3": "down"} | dic
 )
 
 
+MARKERS = {
+    "tcga_brca": (
+        "pam50",
+        {"HER2-enriched": dict.fromkeys(AMPLICON, "up"), "Basal-like": BASAL},
+    ),
+    "all_leukaemia": (  # probe sets of CD3D, CD3E and CD19
+        "lineage",
+        {"T": {"38319_at": "up", "36277_at": "up", "1096_g_at": "down", "1116_at": "down"}},
+    ),
+}
+"""By cohort: a column, and what is known of the genes of its other labels."""
+
+
 class Cohort(NamedTuple):
     """Samples of which none is known to be strange.
 
@@ -77,6 +90,7 @@ COHORTS = (
     Cohort("tissue_dslabs", symbols=True),
     Cohort("ecoli_precise"),
     Cohort("dlbcl_chop"),
+    Cohort("all_leukaemia", ("lineage", ("B",))),
 )
 
 
@@ -140,8 +154,8 @@ def _measured(of: Cohort, adata: AnnData, *, seed: int) -> Iterator[dict[str, An
     yield from _of_genes(found, queries, moved)
     if of.symbols:
         yield _of_sets(found, queries[0], read_gmt(_folder() / SETS))
-    if of.dataset == "tcga_brca":
-        yield from _of_markers(adata, test, reference)
+    if of.dataset in MARKERS:
+        yield from _of_markers(adata, test, reference, *MARKERS[of.dataset])
 
 
 def _spiked(
@@ -220,11 +234,18 @@ def _of_sets(found: Detected, query_ng: Array, sets: Mapping[str, Sequence[str]]
     return {"what": "gene sets", "detector": NEW, **_rates(p_ns, of_sets.adjusted(p_ns))}
 
 
-def _of_markers(adata: AnnData, test: AnnData, reference: AnnData) -> Iterator[dict[str, Any]]:
-    """Known genes of two subtypes, among the first of each tumour, and of the luminal ones."""
-    subtype = adata.obs["pam50"].astype(str)
-    kinds = {"HER2-enriched": dict.fromkeys(AMPLICON, "up"), "Basal-like": BASAL}
-    queries = {"luminal": test} | {kind: adata[(subtype == kind).to_numpy()] for kind in kinds}
+def _of_markers(
+    adata: AnnData,
+    test: AnnData,
+    reference: AnnData,
+    column: str,
+    kinds: Mapping[str, Mapping[str, str]],
+) -> Iterator[dict[str, Any]]:
+    """Known genes of other kinds of samples, among the first of each, and of ordinary ones."""
+    subtype = adata.obs[column].astype(str)
+    queries = {"ordinary samples": test} | {
+        kind: adata[(subtype == kind).to_numpy()] for kind in kinds
+    }
     found = _detected(reference, list(queries.values()), MARKER_GENES)
     asked = found.expected[(found.expected.obs[keys.SPLIT] == keys.QUERY).to_numpy()]
     of = np.repeat(list(queries), [part.n_obs for part in queries.values()])
@@ -241,7 +262,7 @@ def _of_markers(adata: AnnData, test: AnnData, reference: AnnData) -> Iterator[d
     called = table[table["p_adjusted"] <= ALPHA].groupby("sample").size()
     for kind, markers in kinds.items():
         hit = table["gene"].map(markers) == table["direction"]
-        for who in (kind, "luminal"):
+        for who in (kind, "ordinary samples"):
             names = [name for name in asked.obs_names if kind_of[name] == who]
             ranks = table[hit].groupby("sample")["rank"].min().reindex(names)
             yield {
