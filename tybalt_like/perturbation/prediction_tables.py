@@ -57,20 +57,48 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def changes(results: Results) -> pd.DataFrame:
-    """One row per drug, seed, fold, method and measure of the predicted changes."""
-    rows = [
-        {"drug": job.drug, "seed": job.seed, "fold": job.fold}
-        | {"method": method, "measure": measure, "value": value}
-        for job, found in results.items()
-        for method, measures in found.about["changes"].items()
-        for measure, value in measures.items()
-    ]
+    """One row per drug, seed, fold, held-out value, method and measure of predicted profiles.
+
+    Measures of all samples of a fold together have no ``group``.
+    """
+    parts = []
+    for job, found in results.items():
+        about = {"drug": job.drug, "seed": job.seed, "fold": job.fold}
+        of = found.arrays
+        if "values" not in of:
+            continue
+        for method, value_gm in zip(of["rules"].tolist(), of["values"], strict=True):
+            wide = pd.DataFrame(value_gm, columns=of["measures"], index=of["groups"])
+            whole = pd.DataFrame([found.about["of_samples"][method]], index=[""])
+            for table in (wide, whole):
+                long = table.rename_axis("group").reset_index().melt("group", var_name="measure")
+                parts.append(long.assign(method=method, **about))
+    if not parts:
+        return pd.DataFrame()
+    columns = ["drug", "seed", "fold", "group", "method", "measure", "value"]
+    return pd.concat(parts, ignore_index=True)[columns].dropna(subset="value")
+
+
+def compared(changes: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One row per method and measure: ``value``, the mean over held-out values; how far the model
+    is ``ahead``, and the standard error ``se`` of that, with held-out values as units."""
+    unit = changes["group"].where(changes["group"] != "", changes["fold"].astype(str))
+    keys = ["drug", "unit", "method", "measure"]
+    mean = changes.assign(unit=unit).groupby(keys, sort=False)["value"].mean()
+    wide = mean.unstack(["method", "measure"])
+    rows = []
+    for method, measure in wide.columns:
+        value = wide[method, measure]
+        ahead = (wide[model, measure] - value).dropna()
+        about = {"method": method, "measure": measure, "value": value.mean(), "n": len(ahead)}
+        se = ahead.sem() if len(ahead) > 1 else np.nan
+        rows.append(about | {"ahead": ahead.mean(), "se": se})
     return pd.DataFrame(rows)
 
 
 def genes(results: Results) -> pd.DataFrame:
-    """One row per drug and gene: mean measured and predicted change, and their correlation over
-    held-out samples; means over folds and seeds."""
+    """One row per drug and gene: mean measured and predicted change, and the correlation of
+    treated profiles over held-out samples; means over folds and seeds."""
     parts = [
         pd.DataFrame(
             {"drug": job.drug}
