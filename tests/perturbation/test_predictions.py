@@ -144,7 +144,7 @@ def test_simple_rules_do_not_choose_penalties_by_samples_of_the_same_group() -> 
             c_nc=none[~learned_n],
             group_m=group_n[learned_n].astype(str),
         )
-        error[name] = ((predicted[rules.RIDGE] - x2_ng[~learned_n]) ** 2).mean()
+        error[name] = ((predicted[rules.RIDGE].after_ng - x2_ng[~learned_n]) ** 2).mean()
     assert error["donors"] < 0.8 * error["samples"]
     y_n = rng.integers(0, 2, 40)[donor_n].astype(float)
     inputs = {"x": (x1_mg, x1_ng[~learned_n])}

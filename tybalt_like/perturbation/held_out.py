@@ -32,7 +32,6 @@ def held_out(
         group_c=group_n[test_n][first_c],
         kind_c=ready.kind_n[test_n][first_c],
         x2_cg=x2_cg,
-        x1_cg=means(x1_ng[test_n], condition_t),
         change_cg=change_cg,
         changed_cg=_changed(change_cg, ready, spare, condition_t),
         constant_g=x2_ng[learned_n].mean(0),

@@ -63,7 +63,6 @@ def changes(results: Results) -> pd.DataFrame:
     """
     parts = []
     for job, found in results.items():
-        about = {"drug": job.drug, "seed": job.seed, "fold": job.fold}
         of = found.arrays
         if "values" not in of:
             continue
@@ -72,7 +71,9 @@ def changes(results: Results) -> pd.DataFrame:
             whole = pd.DataFrame([found.about["of_samples"][method]], index=[""])
             for table in (wide, whole):
                 long = table.rename_axis("group").reset_index().melt("group", var_name="measure")
-                parts.append(long.assign(method=method, **about))
+                parts.append(
+                    long.assign(drug=job.drug, seed=job.seed, fold=job.fold, method=method)
+                )
     if not parts:
         return pd.DataFrame()
     columns = ["drug", "seed", "fold", "group", "method", "measure", "value"]
@@ -82,17 +83,20 @@ def changes(results: Results) -> pd.DataFrame:
 def compared(changes: pd.DataFrame, model: str) -> pd.DataFrame:
     """One row per method and measure: ``value``, the mean over held-out values; how far the model
     is ``ahead``, and the standard error ``se`` of that, with held-out values as units."""
-    unit = changes["group"].where(changes["group"] != "", changes["fold"].astype(str))
-    keys = ["drug", "unit", "method", "measure"]
-    mean = changes.assign(unit=unit).groupby(keys, sort=False)["value"].mean()
-    wide = mean.unstack(["method", "measure"])
+    group = changes["group"].fillna("")
+    unit = group.where(group != "", changes["fold"].astype(str))
+    units = ["drug", "unit"]
     rows = []
-    for method, measure in wide.columns:
-        value = wide[method, measure]
-        ahead = (wide[model, measure] - value).dropna()
-        about = {"method": method, "measure": measure, "value": value.mean(), "n": len(ahead)}
-        se = ahead.sem() if len(ahead) > 1 else np.nan
-        rows.append(about | {"ahead": ahead.mean(), "se": se})
+    for measure, part in changes.assign(unit=unit).groupby("measure", sort=False):
+        of_method = {
+            str(method): of.groupby(units)["value"].mean()
+            for method, of in part.groupby("method", sort=False)
+        }
+        for method, value in of_method.items():
+            ahead = (of_method[model] - value).dropna() if model in of_method else value[:0]
+            se = ahead.sem() if len(ahead) > 1 else np.nan
+            about = {"method": method, "measure": measure, "value": value.mean()}
+            rows.append(about | {"ahead": ahead.mean(), "se": se, "n": len(ahead)})
     return pd.DataFrame(rows)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Floats = NDArray[np.float64]
-OWN = (keys.SPLIT, keys.RESPONSE, keys.WEIGHT)
+OWN = (keys.SPLIT, keys.RESPONSE, keys.WEIGHT, keys.UNIT)
 """Columns that pairs get; those of the sample table by these names are left out."""
 
 
@@ -90,6 +90,7 @@ def prepare(plan: Plan, job: PairedJob, samples: Samples) -> Prepared:
         if plan.is_binary:
             _check_classes(learned_n[split_n == keys.TRAIN], job)
         pairs.obs[keys.RESPONSE] = learned_n
+    pairs.obs[keys.UNIT] = found.table["held_out"].to_numpy()
     if design.balanced:
         sizes = found.table["group"][split_n == keys.TRAIN].value_counts()
         pairs.obs[keys.WEIGHT] = (1 / found.table["group"].map(sizes).fillna(1)).to_numpy()

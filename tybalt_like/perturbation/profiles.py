@@ -36,6 +36,9 @@ predicted change of 0 counts as half right.
 ``change_auprc``: average precision of the size of the predicted change in finding these genes; by
 chance, their share.
 """
+INTERVALS = ("coverage", "width")
+"""Of single samples: the share of genes within the 90 % interval, and its mean width in standard
+deviations of the gene."""
 SHARED = "shared_control_correlation"
 """Per gene over samples, of changes with one and the same control in both; median gene. Noise of
 the control is part of both, so that even nonsense correlates: 1 / sqrt 2 where all is noise."""
@@ -51,8 +54,6 @@ class HeldOut:
         Their held-out values, and the values of their covariates.
     x2_cg
         Mean treated profiles.
-    x1_cg
-        Mean untreated profiles as the predictor sees them.
     change_cg, changed_cg
         Mean change against other controls, NaN where there are none, and which genes change.
     constant_g, mean_change_g
@@ -64,7 +65,6 @@ class HeldOut:
     group_c: Texts
     kind_c: Texts
     x2_cg: Floats
-    x1_cg: Floats
     change_cg: Floats
     changed_cg: NDArray[np.bool_]
     constant_g: Floats
@@ -78,14 +78,13 @@ class HeldOut:
         return np.unique(self.group_c)
 
 
-def measured(held: HeldOut, predicted_cg: Floats) -> Floats:
+def measured(held: HeldOut, predicted_cg: Floats, change_cg: Floats) -> Floats:
     """`MEASURES` of each held-out value, (groups, measures): means over its conditions.
 
     NaN where a measure is not defined: without other controls, or without genes that change.
     """
     truth_cg, guess_cg = held.x2_cg - held.constant_g, predicted_cg - held.constant_g
     distance_c = (truth_cg**2).sum(1)
-    change_cg = predicted_cg - held.x1_cg
     of_changes = _changed(change_cg, held)
     value_cm = np.stack(
         [
@@ -100,6 +99,15 @@ def measured(held: HeldOut, predicted_cg: Floats) -> Floats:
     return by_group(value_cm, held.group_c)
 
 
+def within(x2_ng: Floats, predicted_ng: Floats, half_width_g: Floats, group_n: Texts) -> Floats:
+    """`INTERVALS` of each held-out value, (groups, 2); NaN for infinite ones."""
+    if not np.isfinite(half_width_g).all():
+        return np.full((len(np.unique(group_n)), 2), np.nan)
+    inside_n = (np.abs(x2_ng - predicted_ng) <= half_width_g).mean(1)
+    width_n = np.full(len(x2_ng), 2 * half_width_g.mean())
+    return by_group(np.stack([inside_n, width_n], 1), group_n)
+
+
 def by_group(value_cm: Floats, group_c: Texts) -> Floats:
     """Means over the rows of each group that have a value, (groups, m); NaN where none has."""
     code_c = np.unique(group_c, return_inverse=True)[1]
@@ -107,7 +115,7 @@ def by_group(value_cm: Floats, group_c: Texts) -> Floats:
     sum_gm, n_gm = np.zeros((2, n_groups, value_cm.shape[1]))
     np.add.at(sum_gm, code_c, np.nan_to_num(value_cm))
     np.add.at(n_gm, code_c, ~np.isnan(value_cm))
-    return np.divide(sum_gm, n_gm, out=np.full_like(sum_gm, np.nan), where=n_gm > 0)
+    return _ratio(sum_gm, n_gm)
 
 
 def correlations(a_ng: Floats, b_ng: Floats) -> Floats:
@@ -127,14 +135,19 @@ def shared_control_correlation(x1_ng: Floats, x2_ng: Floats, predicted_ng: Float
 
 def _retrieval(held: HeldOut, truth_cg: Floats, guess_cg: Floats) -> Floats:
     all_og = np.concatenate([truth_cg, held.other_og - held.constant_g])
-    same_co = held.kind_c[:, None] == np.concatenate([held.kind_c, held.kind_o])
+    kind_o = np.concatenate([held.kind_c, held.kind_o])
+    same_co = np.stack([kind_o == kind for kind in held.kind_c])
     np.fill_diagonal(same_co, val=False)
     similar_co = _standard(guess_cg) @ _standard(all_og).T
     own_c1 = np.diagonal(similar_co)[:, None]
     less_co = (similar_co < own_c1 - 1e-12) + 0.5 * (np.abs(similar_co - own_c1) <= 1e-12)
-    n_c = same_co.sum(1)
-    sum_c = (less_co * same_co).sum(1)
-    return np.divide(sum_c, n_c, out=np.full(len(n_c), np.nan), where=n_c > 0)
+    return _ratio((less_co * same_co).sum(1), same_co.sum(1).astype(np.float64))
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """NaN where nothing is below."""
+    found: Floats = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    return found
 
 
 def _standard(x_ng: Floats) -> Floats:
@@ -143,12 +156,13 @@ def _standard(x_ng: Floats) -> Floats:
     length_n1 = np.sqrt((centred_ng**2).sum(1, keepdims=True))
     longest = max(1.0, float(length_n1.max(initial=0)))
     kept_n1 = length_n1 > 1e-9 * longest
-    return np.divide(centred_ng, length_n1, out=np.zeros_like(centred_ng), where=kept_n1)
+    found: Floats = np.divide(centred_ng, length_n1, out=np.zeros_like(centred_ng), where=kept_n1)
+    return found
 
 
 def _change_correlation(held: HeldOut, change_cg: Floats) -> Floats:
     known_c = ~np.isnan(held.change_cg).any(1)
-    found_c = np.full(len(known_c), np.nan)
+    found_c = np.full(len(held.change_cg), np.nan)
     a_cg, b_cg = (x_cg[known_c] - held.mean_change_g for x_cg in (held.change_cg, change_cg))
     found_c[known_c] = correlations(a_cg.T, b_cg.T)
     return found_c

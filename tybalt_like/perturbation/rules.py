@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,13 @@ N_FACTORS = 10
 """As Ahlmann-Eltze et al. have it."""
 
 
+class Predicted(NamedTuple):
+    """A treated profile, and the untreated one that the change is counted from."""
+
+    after_ng: Floats
+    before_ng: Floats
+
+
 def profiles(
     x1_mg: Floats,
     x2_mg: Floats,
@@ -35,8 +42,11 @@ def profiles(
     c_mc: Floats,
     c_nc: Floats,
     group_m: NDArray[np.str_],
-) -> dict[str, Floats]:
-    """Treated profiles of test samples, (n, g), by name of the rule.
+) -> dict[str, Predicted]:
+    """Treated profiles of test samples by name of the rule.
+
+    Rules that see principal components of the untreated profile count the change from these, the
+    others from the profile as it was measured.
 
     Parameters
     ----------
@@ -50,20 +60,22 @@ def profiles(
     """
     change_mg = x2_mg - x1_mg
     constant_mg, constant_ng = _base(c_mc, c_nc, x2_mg, group_m)
-    found = {CONSTANT: np.broadcast_to(x2_mg.mean(0), test_ng.shape).copy()}
+    found = {CONSTANT: np.tile(x2_mg.mean(0), (len(test_ng), 1))}
     if c_mc.shape[1]:
         found[BY_CONDITION] = constant_ng
     found |= {NO_CHANGE: test_ng.copy(), MEAN_CHANGE: test_ng + change_mg.mean(0)}
     if c_mc.shape[1]:
         found[MEAN_BY_CONDITION] = test_ng + _base(c_mc, c_nc, change_mg, group_m)[1]
-    left_mg = x2_mg - constant_mg
-    pc_mk, pc_nk = _scores(x1_mg, test_ng)
     fitted = ridge(group_m).fit(np.hstack([x1_mg, c_mc]), x2_mg)
     found[RIDGE] = np.asarray(fitted.predict(np.hstack([test_ng, c_nc])))
+    measured = {name: Predicted(after_ng, test_ng) for name, after_ng in found.items()}
+    left_mg = x2_mg - constant_mg
+    pc_mk, pc_nk, low_ng = _components(x1_mg, test_ng)
     neighbours = _neighbours(group_m).fit(pc_mk, left_mg)
-    found[NEIGHBOURS] = constant_ng + np.asarray(neighbours.predict(pc_nk))
-    found[FACTORS] = constant_ng + _factors(pc_mk, left_mg, pc_nk, group_m)
-    return found
+    return measured | {
+        NEIGHBOURS: Predicted(constant_ng + np.asarray(neighbours.predict(pc_nk)), low_ng),
+        FACTORS: Predicted(constant_ng + _factors(pc_mk, left_mg, pc_nk, group_m), low_ng),
+    }
 
 
 def _base(
@@ -71,17 +83,19 @@ def _base(
 ) -> tuple[Floats, Floats]:
     """Mean of the condition, of training and of test samples; without conditions the mean."""
     if not c_mc.shape[1]:
-        mean_g = y_mg.mean(0)
-        return np.broadcast_to(mean_g, y_mg.shape), np.broadcast_to(mean_g, (len(c_nc), len(mean_g)))
+        mean_g: Floats = y_mg.mean(0)
+        return np.tile(mean_g, (len(c_mc), 1)), np.tile(mean_g, (len(c_nc), 1))
     fitted = ridge(group_m).fit(c_mc, y_mg)
     return np.asarray(fitted.predict(c_mc)), np.asarray(fitted.predict(c_nc))
 
 
-def _scores(train_mg: Floats, test_ng: Floats) -> tuple[Floats, Floats]:
-    """Principal components of untreated profiles."""
+def _components(train_mg: Floats, test_ng: Floats) -> tuple[Floats, Floats, Floats]:
+    """Principal components of untreated profiles, and what they say of the test profiles."""
     mean_g = train_mg.mean(0)
     axes_kg = np.linalg.svd(train_mg - mean_g, full_matrices=False)[2][:N_FACTORS]
-    return (train_mg - mean_g) @ axes_kg.T, (test_ng - mean_g) @ axes_kg.T
+    pc_nk = (test_ng - mean_g) @ axes_kg.T
+    low_ng: Floats = mean_g + pc_nk @ axes_kg
+    return (train_mg - mean_g) @ axes_kg.T, pc_nk, low_ng
 
 
 def _factors(pc_mk: Floats, y_mg: Floats, pc_nk: Floats, group_m: NDArray[np.str_]) -> Floats:
@@ -92,7 +106,8 @@ def _factors(pc_mk: Floats, y_mg: Floats, pc_nk: Floats, group_m: NDArray[np.str
     """
     genes_kg = np.linalg.svd(y_mg, full_matrices=False)[2][:N_FACTORS]
     fitted = ridge(group_m).fit(pc_mk, y_mg @ genes_kg.T)
-    return np.asarray(fitted.predict(pc_nk)) @ genes_kg
+    found_ng: Floats = np.asarray(fitted.predict(pc_nk)) @ genes_kg
+    return found_ng
 
 
 def ridge(group_m: NDArray[np.str_]) -> Any:

@@ -48,24 +48,25 @@ def _of_changes(changes: pd.DataFrame, model: str) -> list[str]:
 def of_rules(part: pd.DataFrame, measure: str, model: str) -> str:
     """The model beside the best simple rule, and of which it is not ahead."""
     table = part.set_index("method")
-    rules = table.loc[[name for name in table.index if name in RULES]]
+    rules = table[table.index.isin(RULES)]
     if model not in table.index or rules.empty:
         return ""
-    best = rules["value"].idxmax()
+    best = str(rules["value"].idxmax())
+    own = float(table.loc[[model], "value"].iloc[0])
     said = (
-        f"{capital(WORDS[measure])}: {model} {table.loc[model, 'value']:.3f}; of "
-        f"{counted(len(rules), 'simple rule')} {best} is best with {rules.loc[best, 'value']:.3f}."
+        f"{capital(WORDS[measure])}: {model} {own:.3f}; of "
+        f"{counted(len(rules), 'simple rule')} {best} is best with {rules['value'].max():.3f}."
     )
     n = int(rules["n"].max())
-    ahead = rules["ahead"] > ERRORS * rules["se"]
-    behind = rules.index[rules["ahead"] < -ERRORS * rules["se"]]
-    kept = rules.index[~ahead & ~rules.index.isin(behind)]
-    if ahead.all():
+    errors = rules["ahead"] / rules["se"]
+    behind = [str(name) for name in rules.index[errors < -ERRORS]]
+    alike = [str(name) for name in rules.index[~(errors.abs() > ERRORS)]]
+    if not behind and not alike:
         return f"{said} It is ahead of all by more than two standard errors (n = {n})."
-    if len(behind):
+    if behind:
         said += f" By more than two standard errors (n = {n}) it is behind {listed(behind)}."
-    if len(kept):
-        said += f" It cannot be told from {listed(kept)}."
+    if alike:
+        said += f" By two standard errors (n = {n}) it cannot be told from {listed(alike)}."
     return said
 
 

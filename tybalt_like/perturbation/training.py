@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from tybalt_like import pp, tl
 from tybalt_like.core import keys
+from tybalt_like.evaluation.conformal import half_widths
 from tybalt_like.models.networks.paired import Paired
+from tybalt_like.models.pert_vae import PertVAE
 from tybalt_like.perturbation import baselines, profiles, rules
 from tybalt_like.perturbation.held_out import held_out, means
 from tybalt_like.perturbation.plan import PairedJob, Plan
@@ -41,12 +43,13 @@ class Trained(NamedTuple):
     ----------
     found
         ``about``: ``of_samples`` (method -> measures of all pairs together), ``notes``,
-        ``stopped``, ``best_epoch``, ``seconds``, sizes. ``arrays``, per sample that was held out (or, with nothing held out, of
-        all): ``sample``, ``group``, ``is_pair``, ``y`` (NaN = unknown), ``scores`` (n, methods)
-        named by ``methods``, ``low`` and ``high``; ``values`` (rules, groups, measures) of
-        predicted profiles; per gene: ``genes``, ``measured``, ``predicted`` (mean changes),
-        ``gene_correlation`` (of treated profiles over samples); with nothing held out, latent ``z1``,
-        ``z2``, ``z2_measured``.
+        ``stopped``, ``best_epoch``, ``seconds``, sizes. ``arrays``, per sample that was held out
+        (or, with nothing held out, of all): ``sample``, ``group``, ``is_pair``, ``y`` (NaN =
+        unknown), ``scores`` (n, methods) named by ``methods``, ``low`` and ``high``; of predicted
+        profiles ``values`` (rules, groups, measures), named by ``rules``, ``groups`` and
+        ``measures``; per gene: ``genes``, ``measured``, ``predicted`` (mean changes),
+        ``gene_correlation`` (of treated profiles over samples); with nothing held out, latent
+        ``z1``, ``z2``, ``z2_measured``.
     """
 
     found: Finished
@@ -182,8 +185,8 @@ def _profiles(
         c_nc = known(ready.pairs, model).get("c_nc", np.zeros((len(x1_ng), 0)))
     c_nc = np.nan_to_num(np.asarray(c_nc, dtype=np.float64))
     found = {
-        model.name: predicted["after_ng"][test_n],
-        ablation(model.name): predicted[f"{IDENTITY} after_ng"][test_n],
+        name: rules.Predicted(predicted[f"{of}after_ng"][test_n], predicted["before_ng"][test_n])
+        for name, of in ((model.name, ""), (ablation(model.name), f"{IDENTITY} "))
     } | rules.profiles(
         x1_ng[learned_n],
         x2_ng[learned_n],
@@ -193,28 +196,54 @@ def _profiles(
         group_m=group_n[learned_n],
     )
     held, condition_t = held_out(ready, group_n, test_n=test_n, learned_n=learned_n)
-    values = [profiles.measured(held, means(p_ng, condition_t)) for p_ng in found.values()]
-    x1_tg, x2_tg, of_model_tg = x1_ng[test_n], x2_ng[test_n], found[model.name]
+    values = [
+        profiles.measured(held, means(after_tg, condition_t), means(after_tg - b_tg, condition_t))
+        for after_tg, b_tg in found.values()
+    ]
+    covered = _covered(model, ready, group_n, {name: p.after_ng for name, p in found.items()})
+    x1_tg, x2_tg, own = x1_ng[test_n], x2_ng[test_n], found[model.name]
     of_samples = {
         name: {profiles.SHARED: profiles.shared_control_correlation(x1_tg, x2_tg, p_tg)}
-        for name, p_tg in found.items()
+        for name, (p_tg, _) in found.items()
     }
     if ready.truth_ng is not None:
         truth_tg = ready.truth_ng[test_n] - held.constant_g
-        for name, p_tg in found.items():
+        for name, (p_tg, _) in found.items():
             of_truth_t = correlations(truth_tg.T, (p_tg - held.constant_g).T)
             of_samples[name]["true_correlation"] = float(of_truth_t.mean())
     base_tg = np.where(np.isnan(ready.other_ng), x1_ng, ready.other_ng)[test_n]
     return of_samples, {
         "groups": held.groups,
         "rules": np.array(list(found)),
-        "measures": np.array(profiles.MEASURES),
-        "values": np.stack(values),
+        "measures": np.array(profiles.MEASURES + profiles.INTERVALS),
+        "values": np.concatenate([np.stack(values), covered], axis=2),
         "genes": ready.pairs.var_names.to_numpy(str),
         "measured": (x2_tg - base_tg).mean(0),
-        "predicted": (of_model_tg - x1_tg).mean(0),
-        "gene_correlation": correlations(x2_tg, of_model_tg),
+        "predicted": (own.after_ng - own.before_ng).mean(0),
+        "gene_correlation": correlations(x2_tg, own.after_ng),
     }
+
+
+def _covered(
+    model: Paired, ready: Prepared, group_n: NDArray[np.str_], found: dict[str, Floats]
+) -> Floats:
+    """`profiles.INTERVALS` of the model and, by the same validation pairs, of the constant."""
+    x2_ng = np.asarray(ready.pairs.layers[keys.AFTER], dtype=np.float64)
+    train_n, validation_n, test_n = (ready.split(name) & ~np.isnan(x2_ng).any(1) for name in SPLITS)
+    half_width_g = np.full(x2_ng.shape[1], np.inf)
+    if isinstance(model, PertVAE):
+        half_width_g = model.half_width_g.cpu().numpy()
+    widths = {model.name: half_width_g}
+    if np.isfinite(half_width_g).all():
+        error_ng = np.abs(x2_ng[validation_n] - x2_ng[train_n].mean(0))
+        widths[rules.CONSTANT] = half_widths(error_ng, group_n[validation_n])
+    unknown_g = np.full(x2_ng.shape[1], np.inf)
+    return np.stack(
+        [
+            profiles.within(x2_ng[test_n], p_ng, widths.get(name, unknown_g), group_n[test_n])
+            for name, p_ng in found.items()
+        ]
+    )
 
 
 def _latents(predicted: dict[str, Floats]) -> dict[str, NDArray[Any]]:

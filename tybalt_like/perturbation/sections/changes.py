@@ -78,14 +78,14 @@ class Changes(
 
 def rows(changes: pd.DataFrame, measures: list[str], model: str) -> list[dict[str, Any]]:
     """One row per drug and method: every measure, and how far the model is ahead."""
-    found = []
+    found: list[dict[str, Any]] = []
     for drug, part in changes.groupby("drug", sort=False):
-        table = compared(part, model).set_index(["method", "measure"])
-        value = table["value"].unstack().reindex(columns=measures)
-        lead = table.xs(LEAD, level="measure")
-        for name in dict.fromkeys(part["method"]):
-            about = {"drug": drug, "method": name, "cells": value.loc[name].tolist()}
-            found.append(about | lead.loc[name, ["ahead", "se"]].to_dict())
+        table = compared(part, model)
+        for name, of in table.groupby("method", sort=False):
+            value = of.set_index("measure")["value"].reindex(measures)
+            lead = of[of["measure"] == LEAD].iloc[0]
+            how_far = {"ahead": float(lead["ahead"]), "se": float(lead["se"])}
+            found.append({"drug": drug, "method": name, "cells": value.tolist(), **how_far})
     return found
 
 

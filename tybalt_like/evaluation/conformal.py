@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ MIN_GROUPS = math.ceil(LEVEL / (1 - LEVEL) - 1e-9)
 """With fewer calibration groups an interval of that level would be infinite."""
 
 
-def half_widths(error_ng: Floats, group_n: NDArray[np.str_], *, level: float = LEVEL) -> Floats:
+def half_widths(error_ng: Floats, group_n: NDArray[Any], *, level: float = LEVEL) -> Floats:
     """Half the width of each gene's interval, (g,), from absolute errors of calibration samples.
 
     Samples of a group share what is special about it, so each group counts as one, and the group
