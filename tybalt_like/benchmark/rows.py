@@ -19,7 +19,7 @@ NUMBERS = (
     *("nominal", "smallest", "p_001", "any_10", "any_05", "planted"),
     *("seconds", "prevalence"),
     *("asked", "draw", "k", "n_samples", "lowest", "limit", "size", "unexplained", "few_genes"),
-    *("level", "flagged", "p_05_recentred", "p_10_recentred", "auroc_before"),
+    *("level", "flagged", "p_05_recentred", "p_10_recentred", "auroc_before", "se"),
 )
 """Columns in which nothing means that nothing was measured."""
 

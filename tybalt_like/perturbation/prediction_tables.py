@@ -101,8 +101,9 @@ def compared(changes: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def genes(results: Results) -> pd.DataFrame:
-    """One row per drug and gene: mean measured and predicted change, and the correlation of
-    treated profiles over held-out samples; means over folds and seeds."""
+    """One row per drug and gene: mean measured and predicted change, the correlation of treated
+    profiles over held-out samples, and half the width of the 90 % interval (infinite: none); means
+    over folds and seeds."""
     parts = [
         pd.DataFrame(
             {"drug": job.drug}
@@ -113,6 +114,7 @@ def genes(results: Results) -> pd.DataFrame:
                     ("measured", "measured"),
                     ("predicted", "predicted"),
                     ("correlation", "gene_correlation"),
+                    ("half_width", "half_width"),
                 )
             }
         )

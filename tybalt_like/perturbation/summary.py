@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tybalt_like.evaluation.conformal import LEVEL
 from tybalt_like.perturbation.baselines import ON_GENES
 from tybalt_like.perturbation.prediction_tables import compared
 from tybalt_like.perturbation.rules import RULES
 from tybalt_like.perturbation.training import ablation
-from tybalt_like.report.words import capital, counted, listed
+from tybalt_like.report.words import capital, counted, listed, percent
 
 WORDS = {
     "treated_correlation": "correlation of treated profiles, the constant taken from both",
@@ -41,6 +42,12 @@ def _of_changes(changes: pd.DataFrame, model: str) -> list[str]:
         said.append(
             f"With treated profiles without noise, the constant taken from both, it is "
             f"{true['value'].mean():.3f} (simulated data)."
+        )
+    covered = table[(table["measure"] == "coverage") & (table["method"] == model)]
+    if len(covered):
+        said.append(
+            f"{percent(covered['value'].mean())} of the genes of held-out samples lie within "
+            f"their {percent(LEVEL)} interval."
         )
     return [sentence for sentence in said if sentence]
 

@@ -48,8 +48,8 @@ class Trained(NamedTuple):
         unknown), ``scores`` (n, methods) named by ``methods``, ``low`` and ``high``; of predicted
         profiles ``values`` (rules, groups, measures), named by ``rules``, ``groups`` and
         ``measures``; per gene: ``genes``, ``measured``, ``predicted`` (mean changes),
-        ``gene_correlation`` (of treated profiles over samples); with nothing held out, latent
-        ``z1``, ``z2``, ``z2_measured``.
+        ``gene_correlation`` (of treated profiles over samples), ``half_width`` (of the interval);
+        with nothing held out, latent ``z1``, ``z2``, ``z2_measured``.
     """
 
     found: Finished
@@ -221,6 +221,7 @@ def _profiles(
         "measured": (x2_tg - base_tg).mean(0),
         "predicted": (own.after_ng - own.before_ng).mean(0),
         "gene_correlation": correlations(x2_tg, own.after_ng),
+        "half_width": _half_width(model),
     }
 
 
@@ -230,9 +231,7 @@ def _covered(
     """`profiles.INTERVALS` of the model and, by the same validation pairs, of the constant."""
     x2_ng = np.asarray(ready.pairs.layers[keys.AFTER], dtype=np.float64)
     train_n, validation_n, test_n = (ready.split(name) & ~np.isnan(x2_ng).any(1) for name in SPLITS)
-    half_width_g = np.full(x2_ng.shape[1], np.inf)
-    if isinstance(model, PertVAE):
-        half_width_g = model.half_width_g.cpu().numpy()
+    half_width_g = _half_width(model)
     widths = {model.name: half_width_g}
     if np.isfinite(half_width_g).all():
         error_ng = np.abs(x2_ng[validation_n] - x2_ng[train_n].mean(0))
@@ -244,6 +243,13 @@ def _covered(
             for name, p_ng in found.items()
         ]
     )
+
+
+def _half_width(model: Paired) -> Floats:
+    """Half the width of the model's intervals, (g,); infinite where it has none."""
+    if isinstance(model, PertVAE):
+        return np.asarray(model.half_width_g.cpu(), dtype=np.float64)
+    return np.full(model.n_vars, np.inf)
 
 
 def _latents(predicted: dict[str, Floats]) -> dict[str, NDArray[Any]]:
