@@ -140,14 +140,15 @@ def print_perturbation(rows: pd.DataFrame) -> None:
 def _print_lead(part: pd.DataFrame, model: str) -> None:
     """How far the model is ahead of each rule: means over seeds of difference and error."""
     of_rules = part[part["method"].isin(RULES)]
+    measures = [measure for measure in LEADING if measure in set(part["measure"])]
     mean = of_rules.groupby(["method", "measure"], sort=False)[["ahead", "se"]].mean()
     cells = {
         str(method): [
             f"{ahead:+.3f} ± {se:.3f}" + "*" * bool(abs(ahead) > ERRORS * se)
-            for ahead, se in mean.loc[method].reindex(LEADING).to_numpy()
+            for ahead, se in mean.loc[method].reindex(measures).to_numpy()
         ]
         for method in of_rules["method"].unique()
     }
     title = f"{model} ahead by (± standard error over held-out values; *: more than two)"
-    print_table(title, cells, [HEADINGS[measure] for measure in LEADING])
+    print_table(title, cells, [HEADINGS[measure] for measure in measures])
     print()
