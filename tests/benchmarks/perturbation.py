@@ -13,8 +13,9 @@ from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.toml import tables_of
 from tybalt_like.io.datasets import PIPELINES
 from tybalt_like.perturbation import PairedJob, Plan, Samples, read
-from tybalt_like.perturbation.prediction_tables import changes, predictions, responses
-from tybalt_like.perturbation.summary import summarise
+from tybalt_like.perturbation.prediction_tables import changes, compared, predictions, responses
+from tybalt_like.perturbation.rules import RULES
+from tybalt_like.perturbation.summary import ERRORS, summarise
 from tybalt_like.perturbation.training import train_pairs
 from tybalt_like.run.progress import Progress
 
@@ -24,19 +25,30 @@ RECIPES = (
     "drvae_tggates_hepatocyte",
     "drvae_kang_ifnb",
 )
-COLUMNS = ["recipe", "task", "method", "seed", "measure", "value"]
+COLUMNS = ["recipe", "task", "method", "seed", "measure", "value", "ahead", "se"]
 CHANGE, RESPONSE = "change", "response"
 HEADINGS = {
-    "gene_correlation": "per gene",
-    "treated_gene_correlation": "per gene, treated",
-    "sample_correlation": "per sample",
-    "mean_correlation": "mean change",
+    "treated_correlation": "treated",
     "explained": "explained",
-    "true_correlation": "with the truth",
-    "true_gene_correlation": "with the truth, per gene",
+    "retrieval": "retrieval",
+    "change_correlation": "change",
+    "sign_accuracy": "sign",
+    "change_auprc": "AUPRC",
+    "coverage": "covered",
+    "width": "width",
+    "true_correlation": "truth",
+    "shared_control_correlation": "old",
     "auroc": "AUROC",
     "auprc": "AUPRC",
 }
+LEADING = ("treated_correlation", "explained", "retrieval", "change_correlation")
+"""Measures by which the model is compared with every rule."""
+LEGEND = """\
+treated: correlation of treated profiles with the constant taken from both; explained: share of the
+squared distance from the constant; retrieval: chance 0.5; change: correlation of changes with the
+mean change taken from both and another control in the measured one; sign, AUPRC: of genes that
+change; covered, width: 90 % interval of each gene; truth: treated, without noise (simulated); old:
+correlation of changes per gene with one control in both, the measure before these, flattered."""
 
 
 def perturbation(
@@ -60,7 +72,8 @@ def perturbation(
     -------
     pandas.DataFrame
         One row per ``recipe``, ``task`` (change or response), ``method``, ``seed`` and
-        ``measure``: means over folds.
+        ``measure``: means over held-out values; how far the model is ``ahead``, and the standard
+        error ``se`` of that, with held-out values as units.
     """
     progress = progress or Progress(quiet=True)
     kept = Kept(file, ("recipe", "seed"))
@@ -81,7 +94,7 @@ def perturbation(
         for seed in missing:
             with progress.stage(f"{recipe}, seed {seed}"):
                 table = _measure(replace(plan, seed=seed), samples)
-            kept.add(table.assign(recipe=recipe, seed=seed)[COLUMNS])
+            kept.add(table.assign(recipe=recipe, seed=seed).reindex(columns=COLUMNS))
     return kept.rows()
 
 
@@ -92,8 +105,7 @@ def _measure(plan: Plan, samples: Samples) -> pd.DataFrame:
     found = {job: train_pairs(plan, job, samples, device="cpu").found for job in jobs}
     tables = []
     if plan.has_pairs:
-        of_change = changes(found).groupby(["method", "measure"], sort=False)["value"].mean()
-        tables.append(of_change.reset_index().assign(task=CHANGE))
+        tables.append(compared(changes(found), plan.model.name).assign(task=CHANGE))
     if plan.has_response:
         of_response = responses(predictions(found))[["method", "measure", "value"]]
         tables.append(of_response.assign(task=RESPONSE))
@@ -101,7 +113,8 @@ def _measure(plan: Plan, samples: Samples) -> pd.DataFrame:
 
 
 def print_perturbation(rows: pd.DataFrame) -> None:
-    """A table per recipe and task, mean ± SD over seeds, and what it says in sentences."""
+    """A table per recipe and task, mean ± SD over seeds, and how far the model is ahead."""
+    print(LEGEND, "", sep="\n")
     for (recipe, task), part in rows.groupby(["recipe", "task"], sort=False):
         measures = [measure for measure in HEADINGS if measure in set(part["measure"])]
         found = {
@@ -111,9 +124,31 @@ def print_perturbation(rows: pd.DataFrame) -> None:
             str(method): [mean_sd(found.get((method, measure), [])) for measure in measures]
             for method in part["method"].unique()
         }
-        what = "correlation of changes" if task == CHANGE else "response"
-        title = f"{recipe}: {what}, mean ± SD of {part['seed'].nunique()} seeds"
+        what = "response, mean ± SD"
+        if task == CHANGE:  # the spread over held-out values, below, is what counts
+            what = "treated profiles, mean"
+            cells = {name: [cell.split(" ")[0] for cell in of] for name, of in cells.items()}
+        title = f"{recipe}: {what} of {part['seed'].nunique()} seeds"
         print_table(title, cells, [HEADINGS[measure] for measure in measures])
-        nothing = part.iloc[:0]
-        change, response = (part, nothing) if task == CHANGE else (nothing, part)
-        print(*summarise(change, response, model=str(part["method"].iloc[0])), "", sep="\n")
+        model = str(part["method"].iloc[0])
+        if task == CHANGE:
+            _print_lead(part, model)
+        else:
+            print(*summarise(part.iloc[:0], part, model=model), "", sep="\n")
+
+
+def _print_lead(part: pd.DataFrame, model: str) -> None:
+    """How far the model is ahead of each rule: means over seeds of difference and error."""
+    of_rules = part[part["method"].isin(RULES)]
+    measures = [measure for measure in LEADING if measure in set(part["measure"])]
+    mean = of_rules.groupby(["method", "measure"], sort=False)[["ahead", "se"]].mean()
+    cells = {
+        str(method): [
+            f"{ahead:+.3f} ± {se:.3f}" + "*" * bool(abs(ahead) > ERRORS * se)
+            for ahead, se in mean.loc[method].reindex(measures).to_numpy()
+        ]
+        for method in of_rules["method"].unique()
+    }
+    title = f"{model} ahead by (± standard error over held-out values; *: more than two)"
+    print_table(title, cells, [HEADINGS[measure] for measure in measures])
+    print()

@@ -1,10 +1,12 @@
 """Pairs are of one group, and folds never divide one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quick import plate
 
@@ -31,6 +33,21 @@ def test_pairs_are_of_one_group_and_match() -> None:
         assert len(of) == 2
 
 
+def test_held_out_changes_are_measured_against_controls_that_no_predictor_sees() -> None:
+    obs = pd.concat([plate(), plate().set_axis([f"other_{i}" for i in range(32)])])
+    found = units(obs, PLATE, drug="treatment")
+    fold_n = folds(found, obs, replace(PLATE, folds=2), seed=0)
+    controls = chosen_controls(found, PLATE, fold_n, np.random.default_rng(0), held_out=0)
+    for i, fold in enumerate(fold_n):
+        used, spare = set(controls.used[i]), set(controls.spare[i])
+        assert used | spare == set(found.candidates[i])
+        assert (len(used), len(spare)) == ((2, 2) if fold == 0 else (4, 0))
+    held = [i for i, fold in enumerate(fold_n) if fold == 0]
+    assert not set.union(*(set(controls.used[i]) for i in held)) & set.union(
+        *(set(controls.spare[i]) for i in held)
+    )
+
+
 def test_groups_without_treatment_are_single_samples() -> None:
     obs = plate()
     obs = obs[(obs["line"] == "A") | (obs["type"] == "vehicle")]
@@ -47,18 +64,20 @@ def test_shared_controls_serve_one_fold_each() -> None:
     found = units(obs, design, drug="treatment")
     assert found.shared_n.all()
     fold_n = folds(found, obs, design, seed=0)
-    chosen = chosen_controls(found, design, fold_n, np.random.default_rng(0))
+    chosen = chosen_controls(found, design, fold_n, np.random.default_rng(0)).used
     used = [set(np.concatenate([c for c, f in zip(chosen, fold_n, strict=True) if f == fold]))
             for fold in (0, 1)]  # fmt: skip
     assert not used[0] & used[1]
     one = Design("line", "type", "vehicle", drug="drug", hold_out="drug", controls="one", folds=2)
-    assert {len(c) for c in chosen_controls(found, one, fold_n, np.random.default_rng(0))} == {1}
+    chosen = chosen_controls(found, one, fold_n, np.random.default_rng(0)).used
+    assert {len(c) for c in chosen} == {1}
     many = Design("line", "type", "vehicle", drug="drug", hold_out="drug", folds=8)
     fold_n = folds(found, obs, many, seed=0)
     with pytest.raises(DataError, match="too few for 8 folds"):
         chosen_controls(found, many, fold_n, np.random.default_rng(0))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_folds_never_divide_a_group(seed: int, k: int) -> None:
     adata = simulate(Simulation(groups=30, n_genes=2, latent_dim=2, unknown=0.3, seed=seed))

@@ -130,7 +130,7 @@ def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
     one, other = (tmp_path / name / "responses.tsv" for name in ("out", "at_once"))
     assert one.read_text() == other.read_text()
     stored = Store(jobs).load(PairedJob("treatment", 0, 0))
-    assert stored.about["changes"]["no change"]["gene_correlation"] == 0
+    assert stored.about["of_samples"]["no change"]["shared_control_correlation"] == 0
 
 
 @pytest.mark.slow

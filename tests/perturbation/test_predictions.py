@@ -9,8 +9,8 @@ from quick import plan
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like import io
-from tybalt_like.perturbation import PairedJob, Plan, baselines, read
-from tybalt_like.perturbation.agreement import agreement, change_agreement, intervals
+from tybalt_like.perturbation import PairedJob, Plan, baselines, read, rules
+from tybalt_like.perturbation.agreement import agreement, intervals
 from tybalt_like.perturbation.design import Simulation
 from tybalt_like.perturbation.simulation import TRUTH, simulate
 from tybalt_like.perturbation.training import train_pairs
@@ -69,19 +69,6 @@ def test_intervals_cover() -> None:
     assert hits >= 26
 
 
-def test_measures_of_changes() -> None:
-    rng = np.random.default_rng(0)
-    x1, change = rng.normal(size=(50, 6)), rng.normal(size=(50, 6)) + np.arange(6)
-    perfect = change_agreement(x1, x1 + change, x1 + change)
-    assert perfect == pytest.approx(dict.fromkeys(perfect, 1.0))
-    none = change_agreement(x1, x1 + change, x1)
-    assert none["gene_correlation"] == none["sample_correlation"] == none["explained"] == 0
-    mean = change_agreement(x1, x1 + change, x1 + change.mean(0))
-    assert mean["gene_correlation"] == 0
-    assert mean["mean_correlation"] == pytest.approx(1)
-    assert 0 < mean["explained"] < 1
-
-
 def test_simulated_truth_is_the_mean_change() -> None:
     settings = Simulation(groups=4000, n_genes=5, latent_dim=2, noise=1.0, single=0.1)
     adata = simulate(settings)
@@ -90,7 +77,8 @@ def test_simulated_truth_is_the_mean_change() -> None:
     assert len(treated) == 3600
     before = control[[f"{line}_before" for line in treated.obs["cell_line"]]]
     found = (treated.X - before.X).mean(0)
-    np.testing.assert_allclose(found, treated.layers[TRUTH].mean(0), atol=0.1)
+    truth = (treated.layers[TRUTH] - before.layers[TRUTH]).mean(0)
+    np.testing.assert_allclose(found, truth, atol=0.1)
     assert (simulate(settings).X == adata.X).all()
 
 
@@ -127,11 +115,10 @@ def test_recovers_the_perturbation_and_beats_logistic_regression() -> None:
     ]
     area = {"dr_vae": [], "logistic on x1": []}
     for outcome in outcomes:
-        found = outcome.about["changes"]["dr_vae"]
-        assert found["true_correlation"] > 0.9
-        assert (
-            found["gene_correlation"] > outcome.about["changes"]["ridge on x1"]["gene_correlation"]
-        )
+        of_samples = outcome.about["of_samples"]
+        true = {name: found["true_correlation"] for name, found in of_samples.items()}
+        assert true["dr_vae"] > 0.6
+        assert true["dr_vae"] > max(true[name] for name in rules.RULES if name in true)
         arrays = outcome.arrays
         for name, values in area.items():
             score_n = arrays["scores"][:, list(arrays["methods"]).index(name)]
@@ -149,7 +136,7 @@ def test_simple_rules_do_not_choose_penalties_by_samples_of_the_same_group() -> 
     x1_mg, x2_mg, c_mc = x1_ng[learned_n], x2_ng[learned_n], none[learned_n]
     error = {}
     for name, group_n in (("donors", donor_n), ("samples", np.arange(240))):
-        predicted = baselines.treated(
+        predicted = rules.profiles(
             x1_mg,
             x2_mg,
             x1_ng[~learned_n],
@@ -157,7 +144,7 @@ def test_simple_rules_do_not_choose_penalties_by_samples_of_the_same_group() -> 
             c_nc=none[~learned_n],
             group_m=group_n[learned_n].astype(str),
         )
-        error[name] = ((predicted[baselines.RIDGE] - x2_ng[~learned_n]) ** 2).mean()
+        error[name] = ((predicted[rules.RIDGE].after_ng - x2_ng[~learned_n]) ** 2).mean()
     assert error["donors"] < 0.8 * error["samples"]
     y_n = rng.integers(0, 2, 40)[donor_n].astype(float)
     inputs = {"x": (x1_mg, x1_ng[~learned_n])}

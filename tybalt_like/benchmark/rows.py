@@ -19,18 +19,9 @@ NUMBERS = (
     *("nominal", "smallest", "p_001", "any_10", "any_05", "planted"),
     *("seconds", "prevalence"),
     *("asked", "draw", "k", "n_samples", "lowest", "limit", "size", "unexplained", "few_genes"),
-    *(
-        "p_0001",
-        "any",
-        "power_6_5",
-        "power_6_50",
-        "power_8_5",
-        "power_8_50",
-        "first_10",
-        "first_50",
-    ),
-    *("false_6_5", "false_6_50", "false_8_5", "false_8_50"),
-    *("level", "flagged", "p_05_recentred", "p_10_recentred", "auroc_before"),
+    *("p_0001", "any", "first_10", "first_50"),
+    *(f"{what}_{size}_{n}" for what in ("power", "false") for size in (6, 8) for n in (5, 50)),
+    *("level", "flagged", "p_05_recentred", "p_10_recentred", "auroc_before", "se"),
 )
 """Columns in which nothing means that nothing was measured."""
 

@@ -7,9 +7,10 @@ COUNTS = "counts"
 SPLIT = "split"
 """obs column: one of `TRAIN`, `VALIDATION`, `CALIBRATION`, `TEST`, `QUERY`."""
 TRAIN, VALIDATION, CALIBRATION, TEST, QUERY = "train", "validation", "calibration", "test", "query"
-AFTER, RESPONSE, WEIGHT = "after", "response", "weight"
+AFTER, RESPONSE, WEIGHT, UNIT = "after", "response", "weight", "unit"
 """Of pairs: the layer with profiles after treatment (NaN = none), and the obs columns with the
-response (NaN = unknown) and with how often training draws a sample."""
+response (NaN = unknown), with how often training draws a sample, and with what is held out
+together."""
 GROUP = "group"
 """Entry of the provenance: the obs column whose samples the division keeps together."""
 LABEL, PART = "label", "part"

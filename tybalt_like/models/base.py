@@ -236,7 +236,8 @@ class Model(nn.Module, ABC):
         Sample columns that the model is conditioned on, each with its categories.
     takes
         What else a batch may hold that the model makes use of: ``x2_ng``, profiles after
-        treatment; ``y_n``, responses; ``weight_n``, how often training draws each row.
+        treatment; ``y_n``, responses; ``weight_n``, how often training draws each row; ``unit_n``,
+        the numbers of what is held out together.
     """
 
     registry: ClassVar[dict[str, type[Model]]] = {}
@@ -313,6 +314,10 @@ class Model(nn.Module, ABC):
         """What early stopping goes by, where it is not the loss: named parts, and ``"criterion"``
         itself, of which lower is better."""
         return {}
+
+    def settle(self, train: Batch, validation: Batch) -> None:
+        """Set what only held-out rows can tell, when training is over and the best weights are
+        restored."""
 
     @abstractmethod
     def embed(self, x_ng: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class DrVAE(PertVAE, name="dr_vae"):
         "Bioinformatics 35:3743-3751 (2019)."
     )
     Config = DrVAEConfig
-    takes = frozenset({"x2_ng", "y_n", "weight_n"})
+    takes = frozenset({"x2_ng", "y_n", "weight_n", "unit_n"})
 
     def __init__(self, n_vars: int, config: DrVAEConfig) -> None:
         super().__init__(n_vars, config)

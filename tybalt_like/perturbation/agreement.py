@@ -1,8 +1,6 @@
-"""How well responses and changes were predicted."""
+"""How well responses were predicted."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,41 +99,3 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     shape = np.full(np.shape(above), np.nan)
     found: Floats = np.divide(above, below, out=shape, where=below > 0)
     return found
-
-
-def correlations(a_ng: Floats, b_ng: Floats) -> Floats:
-    """Pearson correlation of each column, (g,); 0 where one of the two does not vary."""
-    a, b = (np.asarray(x, dtype=np.float64) for x in (a_ng, b_ng))
-    a, b = a - a.mean(0), b - b.mean(0)
-    scale_g = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    known_g = scale_g > 1e-9 * max(1.0, float(scale_g.max(initial=0)))
-    found_g: Floats = np.divide((a * b).sum(0), scale_g, out=np.zeros_like(scale_g), where=known_g)
-    return found_g
-
-
-CHANGE: dict[str, Callable[[Floats, Floats, Floats], float]] = {
-    "gene_correlation": lambda x1, x2, p2: float(np.median(correlations(x2 - x1, p2 - x1))),
-    "treated_gene_correlation": lambda _, x2, p2: float(np.median(correlations(x2, p2))),
-    "sample_correlation": lambda x1, x2, p2: float(np.mean(correlations((x2 - x1).T, (p2 - x1).T))),
-    "mean_correlation": lambda x1, x2, p2: float(
-        correlations((x2 - x1).mean(0)[:, None], (p2 - x1).mean(0)[:, None])[0]
-    ),
-    "explained": lambda x1, x2, p2: float(1 - ((x2 - p2) ** 2).sum() / ((x2 - x1) ** 2).sum()),
-}
-"""Of profiles before, after, and predicted, (n, g) each:
-
-``gene_correlation``: per gene over samples, of the measured and the predicted change; median gene.
-``treated_gene_correlation``: the same of the treated profiles themselves. Noise in the profile
-before treatment is part of the measured change and known to a predictor, so the correlation of
-changes has a head start that this one lacks.
-``sample_correlation``: per sample over genes, of the changes; mean.
-``mean_correlation``: over genes, of the mean changes.
-``explained``: share of the squared change that the prediction explains; 0 for "no change".
-"""
-
-
-def change_agreement(x1_ng: Floats, x2_ng: Floats, predicted_ng: Floats) -> dict[str, float]:
-    """The measures `CHANGE`."""
-    of = (np.asarray(x, dtype=np.float64) for x in (x1_ng, x2_ng, predicted_ng))
-    x1, x2, p2 = of
-    return {name: measure(x1, x2, p2) for name, measure in CHANGE.items()}

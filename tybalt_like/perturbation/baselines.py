@@ -1,4 +1,4 @@
-"""Simple predictors of responses and of treated profiles, fitted in the same folds."""
+"""Simple predictors of responses, fitted in the same folds."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tybalt_like.perturbation.rules import ridge
+
 Floats = NDArray[np.float64]
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse penalties of the logistic regression, chosen among by cross-validation."""
-PENALTIES = tuple(10.0 ** np.arange(0, 7))
-"""Penalties of the ridge regression, chosen among by cross-validation, leave-one-out if groups have
-one sample each."""
 FOLDS = 5
-"""Of these inner cross-validations, which leave out whole groups as the outer one does."""
+"""Of that cross-validation, which leaves out whole groups as the outer one does."""
 MIN_PER_CLASS = 3
 MAX_COMPONENTS = 50
-NO_CHANGE, MEAN_CHANGE, RIDGE = "no change", "mean change", "ridge on x1"
-MEAN_BY_CONDITION = "mean change of the condition"
 GENES, COMPONENTS, LATENTS = "x1", "PCA(x1)", "latents"
 """What responses are predicted from."""
 KINDS = ("logistic", "ridge", "forest", "SVM")
@@ -98,7 +95,7 @@ def _regressions(group_m: NDArray[np.str_], seed: int) -> dict[str, Any]:
     from sklearn.svm import SVR
 
     return {
-        "ridge": _ridge(group_m),
+        "ridge": ridge(group_m),
         "forest": RandomForestRegressor(200, max_features="sqrt", random_state=seed),
         "SVM": SVR(kernel="rbf"),
     }
@@ -111,40 +108,3 @@ def components(train_mg: Floats, others: Mapping[str, Floats], *, k: int) -> dic
     k = min(k, MAX_COMPONENTS, *train_mg.shape)
     fitted = PCA(k, svd_solver="full").fit(train_mg)
     return {name: np.asarray(fitted.transform(x_ng)) for name, x_ng in others.items()}
-
-
-def treated(
-    x1_mg: Floats,
-    x2_mg: Floats,
-    test_ng: Floats,
-    *,
-    c_mc: Floats,
-    c_nc: Floats,
-    group_m: NDArray[np.str_],
-) -> dict[str, Floats]:
-    """Treated profiles of test samples, (n, g), as simple rules predict them from training pairs.
-
-    `c_mc` and `c_nc` are the conditions that the model knows too, one-hot; (m, 0) without any.
-    `group_m` are the groups of the training pairs.
-    """
-    change_mg = x2_mg - x1_mg
-    mean_g = change_mg.mean(0)
-    found = {NO_CHANGE: test_ng.copy(), MEAN_CHANGE: test_ng + mean_g}
-    if c_mc.shape[1]:
-        by_condition = _ridge(group_m).fit(c_mc, change_mg)
-        found[MEAN_BY_CONDITION] = test_ng + np.asarray(by_condition.predict(c_nc))
-    fitted = _ridge(group_m).fit(np.hstack([x1_mg, c_mc]), x2_mg)
-    found[RIDGE] = np.asarray(fitted.predict(np.hstack([test_ng, c_nc])))
-    return found
-
-
-def _ridge(group_m: NDArray[np.str_]) -> Any:
-    """Ridge regression that chooses its penalty without taking groups apart."""
-    from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import GroupKFold
-
-    n_groups = len(np.unique(group_m))
-    if n_groups in (1, len(group_m)):
-        return RidgeCV(PENALTIES)
-    parts = GroupKFold(min(FOLDS, n_groups)).split(group_m, groups=group_m)
-    return RidgeCV(PENALTIES, cv=list(parts), scoring="neg_mean_squared_error")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def units(
                 f"no {what} samples{where}: {design.treatment!r} is "
                 f"{'never' if what == 'untreated' else 'always'} {design.control!r}"
             )
-    key = _keys(obs, [design.group, *design.match])
+    key = joined(obs, [design.group, *design.match])
     group_n, held_n = _text(obs, design.group), _text(obs, design.held_out)
     by_key = {name: rows.to_numpy() for name, rows in pd.Series(control).groupby(key[control])}
     of_treated = [by_key.get(key[row], np.zeros(0, dtype=np.intp)) for row in treated]
@@ -113,10 +114,33 @@ def units(
     return Units(table, tuple(candidates), np.array(shared, dtype=bool), tuple(notes))
 
 
+class Controls(NamedTuple):
+    """Rows of the controls of every unit.
+
+    Attributes
+    ----------
+    used
+        What a predictor sees as the profile before treatment, averaged.
+    spare
+        Of held-out pairs: controls that no predictor sees, against which the change is measured.
+    """
+
+    used: tuple[Index, ...]
+    spare: tuple[Index, ...]
+
+
 def chosen_controls(
-    found: Units, design: Design, fold_n: Index | None, rng: np.random.Generator
-) -> tuple[Index, ...]:
-    """The controls of every unit, averaged or one drawn; with folds, no control serves two.
+    found: Units,
+    design: Design,
+    fold_n: Index | None,
+    rng: np.random.Generator,
+    *,
+    held_out: int | None = None,
+) -> Controls:
+    """The controls of every unit; with folds, no control serves two.
+
+    Of the controls of pairs in the fold `held_out`, half are spared (fewer, if they are odd): noise
+    of a control that is part of both the measured and the predicted change makes them correlate.
 
     Raises
     ------
@@ -138,9 +162,18 @@ def chosen_controls(
                     f"{len(found.candidates[i])} controls of sample {sample} are too few for "
                     f"{len(folds)} folds that share none; lower perturbation.folds"
                 )
+    spare = [np.zeros(0, dtype=np.intp)] * len(chosen)
+    if fold_n is not None and held_out is not None:
+        halves: dict[tuple[int, ...], tuple[Index, Index]] = {}
+        for i in np.flatnonzero((fold_n == held_out) & found.table["is_pair"].to_numpy(bool)):
+            key = tuple(chosen[i])  # units with the same controls divide them alike
+            if key not in halves:
+                first, second = np.array_split(rng.permutation(chosen[i]), 2)
+                halves[key] = first, second
+            chosen[i], spare[i] = halves[key]
     if design.controls == "one":
         chosen = [rng.choice(rows, 1) for rows in chosen]
-    return tuple(chosen)
+    return Controls(tuple(chosen), tuple(spare))
 
 
 def _refuse_or_note(obs: pd.DataFrame, design: Design, lonely: Index, *, n: int) -> list[str]:
@@ -212,7 +245,8 @@ def _text(obs: pd.DataFrame, column: str) -> NDArray[np.object_]:
     return values.astype(object).where(values.notna(), "").astype(str).to_numpy(object)
 
 
-def _keys(obs: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.object_]:
-    """The values of several columns as one text."""
+def joined(obs: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.object_]:
+    """The values of several columns as one text; empty texts for none."""
     parts = [_text(obs, column) for column in columns]
-    return np.array(["\x1f".join(row) for row in zip(*parts, strict=True)], dtype=object)
+    rows = zip(*parts, strict=True) if parts else [()] * len(obs)
+    return np.array(["\x1f".join(row) for row in rows], dtype=object)

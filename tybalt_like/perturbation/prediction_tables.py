@@ -57,20 +57,53 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def changes(results: Results) -> pd.DataFrame:
-    """One row per drug, seed, fold, method and measure of the predicted changes."""
-    rows = [
-        {"drug": job.drug, "seed": job.seed, "fold": job.fold}
-        | {"method": method, "measure": measure, "value": value}
-        for job, found in results.items()
-        for method, measures in found.about["changes"].items()
-        for measure, value in measures.items()
-    ]
+    """One row per drug, seed, fold, held-out value, method and measure of predicted profiles.
+
+    Measures of all samples of a fold together have no ``group``.
+    """
+    parts = []
+    for job, found in results.items():
+        of = found.arrays
+        if "values" not in of:
+            continue
+        for method, value_gm in zip(of["rules"].tolist(), of["values"], strict=True):
+            wide = pd.DataFrame(value_gm, columns=of["measures"], index=of["groups"])
+            whole = pd.DataFrame([found.about["of_samples"][method]], index=[""])
+            for table in (wide, whole):
+                long = table.rename_axis("group").reset_index().melt("group", var_name="measure")
+                parts.append(
+                    long.assign(drug=job.drug, seed=job.seed, fold=job.fold, method=method)
+                )
+    if not parts:
+        return pd.DataFrame()
+    columns = ["drug", "seed", "fold", "group", "method", "measure", "value"]
+    return pd.concat(parts, ignore_index=True)[columns].dropna(subset="value")
+
+
+def compared(changes: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One row per method and measure: ``value``, the mean over held-out values; how far the model
+    is ``ahead``, and the standard error ``se`` of that, with held-out values as units."""
+    group = changes["group"].fillna("")
+    unit = group.where(group != "", changes["fold"].astype(str))
+    units = ["drug", "unit"]
+    rows = []
+    for measure, part in changes.assign(unit=unit).groupby("measure", sort=False):
+        of_method = {
+            str(method): of.groupby(units)["value"].mean()
+            for method, of in part.groupby("method", sort=False)
+        }
+        for method, value in of_method.items():
+            ahead = (of_method[model] - value).dropna() if model in of_method else value[:0]
+            se = ahead.sem() if len(ahead) > 1 else np.nan
+            about = {"method": method, "measure": measure, "value": value.mean()}
+            rows.append(about | {"ahead": ahead.mean(), "se": se, "n": len(ahead)})
     return pd.DataFrame(rows)
 
 
 def genes(results: Results) -> pd.DataFrame:
-    """One row per drug and gene: mean measured and predicted change, and their correlation over
-    held-out samples; means over folds and seeds."""
+    """One row per drug and gene: mean measured and predicted change, the correlation of treated
+    profiles over held-out samples, and half the width of the 90 % interval (infinite: none); means
+    over folds and seeds."""
     parts = [
         pd.DataFrame(
             {"drug": job.drug}
@@ -81,6 +114,7 @@ def genes(results: Results) -> pd.DataFrame:
                     ("measured", "measured"),
                     ("predicted", "predicted"),
                     ("correlation", "gene_correlation"),
+                    ("half_width", "half_width"),
                 )
             }
         )

@@ -14,8 +14,8 @@ from tybalt_like.perturbation.design import Design, Simulation
 if TYPE_CHECKING:
     from anndata import AnnData
 
-TRUTH = "change without noise"
-"""Layer of the treated samples: what treatment changes, before noise is added."""
+TRUTH = "profile without noise"
+"""Layer: the expected profile, of treated samples that of the expected latent position."""
 DESIGN = Design(group="cell_line", response="response")
 LATENT_NOISE = 0.1
 LEAST_SCALE = 0.4
@@ -32,7 +32,7 @@ def simulate(settings: Simulation) -> AnnData:
     Returns
     -------
     AnnData
-        ``obs``: `DESIGN`'s columns; ``layers[TRUTH]``: ``f(z1 + W z1 + b) - f(z1)``.
+        ``obs``: `DESIGN`'s columns; ``layers[TRUTH]``: ``f(z1)`` and ``f(z1 + W z1 + b)``.
     """
     from anndata import AnnData
 
@@ -56,8 +56,7 @@ def simulate(settings: Simulation) -> AnnData:
 
     clean_mg = np.concatenate([profile(z1_nk), profile(z2_nk)])
     x_mg = clean_mg + settings.noise * rng.normal(size=clean_mg.shape)
-    truth_mg = np.zeros_like(x_mg)
-    truth_mg[n:] = profile(moved_nk) - profile(z1_nk)
+    truth_mg = np.concatenate([profile(z1_nk), profile(moved_nk)])
     lines = [f"line_{i + 1:04d}" for i in range(n)]
     obs = pd.DataFrame(
         {

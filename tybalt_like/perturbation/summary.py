@@ -6,26 +6,25 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tybalt_like.perturbation.baselines import (
-    MEAN_BY_CONDITION,
-    MEAN_CHANGE,
-    NO_CHANGE,
-    ON_GENES,
-    RIDGE,
-)
+from tybalt_like.evaluation.conformal import LEVEL
+from tybalt_like.perturbation.baselines import ON_GENES
+from tybalt_like.perturbation.prediction_tables import compared
+from tybalt_like.perturbation.rules import RULES
 from tybalt_like.perturbation.training import ablation
-from tybalt_like.report.words import capital, listed
+from tybalt_like.report.words import capital, counted, listed, percent
 
 WORDS = {
-    "gene_correlation": "correlation per gene of the predicted with the measured change (median)",
-    "sample_correlation": "correlation per sample of the predicted with the measured change",
-    "mean_correlation": "correlation over genes of the mean changes, predicted and measured",
-    "explained": "share of the squared change explained",
+    "treated_correlation": "correlation of treated profiles, the constant taken from both",
+    "explained": "share of the squared distance from the constant explained",
+    "retrieval": "retrieval of the right condition by its predicted profile (chance 0.5)",
+    "change_correlation": "correlation of changes, the mean change taken from both",
     "auroc": "AUROC",
-    "auprc": "AUPRC",
     "correlation": "correlation of predicted and known responses",
 }
-SIMPLE = (NO_CHANGE, MEAN_CHANGE, MEAN_BY_CONDITION, RIDGE)
+LEADING = ("treated_correlation", "explained", "retrieval", "change_correlation")
+"""Measures of treated profiles that sentences are made of."""
+ERRORS = 2
+"""Standard errors by which one must be ahead to count as better."""
 
 
 def summarise(changes: pd.DataFrame, responses: pd.DataFrame, *, model: str) -> list[str]:
@@ -36,16 +35,45 @@ def summarise(changes: pd.DataFrame, responses: pd.DataFrame, *, model: str) -> 
 def _of_changes(changes: pd.DataFrame, model: str) -> list[str]:
     if changes.empty:
         return []
-    said = []
-    for measure in ("gene_correlation", "sample_correlation", "mean_correlation", "explained"):
-        part = changes[changes["measure"] == measure]
-        said.append(_compared(part, measure, model, SIMPLE))
-    true = changes[(changes["measure"] == "true_correlation") & (changes["method"] == model)]
+    table = compared(changes, model)
+    said = [of_rules(table[table["measure"] == name], name, model) for name in LEADING]
+    true = table[(table["measure"] == "true_correlation") & (table["method"] == model)]
     if len(true):
         said.append(
-            f"The correlation of the predicted change with the true one, without noise, is "
+            f"With treated profiles without noise, the constant taken from both, it is "
             f"{true['value'].mean():.3f} (simulated data)."
         )
+    covered = table[(table["measure"] == "coverage") & (table["method"] == model)]
+    if len(covered):
+        said.append(
+            f"{percent(covered['value'].mean())} of the genes of held-out samples lie within "
+            f"their {percent(LEVEL)} interval."
+        )
+    return [sentence for sentence in said if sentence]
+
+
+def of_rules(part: pd.DataFrame, measure: str, model: str) -> str:
+    """The model beside the best simple rule, and of which it is not ahead."""
+    table = part.set_index("method")
+    rules = table[table.index.isin(RULES)]
+    if model not in table.index or rules.empty:
+        return ""
+    best = str(rules["value"].idxmax())
+    own = float(table.loc[[model], "value"].iloc[0])
+    said = (
+        f"{capital(WORDS[measure])}: {model} {own:.3f}; of "
+        f"{counted(len(rules), 'simple rule')} {best} is best with {rules['value'].max():.3f}."
+    )
+    n = int(rules["n"].max())
+    errors = rules["ahead"] / rules["se"]
+    behind = [str(name) for name in rules.index[errors < -ERRORS]]
+    alike = [str(name) for name in rules.index[~(errors.abs() > ERRORS)]]
+    if not behind and not alike:
+        return f"{said} It is ahead of all by more than two standard errors (n = {n})."
+    if behind:
+        said += f" By more than two standard errors (n = {n}) it is behind {listed(behind)}."
+    if alike:
+        said += f" By two standard errors (n = {n}) it cannot be told from {listed(alike)}."
     return said
 
 

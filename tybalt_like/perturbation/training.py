@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from tybalt_like import pp, tl
 from tybalt_like.core import keys
+from tybalt_like.evaluation.conformal import half_widths
 from tybalt_like.models.networks.paired import Paired
-from tybalt_like.perturbation import baselines
-from tybalt_like.perturbation.agreement import change_agreement, correlations
+from tybalt_like.models.pert_vae import PertVAE
+from tybalt_like.perturbation import baselines, profiles, rules
+from tybalt_like.perturbation.held_out import held_out, means
 from tybalt_like.perturbation.plan import PairedJob, Plan
 from tybalt_like.perturbation.prepare import Floats, Prepared, prepare
+from tybalt_like.perturbation.profiles import correlations
 from tybalt_like.perturbation.samples import Samples
 from tybalt_like.study.store import Finished
 from tybalt_like.tl.covariates import known
@@ -39,12 +42,14 @@ class Trained(NamedTuple):
     Attributes
     ----------
     found
-        ``about``: ``changes`` (method -> measures), ``notes``, ``stopped``, ``best_epoch``,
-        ``seconds``, sizes. ``arrays``, per sample that was held out (or, with nothing held out, of
-        all): ``sample``, ``group``, ``is_pair``, ``y`` (NaN = unknown), ``scores`` (n, methods)
-        named by ``methods``, ``low`` and ``high``; per gene: ``genes``, ``measured``,
-        ``predicted`` (mean changes), ``gene_correlation``; with nothing held out, latent ``z1``,
-        ``z2``, ``z2_measured``.
+        ``about``: ``of_samples`` (method -> measures of all pairs together), ``notes``,
+        ``stopped``, ``best_epoch``, ``seconds``, sizes. ``arrays``, per sample that was held out
+        (or, with nothing held out, of all): ``sample``, ``group``, ``is_pair``, ``y`` (NaN =
+        unknown), ``scores`` (n, methods) named by ``methods``, ``low`` and ``high``; of predicted
+        profiles ``values`` (rules, groups, measures), named by ``rules``, ``groups`` and
+        ``measures``; per gene: ``genes``, ``measured``, ``predicted`` (mean changes),
+        ``gene_correlation`` (of treated profiles over samples), ``half_width`` (of the interval);
+        with nothing held out, latent ``z1``, ``z2``, ``z2_measured``.
     """
 
     found: Finished
@@ -62,7 +67,7 @@ def train_pairs(plan: Plan, job: PairedJob, samples: Samples, *, device: str = "
         predicted = _predicted(model, ready)
         shown_n = np.full(len(found.table), True) if job.fold is None else ready.split(keys.TEST)
         table, held_n = found.table[shown_n], found.table["held_out"].to_numpy(str)
-        changes: dict[str, dict[str, float]] = {}
+        of_samples: dict[str, dict[str, float]] = {}
         arrays: dict[str, NDArray[Any]] = {
             "sample": table.index.to_numpy(str),
             "group": table["group"].to_numpy(str),
@@ -74,10 +79,10 @@ def train_pairs(plan: Plan, job: PairedJob, samples: Samples, *, device: str = "
         if job.fold is None:
             arrays |= _latents(predicted)
         elif plan.has_pairs:
-            changes, of_genes = _changes(model, ready, predicted, group_n=held_n)
-            arrays |= of_genes
+            of_samples, of_profiles = _profiles(model, ready, predicted, group_n=held_n)
+            arrays |= of_profiles
     about = {
-        "changes": changes,
+        "of_samples": of_samples,
         "stopped": model.history.stopped,
         "best_epoch": model.history.best_epoch,
         "epochs": len(model.history.rows),
@@ -165,10 +170,10 @@ def _responses(
     }
 
 
-def _changes(
+def _profiles(
     model: Paired, ready: Prepared, predicted: dict[str, Floats], *, group_n: NDArray[np.str_]
 ) -> tuple[dict[str, dict[str, float]], dict[str, NDArray[Any]]]:
-    """Measures of every predictor of treated profiles, by method; mean changes of each gene."""
+    """Measures of samples by method, and arrays: measures of held-out values; genes."""
     x1_ng = np.asarray(ready.pairs.X, dtype=np.float64)
     x2_ng = np.asarray(ready.pairs.layers[keys.AFTER], dtype=np.float64)
     pair_n = ~np.isnan(x2_ng).any(1)
@@ -179,10 +184,10 @@ def _changes(
         warnings.simplefilter("ignore")
         c_nc = known(ready.pairs, model).get("c_nc", np.zeros((len(x1_ng), 0)))
     c_nc = np.nan_to_num(np.asarray(c_nc, dtype=np.float64))
-    profiles = {
-        model.name: predicted["after_ng"][test_n],
-        ablation(model.name): predicted[f"{IDENTITY} after_ng"][test_n],
-    } | baselines.treated(
+    found = {
+        name: rules.Predicted(predicted[f"{of}after_ng"][test_n], predicted["before_ng"][test_n])
+        for name, of in ((model.name, ""), (ablation(model.name), f"{IDENTITY} "))
+    } | rules.profiles(
         x1_ng[learned_n],
         x2_ng[learned_n],
         x1_ng[test_n],
@@ -190,27 +195,61 @@ def _changes(
         c_nc=c_nc[test_n],
         group_m=group_n[learned_n],
     )
-    x1_ng, x2_ng = x1_ng[test_n], x2_ng[test_n]
-    measures = {name: change_agreement(x1_ng, x2_ng, p_ng) for name, p_ng in profiles.items()}
+    held, condition_t = held_out(ready, group_n, test_n=test_n, learned_n=learned_n)
+    values = [
+        profiles.measured(held, means(after_tg, condition_t), means(after_tg - b_tg, condition_t))
+        for after_tg, b_tg in found.values()
+    ]
+    covered = _covered(model, ready, group_n, {name: p.after_ng for name, p in found.items()})
+    x1_tg, x2_tg, own = x1_ng[test_n], x2_ng[test_n], found[model.name]
+    of_samples = {
+        name: {profiles.SHARED: profiles.shared_control_correlation(x1_tg, x2_tg, p_tg)}
+        for name, (p_tg, _) in found.items()
+    }
     if ready.truth_ng is not None:
-        clean_ng = predicted["after_ng"][test_n] - predicted["before_ng"][test_n]
-        for name, p_ng in profiles.items():
-            change_ng = clean_ng if name == model.name else p_ng - x1_ng
-            measures[name] |= _against_truth(ready.truth_ng[test_n], change_ng)
-    of_model_ng = profiles[model.name]
-    return measures, {
+        truth_tg = ready.truth_ng[test_n] - held.constant_g
+        for name, (p_tg, _) in found.items():
+            of_truth_t = correlations(truth_tg.T, (p_tg - held.constant_g).T)
+            of_samples[name]["true_correlation"] = float(of_truth_t.mean())
+    base_tg = np.where(np.isnan(ready.other_ng), x1_ng, ready.other_ng)[test_n]
+    return of_samples, {
+        "groups": held.groups,
+        "rules": np.array(list(found)),
+        "measures": np.array(profiles.MEASURES + profiles.INTERVALS),
+        "values": np.concatenate([np.stack(values), covered], axis=2),
         "genes": ready.pairs.var_names.to_numpy(str),
-        "measured": (x2_ng - x1_ng).mean(0),
-        "predicted": (of_model_ng - x1_ng).mean(0),
-        "gene_correlation": correlations(x2_ng - x1_ng, of_model_ng - x1_ng),
+        "measured": (x2_tg - base_tg).mean(0),
+        "predicted": (own.after_ng - own.before_ng).mean(0),
+        "gene_correlation": correlations(x2_tg, own.after_ng),
+        "half_width": _half_width(model),
     }
 
 
-def _against_truth(truth_ng: Floats, change_ng: Floats) -> dict[str, float]:
-    """Of simulated pairs: correlation with the change without noise, over all and per gene."""
-    overall = correlations(truth_ng.reshape(-1, 1), change_ng.reshape(-1, 1))[0]
-    per_gene = np.median(correlations(truth_ng, change_ng))
-    return {"true_correlation": float(overall), "true_gene_correlation": float(per_gene)}
+def _covered(
+    model: Paired, ready: Prepared, group_n: NDArray[np.str_], found: dict[str, Floats]
+) -> Floats:
+    """`profiles.INTERVALS` of the model and, by the same validation pairs, of the constant."""
+    x2_ng = np.asarray(ready.pairs.layers[keys.AFTER], dtype=np.float64)
+    train_n, validation_n, test_n = (ready.split(name) & ~np.isnan(x2_ng).any(1) for name in SPLITS)
+    half_width_g = _half_width(model)
+    widths = {model.name: half_width_g}
+    if np.isfinite(half_width_g).all():
+        error_ng = np.abs(x2_ng[validation_n] - x2_ng[train_n].mean(0))
+        widths[rules.CONSTANT] = half_widths(error_ng, group_n[validation_n])
+    unknown_g = np.full(x2_ng.shape[1], np.inf)
+    return np.stack(
+        [
+            profiles.within(x2_ng[test_n], p_ng, widths.get(name, unknown_g), group_n[test_n])
+            for name, p_ng in found.items()
+        ]
+    )
+
+
+def _half_width(model: Paired) -> Floats:
+    """Half the width of the model's intervals, (g,); infinite where it has none."""
+    if isinstance(model, PertVAE):
+        return np.asarray(model.half_width_g.cpu(), dtype=np.float64)
+    return np.full(model.n_vars, np.inf)
 
 
 def _latents(predicted: dict[str, Floats]) -> dict[str, NDArray[Any]]:

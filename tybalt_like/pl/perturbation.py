@@ -19,7 +19,7 @@ PREDICTED, MEASURED = UP, "#0072B2"
 MAX_ARROWS = 60
 MAX_GENES = 20
 MAX_SHOWN = 60
-"""Samples drawn with their interval."""
+"""Samples drawn with their interval, and points drawn large."""
 INK = "#222222"
 
 
@@ -177,7 +177,7 @@ def intervals(responses: pd.DataFrame, *, measure: str, label: str, first: Seque
 
 @theme
 def change_scores(changes: pd.DataFrame, *, labels: Mapping[str, str], first: str) -> Figure:
-    """Measures of predicted changes, one panel each, a point per fold and a bar for the mean.
+    """Measures of predicted profiles, one panel each, a point per row and a bar for the mean.
 
     Parameters
     ----------
@@ -202,7 +202,8 @@ def change_scores(changes: pd.DataFrame, *, labels: Mapping[str, str], first: st
             value = part.loc[part["method"] == method, "value"].to_numpy(float)
             color = PREDICTED if method == first else INK
             shift = np.linspace(-0.2, 0.2, len(value)) if len(value) > 1 else np.zeros(len(value))
-            ax.scatter(value, place + shift, s=14, color=color, alpha=0.6, lw=0)
+            size = 14 if len(value) <= MAX_SHOWN else 4
+            ax.scatter(value, place + shift, s=size, color=color, alpha=0.6, lw=0)
             if len(value):
                 ax.vlines(value.mean(), place - 0.32, place + 0.32, color=color, lw=2.2)
         ax.axvline(0, color="#999999", lw=0.8)

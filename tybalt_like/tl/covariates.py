@@ -34,10 +34,10 @@ def categories(
 def known(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
     """What the model wants to know of every sample beside its genes, as far as it is there.
 
-    That is ``x2_ng`` (`keys.AFTER`), ``y_n`` (`keys.RESPONSE`) and ``weight_n`` (`keys.WEIGHT`)
-    of pairs, and the covariates ``c_nc``: one-hot, side by side. A value that is missing, or that
-    no training sample had (then with a warning), is a row of NaN, which the model replaces by the
-    training frequencies.
+    That is, of pairs, ``x2_ng`` (`keys.AFTER`), ``y_n`` (`keys.RESPONSE`), ``weight_n``
+    (`keys.WEIGHT`) and ``unit_n`` (`keys.UNIT`, numbered), and the covariates ``c_nc``: one-hot,
+    side by side. A value that is missing, or that no training sample had (then with a warning), is
+    a row of NaN, which the model replaces by the training frequencies.
 
     Raises
     ------
@@ -71,6 +71,9 @@ def _of_pairs(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
     for name, column in (("y_n", keys.RESPONSE), ("weight_n", keys.WEIGHT)):
         if name in model.takes and column in adata.obs:
             found[name] = adata.obs[column].to_numpy(np.float32)
+    if "unit_n" in model.takes and keys.UNIT in adata.obs:
+        code_n = np.unique(adata.obs[keys.UNIT].to_numpy(str), return_inverse=True)[1]
+        found["unit_n"] = code_n.astype(np.float32)
     return found
 
 

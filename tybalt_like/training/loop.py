@@ -94,6 +94,9 @@ def train(
     if best is not None:
         model.load_state_dict(best)
     model.eval()
+    if validation is not None:
+        with torch.no_grad():
+            model.settle(Batch(tensors), Batch(validation))
     return history
 
 

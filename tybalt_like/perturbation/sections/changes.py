@@ -9,24 +9,29 @@ import pandas as pd
 
 from tybalt_like.perturbation.contents import PairedContents, of_drug
 from tybalt_like.perturbation.design import TABLE
+from tybalt_like.perturbation.prediction_tables import compared
 from tybalt_like.pl.perturbation import change_scores, gene_changes, shifts
 from tybalt_like.report.figure import Figure
 from tybalt_like.report.section import Section
 
 NAMES = {
-    "gene_correlation": "per gene",
-    "treated_gene_correlation": "per gene, of treated profiles",
-    "sample_correlation": "per sample",
-    "mean_correlation": "of mean changes",
+    "treated_correlation": "treated, constant removed",
     "explained": "explained",
-    "true_correlation": "with the truth",
-    "true_gene_correlation": "with the truth, per gene",
+    "retrieval": "retrieval",
+    "change_correlation": "change, mean removed",
+    "sign_accuracy": "sign of changed genes",
+    "change_auprc": "AUPRC of changed genes",
+    "coverage": "within 90 % interval",
+    "width": "width of interval",
+    "true_correlation": "treated, without noise",
+    "shared_control_correlation": "change, shared control (flattered)",
 }
 LABELS = {
-    "gene_correlation": "correlation per gene,\nmedian",
-    "sample_correlation": "correlation per sample,\nmean",
-    "explained": "share of the squared\nchange explained",
+    "treated_correlation": "treated profiles,\nconstant removed",
+    "retrieval": "retrieval of the\nright condition",
+    "change_correlation": "changes, mean\nchange removed",
 }
+LEAD = "treated_correlation"
 
 
 class Changes(
@@ -35,10 +40,10 @@ class Changes(
     """A table of every method, with latent shifts and genes for each drug."""
 
     template = """
-<p>Correlation of the predicted with the measured change, and the share of the squared change that is explained: mean ± SD over folds and seeds. All numbers: <a href="changes.tsv">changes.tsv</a>.</p>
-{% call ui.sortable("Table of treated profiles", (["drug"] if run.several else []) + ["method"], heads) %}
+<p>How well treated profiles of held-out values are predicted: means over these values, and how far the model is ahead of the others by the first measure, with the standard error over these values. What each measure is: see <a href="#reading">below</a>. All numbers: <a href="changes.tsv">changes.tsv</a>.</p>
+{% call ui.sortable("Table of treated profiles", (["drug"] if run.several else []) + ["method"], ["model ahead by"] + heads) %}
 {% for row in rows %}
-<tr{% if row.method == run.model %} class="main"{% endif %}>{% if run.several %}<td>{{ row.drug }}</td>{% endif %}<th scope="row">{{ row.method }}</th>{% for found in row.cells %}<td class="n" data-value="{{ found.mean }}">{% if found.mean == found.mean %}{{ '%.3f' | format(found.mean) }}{% else %}–{% endif %}{% if found.std == found.std %} ± {{ '%.3f' | format(found.std) }}{% endif %}</td>{% endfor %}</tr>
+<tr{% if row.method == run.model %} class="main"{% endif %}>{% if run.several %}<td>{{ row.drug }}</td>{% endif %}<th scope="row">{{ row.method }}</th><td class="n" data-value="{{ row.ahead }}">{% if row.method != run.model and row.ahead == row.ahead %}{{ '%+.3f' | format(row.ahead) }}{% if row.se == row.se %} ± {{ '%.3f' | format(row.se) }}{% endif %}{% else %}–{% endif %}</td>{% for value in row.cells %}{{ ui.n(value, '%.3f' | format(value) if value == value else '–') }}{% endfor %}</tr>
 {% endfor %}
 {% endcall %}
 {{ ui.figures(figures) }}
@@ -47,21 +52,23 @@ class Changes(
     def content(self, run: PairedContents) -> dict[str, Any] | None:
         if run.changes.empty:
             return None
-        measures = list(run.changes["measure"].unique())
+        found = set(run.changes["measure"])
+        measures = [measure for measure in NAMES if measure in found]
         heads = [NAMES[measure] for measure in measures]
-        return {"heads": heads, "rows": rows(run.changes, measures)}
+        return {"heads": heads, "rows": rows(run.changes, measures, run.model)}
 
     def figures(self, run: PairedContents) -> Iterator[Figure]:
         if len(run.changes):
+            found = set(run.changes["measure"])
+            labels = {measure: label for measure, label in LABELS.items() if measure in found}
             yield Figure(
                 "change_scores",
                 "Predicted treated profiles beside simple rules",
-                "Dot plots of three measures of the predicted changes, one row per method.",
-                "One point per held-out fold and seed, the bar is their mean. A prediction that is "
-                "the same for all samples has no correlation per gene: it counts as 0. Noise in "
-                "the profile before treatment is part of the measured change, and whoever sees "
-                "that profile knows it; the ablation shows how much that alone is worth.",
-                lambda: change_scores(run.changes, labels=LABELS, first=run.model),
+                "Dot plots of measures of the predicted profiles, one row per method.",
+                "One point per held-out value, fold and seed; the bar is their mean. The constant, "
+                "the same profile for all, has 0 in the first and is right in half of all cases in "
+                "the second panel.",
+                lambda: change_scores(run.changes, labels=labels, first=run.model),
             )
         for number, drug, of in run.drugs():
             latent = of_drug(run.table("latent.tsv.gz"), drug)
@@ -69,20 +76,17 @@ class Changes(
             yield from _figures(latent, genes, number, of)
 
 
-def rows(changes: pd.DataFrame, measures: list[str]) -> list[dict[str, Any]]:
-    """Measures over folds and seeds, mean and SD, per drug and method."""
-    keys = ["drug", "method", "measure"]
-    cells = changes.groupby(keys, sort=False)["value"].agg(["mean", "std"]).to_dict(orient="index")
-    missing = dict.fromkeys(("mean", "std"), float("nan"))
-    pairs = changes[["drug", "method"]].drop_duplicates().itertuples(index=False)
-    return [
-        {
-            "drug": drug,
-            "method": name,
-            "cells": [cells.get((drug, name, measure), missing) for measure in measures],
-        }
-        for drug, name in pairs
-    ]
+def rows(changes: pd.DataFrame, measures: list[str], model: str) -> list[dict[str, Any]]:
+    """One row per drug and method: every measure, and how far the model is ahead."""
+    found: list[dict[str, Any]] = []
+    for drug, part in changes.groupby("drug", sort=False):
+        table = compared(part, model)
+        for name, of in table.groupby("method", sort=False):
+            value = of.set_index("measure")["value"].reindex(measures)
+            lead = of[of["measure"] == LEAD].iloc[0]
+            how_far = {"ahead": float(lead["ahead"]), "se": float(lead["se"])}
+            found.append({"drug": drug, "method": name, "cells": value.tolist(), **how_far})
+    return found
 
 
 def _figures(latent: pd.DataFrame, genes: pd.DataFrame, number: int, of: str) -> Iterator[Figure]:
@@ -102,6 +106,6 @@ def _figures(latent: pd.DataFrame, genes: pd.DataFrame, number: int, of: str) ->
             "Scatter plot of predicted against measured mean changes, and a dot plot of the "
             "largest ones.",
             "Mean over held-out pairs, in standard deviations of the gene among the training "
-            "samples.",
+            "samples; measured against controls that the model does not see, where there are any.",
             lambda: gene_changes(genes),
         )
