@@ -219,7 +219,7 @@ def test_an_outlier_neither_shapes_the_factors_nor_the_noise() -> None:
     others = np.ones(clean.p_ng.shape, bool)
     others[5], others[:, 7] = False, False
     change_ng = np.log((tested.expected_ng[others] + 1) / (clean.expected_ng[others] + 1))
-    assert np.quantile(np.abs(change_ng), 0.99) < 0.02
+    assert np.quantile(np.abs(change_ng), 0.99) < 0.05
 
 
 def test_what_a_cohort_can_find_is_what_it_finds() -> None:

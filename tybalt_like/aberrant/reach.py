@@ -9,7 +9,6 @@ import numpy as np
 from tybalt_like.aberrant.reference import Tested
 from tybalt_like.aberrant.tails import Tails
 
-
 FAR = 100
 """Larger fold changes are not told apart."""
 
