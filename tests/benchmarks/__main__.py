@@ -82,7 +82,7 @@ MEASUREMENTS = {
     "mnist": Measurement(_images, print_images, seeds=1),
     "domain": Measurement(domain, print_domain, seeds=1),
     "calibration": Measurement(calibration, print_calibration, seeds=100),
-    "aberrant": Measurement(_at_once(aberrant), print_aberrant),
+    "aberrant": Measurement(aberrant, print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),

@@ -1,4 +1,4 @@
-"""Genes with aberrant counts in single samples, in the manner of OUTRIDER."""
+"""Genes with aberrant counts in single samples."""
 
 from tybalt_like.aberrant.analysis import aberrant
 from tybalt_like.aberrant.reference import Reference, Tested

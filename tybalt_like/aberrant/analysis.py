@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tybalt_like import io, report
 from tybalt_like.aberrant import counts
 from tybalt_like.aberrant import pair_tables as tables
+from tybalt_like.aberrant.reach import reach
 from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
-from tybalt_like.aberrant.statistics import inflation, p_values
+from tybalt_like.aberrant.statistics import inflation, tail_inflation
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import whole_folder
 from tybalt_like.report.words import counted
@@ -24,6 +25,9 @@ KIND = "aberrant"
 PAIRS, SIGNIFICANT, SAMPLES = "aberrant.tsv.gz", "aberrant_significant.tsv", "samples.tsv"
 INFLATED = 1.1
 """From here on p-values are called too small."""
+LEVEL, INFLATED_TAIL = 1e-3, 3.0
+"""The same for the share of p-values up to a level, over the level: a few in a thousand may well
+be aberrant."""
 
 
 def aberrant(
@@ -102,7 +106,6 @@ def aberrant(
                     min_count=min_count,
                     seed=seed,
                     say=say,
-                    on_epoch=progress.epoch,
                 )
                 reference.save(work)
             warnings = counts.warnings(tested.observed_ng, tested.samples)
@@ -110,6 +113,8 @@ def aberrant(
             with progress.stage("Testing new samples"):
                 tested = reference.test(adata, say=say)
             warnings = []
+        tails = reference.model.own if using is None else reference.model.new
+        say(str(reach(tested, tails, alpha=alpha)))
         with progress.stage("Writing"):
             _write_tables(work, tested, alpha=alpha)
             _write_about(
@@ -140,26 +145,26 @@ def _write_about(
     warnings: list[str],
     **also: Any,
 ) -> None:
-    mid_ng = p_values(tested.observed_ng, tested.expected_ng, tested.dispersion_g, mid=True)
-    found = inflation(mid_ng)
+    middle, tail = inflation(tested.p_ng), tail_inflation(tested.p_ng, LEVEL)
     write_about(
         work,
         kind=KIND,
         adata=adata,
         summary=_summary(tested, alpha=alpha),
-        warnings=warnings + _doubts(found),
+        warnings=warnings + _doubts(middle, tail),
         facts={
             "aberrant counts": int((tested.padj_ng <= alpha).sum()),
             "genes": len(tested.genes),
             "samples": len(tested.samples),
             "samples of the reference": reference.n_samples,
-            "latent features": reference.latent_dim,
+            "hidden factors": reference.latent_dim,
         },
         alpha=alpha,
         covariates=[str(covariate) for covariate in reference.covariates],
         latent_dim=reference.latent_dim,
         n_genes=len(tested.genes),
-        inflation=round(found, 4),
+        inflation=round(middle, 4),
+        tail_inflation=round(tail, 4),
         **also,
     )
 
@@ -172,12 +177,16 @@ def _summary(tested: Tested, *, alpha: float) -> list[str]:
     ]
 
 
-def _doubts(inflation: float) -> list[str]:
-    if inflation <= INFLATED:
+def _doubts(middle: float, tail: float) -> list[str]:
+    if middle > INFLATED:
+        figure = f"lambda {middle:.2f}"
+    elif tail > INFLATED_TAIL:
+        figure = f"{tail:.1f} times as many up to {LEVEL:g} as chance gives"
+    else:
         return []
     return [
-        f"p-values are too small (lambda {inflation:.2f}, 1 is right): something that the model "
-        "does not know, such as a batch, sets these samples apart"
+        f"p-values are too small ({figure}, 1 is right): something that the model does not know, "
+        "such as a batch, sets these samples apart"
     ]
 
 

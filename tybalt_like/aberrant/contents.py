@@ -21,8 +21,8 @@ class AberrantContents(Contents, kind=KIND):
         SIGNIFICANT: "the significant ones only",
         SAMPLES: "one row per sample",
         "run.json": "settings, versions and warnings",
-        "reference.json": "the fitted cohort, with model.safetensors and noise.safetensors; name "
-        "this folder with --using to test new samples",
+        "reference.json": "the fitted cohort, with model.safetensors; name this folder with "
+        "--using to test new samples",
     }
     text: ClassVar[frozenset[str]] = frozenset({"gene", "sample", "genes"})
 

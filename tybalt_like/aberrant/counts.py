@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from tybalt_like.aberrant.statistics import Floats
 from tybalt_like.core.errors import DataError
 from tybalt_like.pp.sameness import same_profiles
+from tybalt_like.pp.transforms.median_of_ratios import MedianOfRatios
 from tybalt_like.report.words import listed
 
 if TYPE_CHECKING:
@@ -70,13 +72,28 @@ def expressed(x_ng: Floats, *, min_count: int) -> NDArray[np.bool_]:
     return kept_g
 
 
+def size_reference(x_ng: Floats, *, say: Callable[[str], None]) -> MedianOfRatios:
+    """What size factors of samples are read off: the median over genes of the ratio to the gene's
+    geometric mean. Where every gene has a zero somewhere, positive counts make up the mean (the
+    root is still that of the number of samples) and the ratios, as DESeq2's ``poscounts`` do.
+    """
+    if (x_ng > 0).all(axis=0).any():
+        return MedianOfRatios.fit([x_ng])
+    say("every gene has a sample without counts: size factors are those of the positive counts")
+    log_ng = np.zeros_like(x_ng)
+    np.log(x_ng, out=log_ng, where=x_ng > 0)
+    mean_g = np.exp(log_ng.mean(axis=0))
+    log_n = np.log(MedianOfRatios(mean_g).size_factors(x_ng))
+    return MedianOfRatios(mean_g * np.exp(log_n.mean()))
+
+
 def warnings(x_ng: Floats, samples: list[str]) -> list[str]:
     """What a user should know about the samples of a cohort, as sentences."""
     said = []
     if len(x_ng) < FEW_SAMPLES:
         said.append(
-            f"{len(x_ng)} samples are few: dispersions are uncertain, and only large effects can "
-            "be significant"
+            f"{len(x_ng)} samples are few: hidden factors and noise are uncertain, and only large "
+            "effects can be significant"
         )
     for rows in same_profiles(x_ng):
         names = listed([samples[row] for row in rows])

@@ -43,7 +43,7 @@ def aberrant(
     latent_dim: Annotated[
         str,
         typer.Option(
-            help="threshold (optimal hard threshold), injection (of outliers), or a number."
+            help="Hidden factors: threshold (optimal hard threshold), injection, or a number."
         ),
     ] = "threshold",
     alpha: Annotated[
@@ -55,7 +55,7 @@ def aberrant(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Find genes whose counts are aberrant in single samples, in the manner of OUTRIDER.
+    """Find genes whose counts are aberrant in single samples.
 
     The samples are their own reference. With --using, new samples are compared with a cohort that
     was fitted before: each by itself, and nothing of the cohort changes.

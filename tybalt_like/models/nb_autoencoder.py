@@ -26,8 +26,7 @@ class NBAutoencoderConfig:
     Parameters
     ----------
     latent_dim
-        Number of latent features, cut to the rank of the training data. `aberrant` finds it by
-        itself.
+        Number of latent features, cut to the rank of the training data.
     n_covariates
         Columns of known covariates, such as sex or batch, that are controlled for.
     """
@@ -53,7 +52,8 @@ class NBAutoencoder(Model, name="nb_autoencoder"):
     Source: OUTRIDER (Brechtmann et al., AJHG 103:907, 2018), which alternates between E, D and
     theta; covariates as in PROTRIDER.
 
-    Use it to find genes with aberrant counts: ``tybalt-like aberrant``.
+    Use it for expected counts. To find aberrant ones, ``tybalt-like aberrant`` has a faster and
+    better way, of which this is the baseline.
     """
 
     citation = (

@@ -17,10 +17,10 @@ class Reading(Section[AberrantContents], name="reading", title="Reading it", kin
 
     heading = "How to read it"
     template = """
-<p><strong>Expected</strong> is the count that the sample should have at its sequencing depth, given all its other genes{% if about.covariates %} and its covariates{% endif %}: an autoencoder of log counts, trained with the likelihood of the counts.</p>
-<p><strong>p</strong> says how often chance alone, with this gene's usual noise (negative binomial), gives a count at least as far off, up or down. <strong>Adjusted p</strong> takes into account that {{ words.counted(about.n_genes, "gene") }} were tested in the sample (Benjamini-Yekutieli): of the counts called aberrant, at most {{ about.alpha | percent }} are false on average.</p>
-<p><strong>z</strong> is the log2 fold change in standard deviations of its gene.{% if not about.using %} The samples are their own reference: an effect that most of them share is not aberrant, and neither is one that the latent features can explain.{% else %} New samples are compared with the errors that the model makes with cohort samples it was not fitted to, which are larger than those with its own samples.{% endif %}</p>
-<p>Inflation of the p-values (lambda, from mid-p-values): {{ '%.2f' | format(about.inflation) }}. Close to 1 is right; above 1.1, p-values are too small.</p>
+<p><strong>Expected</strong> is the count that the sample should have at its sequencing depth, given all its other genes{% if about.covariates %} and its covariates{% endif %}: hidden factors of the log counts, fitted so that neither outliers nor the count itself have a say.</p>
+<p><strong>p</strong> says how often chance alone gives a count at least as far off on that side, in units of the noise of gene and sample; the curve it is read off was learned from the residuals of all genes{% if about.using %} in samples of the cohort that were left out of the fit{% endif %}. <strong>Adjusted p</strong> takes into account that {{ words.counted(about.n_genes, "gene") }} were tested in the sample (Benjamini-Yekutieli): of the counts called aberrant, at most {{ about.alpha | percent }} are false on average.</p>
+<p><strong>z</strong> is the difference of the log counts in units of that noise.{% if not about.using %} The samples are their own reference: an effect that most of them share is not aberrant, and neither is one that the hidden factors can explain.{% endif %}</p>
+<p>Are the p-values right? Inflation in the middle (lambda): {{ '%.2f' | format(about.inflation) }}; of those up to 0.001 there are {{ '%.1f' | format(about.tail_inflation) }} times as many as chance alone gives, aberrant counts included. Close to 1 is right{% if not about.using %}; in a cohort that is its own reference, lambda hardly ever departs from it{% endif %}.</p>
 {{ ui.figures(figures) }}
 <h3>What was said while it ran</h3>
 <ul>
@@ -38,8 +38,7 @@ class Reading(Section[AberrantContents], name="reading", title="Reading it", kin
             "qq",
             "Are the p-values to be trusted?",
             "Quantile-quantile plot of all p-values against uniform ones.",
-            "Points should follow the line, but for aberrant counts at the upper right. Counts "
-            "that are whole numbers keep points a little below it. Points that leave the line "
-            "early mean that the model misses something, such as a covariate.",
+            "Points should follow the line, but for aberrant counts at the upper right. Points "
+            "that leave the line early mean that the model misses something, such as a covariate.",
             lambda: drawing_of(p_value_qq(run.pairs)),
         )
