@@ -10,7 +10,7 @@ from split import print_split, split
 
 from tybalt_like.benchmark import latent
 from tybalt_like.benchmark.detectors import DEFAULT
-from tybalt_like.benchmark.latent import summary
+from tybalt_like.benchmark.latent import ROTATED, summary
 from tybalt_like.core.errors import DataError
 from tybalt_like.evaluation.comparison import PROBES
 from tybalt_like.io import datasets
@@ -27,7 +27,8 @@ def test_encoders_are_measured_once_and_beside_pca(shared_data, tmp_path, monkey
     assert chosen["file"].stat().st_mtime_ns == stamp
     rows = latent(cohorts, seeds=2, **chosen)
     assert set(rows["seed"]) == {0, 1}
-    assert set(first["encoder"]) == {"pca", "nmf", "genes", "permuted genes", "chance"}
+    controls = {"genes", "permuted genes", "chance", ROTATED}
+    assert set(first["encoder"]) == {"pca", "nmf"} | controls
     value = rows.set_index(["encoder", "metric", "column", "seed"])["value"]
     for seed in (0, 1):
         # Seven organs: any encoding that keeps expression tells them apart.
