@@ -46,6 +46,7 @@ class Task:
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "pca": {"name": "pca"},
+    "PPCA-VAE": {"name": "ppca_vae"},
     "ica": {"name": "ica"},
     "nmf": {"name": "nmf"},
     "linear autoencoder": {"name": "linear_autoencoder"},

@@ -298,6 +298,10 @@ class Model(nn.Module, ABC):
         itself, of which lower is better."""
         return {}
 
+    def conclude(self, validation: Batch | None) -> None:
+        """Decide, when training is over and the best weights are back, what held-out rows decide;
+        None if there are none."""
+
     @abstractmethod
     def embed(self, x_ng: Tensor) -> Tensor:
         """Latent coordinates, (n, k); the posterior mean for variational models."""

@@ -94,6 +94,8 @@ def train(
     if best is not None:
         model.load_state_dict(best)
     model.eval()
+    with torch.no_grad():
+        model.conclude(None if validation is None else Batch(validation))
     return history
 
 

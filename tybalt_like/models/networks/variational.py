@@ -62,6 +62,11 @@ class Variational(Model):
     def embed(self, x_ng: Tensor) -> Tensor:
         return self.encode(Batch({"x_ng": x_ng}))[0]
 
+    def marginals(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior of every feature that `embed` gives, in standard
+        deviations of its prior, (n, k) each."""
+        return self.encode(batch)
+
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Reconstruction error; ``likelihood``: minus the expected log p(x|z); ``kl``: how far the
         posterior is from the prior; their sum, the ``negative_elbo`` with beta = 1; and a tighter
