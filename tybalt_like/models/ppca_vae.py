@@ -19,8 +19,10 @@ FOLDS = 5
 """Of the training rows, each of which is measured by axes that were found without it."""
 LEAST_NOISE = 0.01
 """Variance of a gene's noise, at least, in shares of the common one."""
-LEAST_SIGNAL = 1e-6
-"""Axes with less prior variance, in shares of the first one's, are left out."""
+LEAST_LEFT = 0.1
+"""Share of a gene that axes leave, at least, where its noise is read off residuals."""
+LEAST_SIGNAL = 1e-3
+"""Share of the variance along an axis that is signal, at least."""
 SURE = 2.0
 """Standard errors by which held-out samples must be likelier with the branch than without."""
 
@@ -33,7 +35,8 @@ class PPCAVAEConfig:
     ----------
     latent_dim
         Number of latent features; 100 as in Tybalt. Axes along which held-out training rows vary
-        no more than by noise are left out; their features are 0.
+        no more than by noise (and one standard error) are left out, except the first; their
+        features are 0.
     hidden_dim
         Features of the hidden layers of the non-linear branch.
     noise_shrinkage
@@ -61,13 +64,14 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
 
     Latent features are coordinates in an orthonormal basis of the space that W spans, turned by
     varimax so that each rests on few genes: distances between codes are distances between
-    (standardised, denoised) profiles. Scaled to the unit variance of the prior, nearest
-    neighbours would go by the last axes as much as by the first.
+    (standardised) profiles. Scaled to the unit variance of the prior, nearest neighbours would go
+    by the last axes as much as by the first. Codes are the likeliest ones (Bartlett's factor
+    scores), not posterior means, which are drawn to 0: so profiles are reconstructed as by PCA.
 
     Loss: ``-log N(x | mean, noise)  +  KL(q(u|x) || N(0, 1))``.
 
-    Source: Tipping & Bishop, J R Stat Soc B 1999; Rohe & Zeng, J R Stat Soc B 2023 (varimax);
-    Kingma & Welling, ICLR 2014.
+    Source: Tipping & Bishop, J R Stat Soc B 1999; Bartlett, Br J Psychol 1937; Rohe & Zeng, J R
+    Stat Soc B 2023 (varimax); Kingma & Welling, ICLR 2014.
 
     Use it first. It reconstructs as PCA does, gives the likelihood of a profile, and becomes
     non-linear where the samples suffice to show that this is right.
@@ -108,9 +112,12 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
         n = len(x_ng)
         k = min(self.config.latent_dim, n - -(-n // min(FOLDS, n)) - 1, self.n_vars)
         axes_kg, (variance_k, noise_g) = principal_axes(x_ng, k), held_out(x_ng, k)
+        error_k = variance_k * (2 / n) ** 0.5
+        kept_k = variance_k - (axes_kg.square() * noise_g).sum(1) > error_k
+        kept_k[0] = True
         noise_g = shrunk(noise_g, self.config.noise_shrinkage)
         signal_k = variance_k - (axes_kg.square() * noise_g).sum(1)
-        kept_k = signal_k > LEAST_SIGNAL * variance_k[0]
+        signal_k = signal_k.maximum(LEAST_SIGNAL * variance_k)
         axes_kg, sd_k1 = axes_kg[kept_k], signal_k[kept_k].sqrt()[:, None]
         # Of all axes with unit prior, those along which the posterior is a product.
         precision_kk = sd_k1 * (axes_kg / noise_g) @ axes_kg.T * sd_k1.T
@@ -130,25 +137,36 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
 
     def conclude(self, validation: Batch | None) -> None:
         """Keep the branch if validation samples are surely likelier with it."""
-        gain = torch.zeros(1)
+        kept = False
         if validation is not None and len(validation.x_ng) > 1:
-            self.gate.fill_(1.0)
-            gain = -self.score(validation)["negative_elbo"]
-            self.gate.fill_(0.0)
-            gain += self.score(validation)["negative_elbo"]
-        error = gain.std() / len(gain) ** 0.5
-        self.gate.fill_(float(gain.mean() > SURE * error))
+            surprise = []
+            for gate in (0.0, 1.0):
+                self.gate.fill_(gate)
+                surprise.append(self.score(validation)["negative_elbo"])
+            gain_n = surprise[0] - surprise[1]
+            kept = bool(gain_n.mean() > SURE * gain_n.std() / len(gain_n) ** 0.5)
+        self.gate.fill_(float(kept))
 
     def _open(self) -> Tensor | float:
         return 1.0 if self.training else self.gate
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(u|x)."""
+        weighed_nk, information_k = self._seen(batch.x_ng)
+        mean_nk = weighed_nk / (1 + information_k)
+        shift_nk, log_ratio_nk = self._branch(mean_nk)
+        return mean_nk + shift_nk, log_ratio_nk - information_k.log1p()
+
+    def _seen(self, x_ng: Tensor) -> tuple[Tensor, Tensor]:
+        """What profiles say of u, in its canonical axes: ``W x / noise`` (n, k), and how much,
+        ``W W' / noise`` (k,). The posterior is N of their ratio, 1 added to the latter."""
         weighed_kg = self.loadings_kg / self.noise_g
-        precision_k = 1 + (weighed_kg * self.loadings_kg).sum(1)
-        mean_nk = self.standardise(batch.x_ng) @ weighed_kg.T / precision_k
+        return self.standardise(x_ng) @ weighed_kg.T, (weighed_kg * self.loadings_kg).sum(1)
+
+    def _branch(self, mean_nk: Tensor) -> tuple[Tensor, Tensor]:
+        """What the encoder's branch adds to the posterior's mean and log-variance."""
         shift_nk, log_ratio_nk = (self._open() * self.encoder_branch(mean_nk)).chunk(2, dim=1)
-        return mean_nk + shift_nk, log_ratio_nk.clamp(-10, 10) - precision_k.log()
+        return shift_nk, log_ratio_nk.clamp(-10, 10)
 
     def profile(self, u_nk: Tensor) -> Tensor:
         """Expected profile, genes standardised."""
@@ -168,7 +186,12 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
         return [Step("vae", branch, self.loss)]
 
     def embed(self, x_ng: Tensor) -> Tensor:
-        return super().embed(x_ng) @ self.turn_kk
+        weighed_nk, information_k = self._seen(x_ng)
+        shift_nk, _ = self._branch(weighed_nk / (1 + information_k))
+        return self.coordinates(weighed_nk / information_k.clamp(min=1e-12) + shift_nk)
+
+    def coordinates(self, z_nk: Tensor) -> Tensor:
+        return z_nk @ self.turn_kk
 
     def marginals(self, batch: Batch) -> tuple[Tensor, Tensor]:
         mean_nk, logvar_nk = self.encode(batch)
@@ -205,8 +228,10 @@ def principal_axes(x_ng: Tensor, k: int) -> Tensor:
 
 
 def held_out(x_ng: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Variance along each of k principal axes (k,), not increasing, and of each gene beyond them
-    (g,), of rows that took no part in finding the axes.
+    """Variance along each of k principal axes (k,), not increasing, and of each gene's noise (g,),
+    of rows that took no part in finding the axes.
+
+    Of noise that is alike in all genes, a residual holds what the axes leave of the gene.
 
     Source: Bartz, arXiv:1611.00798 (2016), cross-validated eigenvalues made monotone.
     """
@@ -220,7 +245,8 @@ def held_out(x_ng: Tensor, k: int) -> tuple[Tensor, Tensor]:
         held_mg = x_ng[fold_n == fold] - mean_g
         code_mk = held_mg @ axes_kg.T
         variance_k += code_mk.square().sum(0)
-        noise_g += (held_mg - code_mk @ axes_kg).square().sum(0)
+        left_g = (1 - axes_kg.square().sum(0)).clamp(min=LEAST_LEFT)
+        noise_g += (held_mg - code_mk @ axes_kg).square().sum(0) / left_g
     falling = isotonic_regression((variance_k / len(x_ng)).numpy(), increasing=False).x
     return torch.from_numpy(falling.copy()), noise_g / len(x_ng)
 
