@@ -208,6 +208,9 @@ class Model(nn.Module, ABC):
         Whether a seed changes nothing.
     linear
         Whether encoding and decoding are linear maps.
+    starts_solved
+        Whether `solve` makes a whole model, which `steps` only refine: it can stand beside others
+        as a baseline, which nobody watches being trained.
     score_titles
         How people write the names of its own scores, where that differs.
     training_defaults
@@ -229,6 +232,7 @@ class Model(nn.Module, ABC):
     citation: ClassVar[str] = ""
     deterministic: ClassVar[bool] = False
     linear: ClassVar[bool] = False
+    starts_solved: ClassVar[bool] = False
     score_titles: ClassVar[Mapping[str, str]] = {}
     Config: ClassVar[type]
     training_defaults: ClassVar[Training] = Training()

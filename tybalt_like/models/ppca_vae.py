@@ -86,6 +86,7 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
     )
     Config = PPCAVAEConfig
     training_defaults = Training(epochs=300, batch_size=50, learning_rate=1e-3, min_epochs=0)
+    starts_solved = True
     likelihood = "gaussian"
     loadings_kg: Tensor
     noise_g: Tensor
