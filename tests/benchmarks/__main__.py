@@ -24,6 +24,7 @@ from cohorts import of_tasks
 from contaminated import adbench, contaminated
 from domain import domain, print_domain
 from images import images, print_images
+from nonlinear import nonlinear, print_nonlinear
 from perturbation import perturbation, print_perturbation
 from split import print_split, split
 from suite import suite
@@ -83,6 +84,7 @@ MEASUREMENTS = {
     "aberrant": Measurement(_at_once(aberrant), print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
+    "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 

@@ -98,3 +98,12 @@ def test_gradients_make_dependent_features_independent() -> None:
             before = before or parts["total_correlation"].item()
         assert before > 0.5
         assert parts["total_correlation"].item() < 0.1 * before
+
+
+def test_a_model_that_knows_the_number_of_samples_instead_of_moments_is_read() -> None:
+    model, other = (Model.create("beta_tc_vae", 6, latent_dim=3) for _ in range(2))
+    moments = {"mean_k", "covariance_kk", "n_batches"}
+    state = {name: value for name, value in model.state_dict().items() if name not in moments}
+    other.load_state_dict(state | {"n_train": torch.tensor(40.0)})
+    x_ng = torch.rand(5, 6)
+    torch.testing.assert_close(other.embed(x_ng), model.embed(x_ng))

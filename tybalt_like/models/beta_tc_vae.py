@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pydantic import NonNegativeFloat
@@ -89,6 +91,12 @@ class BetaTCVAE(BetaVAE, name="beta_tc_vae"):
             "total_correlation": correlation,
             "marginal_kl": marginal,
         }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Of files written by version 0.2 too, which hold no moments: only training needs them."""
+        state = {name: value for name, value in state_dict.items() if name != "n_train"}
+        moments = {name: getattr(self, name) for name in ("mean_k", "covariance_kk", "n_batches")}
+        return super().load_state_dict(moments | state, *args, **kwargs)
 
     def _track(self, mean_nk: Tensor, logvar_nk: Tensor) -> None:
         """Take the moments of a mini-batch's posteriors into the running ones."""
