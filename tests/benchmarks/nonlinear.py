@@ -129,11 +129,11 @@ def print_nonlinear(rows: pd.DataFrame) -> None:
     for (dataset, k), part in rows.groupby(["dataset", "features"], sort=False):
         by_n = part.groupby("n")
         mean = by_n[["kept", "gain", "r2_pca", "r2_linear", "r2"]].mean()
-        error = by_n["gain"].sem()
+        error = by_n["gain"].sem().map(lambda value: "" if np.isnan(value) else f" ± {value:.1f}")
         cells = {
             "branch kept, share of runs": [f"{value:.2f}" for value in mean["kept"]],
             "likelier with it, nats a sample ± SE": [
-                f"{value:+.1f} ± {error[n]:.1f}" for n, value in mean["gain"].items()
+                f"{value:+.1f}{error[n]}" for n, value in mean["gain"].items()
             ],
             "median gene R2: PCA": [f"{value:.3f}" for value in mean["r2_pca"]],
             "without the branch": [f"{value:.3f}" for value in mean["r2_linear"]],
