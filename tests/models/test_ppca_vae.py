@@ -146,8 +146,9 @@ def test_the_branch_is_kept_where_held_out_profiles_are_likelier_with_it() -> No
 def test_the_branch_is_left_out_where_the_truth_is_linear() -> None:
     model, x_ng = trained(0.0), curved(50, bend=0.0, seed=3)
     assert model.gate == 0
-    plain = Model.create("ppca_vae", 80, latent_dim=3)
-    plain.solve(Batch({"x_ng": curved(500, bend=0.0, seed=1)}))
-    torch.testing.assert_close(model.embed(x_ng), plain.embed(x_ng))
-    torch.testing.assert_close(model.decode(model.embed(x_ng)), plain.decode(plain.embed(x_ng)))
+    plain = solved(curved(500, bend=0.0, seed=1).double(), latent_dim=3).float()
+    near = {"rtol": 1e-4, "atol": 1e-4}
+    torch.testing.assert_close(model.embed(x_ng), plain.embed(x_ng), **near)
+    decoded = [one.decode(one.embed(x_ng)) for one in (model, plain)]
+    torch.testing.assert_close(*decoded, **near)
     assert "left out" in repr(model)

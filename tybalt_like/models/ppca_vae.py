@@ -60,13 +60,14 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
     vary along each axis and each gene beyond them, signal and noise, is measured on training rows
     held out one fifth at a time, because the axes fit the rows that they were found on too well.
     Only the branch is trained; the gate is shut for good unless validation samples are likelier
-    with it than without, by two standard errors.
+    with it than without, by two standard errors, and reconstructed no worse.
 
     Latent features are coordinates in an orthonormal basis of the space that W spans, turned by
     varimax so that each rests on few genes: distances between codes are distances between
     (standardised) profiles. Scaled to the unit variance of the prior, nearest neighbours would go
-    by the last axes as much as by the first. Codes are the likeliest ones (Bartlett's factor
-    scores), not posterior means, which are drawn to 0: so profiles are reconstructed as by PCA.
+    by the last axes as much as by the first. Without the branch, codes are the likeliest ones
+    (Bartlett's factor scores), not posterior means, which are drawn to 0: so profiles are
+    reconstructed as by PCA. With it they are posterior means.
 
     Loss: ``-log N(x | mean, noise)  +  KL(q(u|x) || N(0, 1))``.
 
@@ -137,15 +138,19 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
         self.gate.fill_(1.0)
 
     def conclude(self, validation: Batch | None) -> None:
-        """Keep the branch if validation samples are surely likelier with it."""
+        """Keep the branch if validation samples are surely likelier with it, and reconstructed no
+        worse."""
         kept = False
         if validation is not None and len(validation.x_ng) > 1:
-            surprise = []
+            scores = []
             for gate in (0.0, 1.0):
                 self.gate.fill_(gate)
-                surprise.append(self.score(validation)["negative_elbo"])
-            gain_n = surprise[0] - surprise[1]
-            kept = bool(gain_n.mean() > SURE * gain_n.std() / len(gain_n) ** 0.5)
+                scores.append(self.score(validation))
+            gain_n, mended_n = (
+                scores[0][name] - scores[1][name] for name in ("negative_elbo", "reconstruction")
+            )
+            likelier = gain_n.mean() > SURE * gain_n.std() / len(gain_n) ** 0.5
+            kept = bool(likelier and mended_n.mean() >= 0)
         self.gate.fill_(float(kept))
 
     def _open(self) -> Tensor | float:
@@ -188,8 +193,9 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
 
     def embed(self, x_ng: Tensor) -> Tensor:
         weighed_nk, information_k = self._seen(x_ng)
-        shift_nk, _ = self._branch(weighed_nk / (1 + information_k))
-        return self.coordinates(weighed_nk / information_k.clamp(min=1e-12) + shift_nk)
+        prior = self._open()
+        mean_nk = weighed_nk / (prior + information_k).clamp(min=1e-12)
+        return self.coordinates(mean_nk + self._branch(mean_nk)[0])
 
     def coordinates(self, z_nk: Tensor) -> Tensor:
         return z_nk @ self.turn_kk
