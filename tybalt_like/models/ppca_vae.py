@@ -142,15 +142,15 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
         worse."""
         kept = False
         if validation is not None and len(validation.x_ng) > 1:
-            scores = []
+            surprise, error = [], []
             for gate in (0.0, 1.0):
                 self.gate.fill_(gate)
-                scores.append(self.score(validation))
-            gain_n, mended_n = (
-                scores[0][name] - scores[1][name] for name in ("negative_elbo", "reconstruction")
-            )
+                apart_ng = self.infer(validation)[1] - validation.x_ng
+                error.append((apart_ng / self.standardise.sd_g).square().mean())
+                surprise.append(self.score(validation)["negative_elbo"])
+            gain_n = surprise[0] - surprise[1]
             likelier = gain_n.mean() > SURE * gain_n.std() / len(gain_n) ** 0.5
-            kept = bool(likelier and mended_n.mean() >= 0)
+            kept = bool(likelier and error[1] <= error[0])
         self.gate.fill_(float(kept))
 
     def _open(self) -> Tensor | float:
