@@ -25,6 +25,7 @@ from contaminated import adbench, contaminated
 from domain import domain, print_domain
 from genes import genes, print_genes
 from images import images, print_images
+from nonlinear import nonlinear, print_nonlinear
 from perturbation import perturbation, print_perturbation
 from split import print_split, split
 from suite import suite
@@ -85,6 +86,7 @@ MEASUREMENTS = {
     "aberrant": Measurement(aberrant, print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
+    "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 

@@ -1,6 +1,7 @@
 """Measurements over public cohorts: what rows hold, and that no measurement is made twice."""
 
 import calibration as measured
+import nonlinear as branches
 import numpy as np
 import pytest
 from cohorts import of_tasks
@@ -10,7 +11,7 @@ from split import print_split, split
 
 from tybalt_like.benchmark import latent
 from tybalt_like.benchmark.detectors import DEFAULT
-from tybalt_like.benchmark.latent import summary
+from tybalt_like.benchmark.latent import ROTATED, summary
 from tybalt_like.core.errors import DataError
 from tybalt_like.evaluation.comparison import PROBES
 from tybalt_like.io import datasets
@@ -27,7 +28,8 @@ def test_encoders_are_measured_once_and_beside_pca(shared_data, tmp_path, monkey
     assert chosen["file"].stat().st_mtime_ns == stamp
     rows = latent(cohorts, seeds=2, **chosen)
     assert set(rows["seed"]) == {0, 1}
-    assert set(first["encoder"]) == {"pca", "nmf", "genes", "permuted genes", "chance"}
+    controls = {"genes", "permuted genes", "chance", ROTATED}
+    assert set(first["encoder"]) == {"pca", "nmf"} | controls
     value = rows.set_index(["encoder", "metric", "column", "seed"])["value"]
     for seed in (0, 1):
         # Seven organs: any encoding that keeps expression tells them apart.
@@ -49,6 +51,22 @@ def test_cohorts_that_are_not_here_are_named(tmp_path, monkeypatch) -> None:
         list(of_tasks(["tissue_dslabs"], Progress(quiet=True)))
     with pytest.raises(DataError, match="unknown cohort 'nope'; known: tcga_brca"):
         list(of_tasks(["nope"], Progress(quiet=True)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_a_branch_pays_where_the_truth_is_curved(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(branches, "SIZES", (300,))
+    monkeypatch.setattr(branches, "FEATURES", (branches.FACTORS,))
+    chosen = {"only": list(branches.SIMULATED), "progress": Progress(quiet=True)}
+    rows = branches.nonlinear(seeds=1, file=tmp_path / "rows.tsv", **chosen).set_index("dataset")
+    curved, straight = (rows.loc[name] for name in branches.SIMULATED)
+    assert (curved["kept"], straight["kept"]) == (1, 0)
+    assert curved["gain"] > 5 > straight["gain"]
+    assert curved["r2"] > curved["r2_pca"] + 0.01
+    assert abs(straight["r2_linear"] - straight["r2_pca"]) < 0.005
+    branches.print_nonlinear(rows.reset_index())
+    assert "nan" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

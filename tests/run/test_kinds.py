@@ -65,7 +65,7 @@ def finished(tmp_path_factory) -> Path:
     adata.to_df().T.to_csv(folder / "m.tsv", sep="\t")
     obs = adata.obs[["pam50"]].astype(str)
     obs["pca_group"] = ["a", "b"] * (len(obs) // 2) + ["a"] * (len(obs) % 2)
-    obs["tybalt_x"], obs["tybalt_combined_by_hand"], obs["norm"] = "x", range(len(obs)), "n"
+    obs["ppca_vae_x"], obs["ppca_vae_combined_by_hand"], obs["norm"] = "x", range(len(obs)), "n"
     obs.to_csv(folder / "c.tsv", sep="\t")
     tables = {
         "data": {
@@ -86,20 +86,20 @@ def finished(tmp_path_factory) -> Path:
 
 def test_clinical_columns_that_look_like_scores_stay_clinical(finished) -> None:
     latent = pd.read_csv(finished / "latent.tsv.gz", sep="\t", index_col=0)
-    clinical = ["pca_group", "tybalt_x", "tybalt_combined_by_hand", "norm"]
+    clinical = ["pca_group", "ppca_vae_x", "ppca_vae_combined_by_hand", "norm"]
     assert set(clinical) <= set(latent)
     about = json.loads((finished / "run.json").read_text())
-    assert about["features"] == [f"tybalt_{i}" for i in (1, 2, 3, 4)]
+    assert about["features"] == [f"ppca_vae_{i}" for i in (1, 2, 3, 4)]
     assert not {column for column, *_ in about["score_columns"]} & set(clinical[:3])
     metrics = pd.read_csv(finished / "metrics.tsv", sep="\t").fillna("")
-    assert set(metrics["model"]) == {"default", "tybalt", ""}
+    assert set(metrics["model"]) == {"default", "ppca_vae", ""}
     assert "by_hand" not in set(metrics["score"])
 
 
 def test_a_run_says_what_it_is(finished) -> None:
     run = Run.load(finished)
     for thing, part in (
-        (run, "model: Tybalt"),
+        (run, "model: PPCA-VAE"),
         (run.model, "features: 4"),
         (run.scorers["default"].detector, "calibration samples"),
         (run.normaliser, "genes: 60 of 60"),

@@ -93,7 +93,9 @@ def test_run_folder_holds_what_was_promised(finished) -> None:
     history = pd.read_csv(finished / "history.csv")
     assert {"train_reconstruction", "train_kl", "train_beta", "val_loss"} <= set(history)
     card = pd.read_csv(finished / "evaluation.tsv", sep="\t")
-    assert {"tybalt", "pca", "ica", "nmf", "genes", "permuted genes"} <= set(card["encoder"])
+    assert {"tybalt", "pca", "ica", "nmf", "ppca_vae", "genes", "permuted genes"} <= set(
+        card["encoder"]
+    )
     assert {"loss", "r2", "cka", "linear_macro_f1", "knn_macro_f1", "ari"} <= set(card["metric"])
     genes = pd.read_csv(finished / "evaluation_genes.tsv.gz", sep="\t")
     assert set(genes["gene"]) == set(weights.columns)

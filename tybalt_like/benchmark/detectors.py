@@ -183,6 +183,7 @@ def models() -> dict[str, Detector]:
     """Those of this package that are trained."""
     return {
         "PCA-20": of_model("pca", latent_dim=20),
+        "PPCA-VAE": of_model("ppca_vae", published="importance_weighted", latent_dim=100),
         "tybalt": of_model("tybalt", latent_dim=20),
         "beta-VAE": of_model("beta_vae", latent_dim=20),
         "f-AnoGAN": of_model("f_anogan", published="f_anogan"),

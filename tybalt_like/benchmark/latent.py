@@ -46,6 +46,7 @@ class Task:
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "pca": {"name": "pca"},
+    "PPCA-VAE": {"name": "ppca_vae"},
     "ica": {"name": "ica"},
     "nmf": {"name": "nmf"},
     "linear autoencoder": {"name": "linear_autoencoder"},
@@ -63,6 +64,9 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "count VAE": {"name": "count_vae"},
 }
 """Settings beyond each model's defaults."""
+ROTATED = "pca, rotated at random"
+"""Control: the same distances, other axes. What it gains on PCA is no knowledge but the linear
+probe's, which gives every feature the same spread, the last components too."""
 COLUMNS = ["dataset", "encoder", "seed", "metric", "column", "value", "minus_pca"]
 
 
@@ -77,7 +81,8 @@ def latent(
     """Measure all encoders, each with its own defaults, on cohorts.
 
     Each seed holds out 40 % of the samples anew; all encoders have as many features, a third of
-    the training samples and at most 100. Probes and reconstruction see held-out samples only.
+    the training samples, at most 100, and no more than there are genes: PCA has no more. Probes
+    and reconstruction see held-out samples only.
     Reconstruction is the median over genes of R2, which does not depend on the genes' scales.
     Stability compares, for the first seed, two trainings on the same samples.
 
@@ -106,7 +111,7 @@ def latent(
             if kept.has(dataset, seed):
                 continue
             with progress.stage(f"{dataset}, seed {seed}"):
-                table = _measure(adata, task, encoders, seed=seed)
+                table = _measure(adata, task, encoders, seed=seed, progress=progress)
             kept.add(table.assign(dataset=dataset, seed=seed)[COLUMNS])
     return kept.rows()
 
@@ -134,7 +139,9 @@ def of_file(
     return Path(path).name, Task(tuple(labels), covariate, group), adata
 
 
-def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) -> pd.DataFrame:
+def _measure(
+    adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int, progress: Progress
+) -> pd.DataFrame:
     """All encoders on one division of a cohort."""
     adata = type(adata)(adata.X, obs=adata.obs, var=adata.var)
     used = {*task.labels, task.covariate, task.group}
@@ -142,6 +149,8 @@ def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) 
     # 54 % to train, 6 % to stop early by, 40 % held out.
     pp.split(adata, train=0.6, calibration=0.0, validation=0.1, group=task.group, seed=seed)
     scaled = _Scaled(adata)
+    if scaled.k < MAX_LATENT:
+        progress.say(f"{scaled.k} features: {scaled.limit}")
     encodings: dict[str, Encoding] = {}
     measured: dict[str, dict[str, evaluation.Estimate]] = {}
     for name in encoders:
@@ -155,11 +164,14 @@ def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) 
             settings["covariates"] = (task.covariate,)
         cohort = scaled.cohort(domain)
         start = time.perf_counter()
+        settings["latent_dim"] = scaled.k
         encodings[name] = _encode(cohort, model, seed=seed, again=seed == 0, **settings)
         seconds = (time.perf_counter() - start) / (2 if seed == 0 else 1)
         measured[name] = _agreement(cohort, encodings[name]) | {
             "seconds": evaluation.Estimate(seconds)
         }
+    if "pca" in encodings:
+        encodings[ROTATED] = _rotated(encodings["pca"], seed=seed)
     encodings |= controls(scaled.cohort("real"), k=scaled.k, seed=seed)
     measured[PERMUTED] = _agreement(scaled.cohort("real"), encodings[PERMUTED])
     with few_threads():
@@ -171,14 +183,27 @@ def _measure(adata: AnnData, task: Task, encoders: Sequence[str], *, seed: int) 
 
 
 class _Scaled:
-    """A cohort on the scale of every domain, with the same genes on each."""
+    """A cohort on the scale of every domain, with the same genes on each.
+
+    Attributes
+    ----------
+    k, limit
+        Features of every encoder, and what keeps them from being more.
+    """
 
     def __init__(self, adata: AnnData) -> None:
         self.adata = adata
         self.train_n = np.asarray(adata.obs[keys.SPLIT] == keys.TRAIN)
-        self.k = min(MAX_LATENT, int(self.train_n.sum()) // PER_FEATURE)
         self.is_counts = pp.inspect(adata).scale == "counts"
         self._cohorts: dict[str, Cohort] = {}
+        n_train, n_genes = int(self.train_n.sum()), self.cohort("real").adata.n_vars
+        limits = {
+            MAX_LATENT: "at most",
+            n_genes: f"as many as genes, {n_genes}",
+            max(1, n_train // PER_FEATURE): f"a third of {n_train} training samples",
+        }
+        self.k = min(limits)
+        self.limit = limits[self.k]
 
     def cohort(self, domain: str) -> Cohort:
         if domain not in self._cohorts:
@@ -195,16 +220,22 @@ class _Scaled:
 
 def _encode(cohort: Cohort, model: str, *, seed: int, again: bool, **settings: Any) -> Encoding:
     """An encoder trained on the cohort, and once more with another seed if wanted."""
-    k = min(MAX_LATENT, int(cohort.train_n.sum()) // PER_FEATURE)
     latents, decoded = [], []
     for run in (seed, seed + 1) if again else (seed,):
         adata = cohort.bare(np.asarray(cohort.adata.X))
         with warnings.catch_warnings(), few_threads(adata.n_obs * adata.n_vars):
             warnings.simplefilter("ignore")  # solvers that stop early; unknown covariates
-            tl.fit(adata, model=model, seed=run, device="cpu", latent_dim=k, **settings)
+            tl.fit(adata, model=model, seed=run, device="cpu", **settings)
         latents.append(np.asarray(adata.obsm[keys.latent(model)], dtype=np.float64))
         decoded.append(adata.layers[keys.reconstruction(model)])
     return Encoding(latents[0], cohort.comparable(decoded[0]), tuple(latents[1:]))
+
+
+def _rotated(encoding: Encoding, *, seed: int) -> Encoding:
+    """The same in a random orthonormal basis."""
+    k = encoding.z_nk.shape[1]
+    axes_kk, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(k, k)))
+    return Encoding(encoding.z_nk @ axes_kk)
 
 
 def _agreement(cohort: Cohort, encoding: Encoding) -> dict[str, evaluation.Estimate]:
@@ -221,22 +252,43 @@ def _agreement(cohort: Cohort, encoding: Encoding) -> dict[str, evaluation.Estim
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per encoder: balanced accuracy of both probes over all labels, beside PCA's.
+    """One row per encoder: both probes' balanced accuracy and the median gene R2, beside PCA's.
 
-    The standard error is over seeds, of the mean over labels of the difference to PCA.
+    Cohorts count alike, whatever their number of labels, and are the units of the standard error
+    of the difference to PCA; of a single cohort, its labels are. Divisions of the same samples
+    into training and held-out ones are averaged over and are no units: they share what is
+    peculiar to these samples. NaN where there is one unit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``value``, ``minus_pca`` and its ``standard_error``, ``worst``, the smallest difference of
+        a unit; ``gene_r2``, ``r2_minus_pca`` and the smallest of a cohort, ``r2_worst``; and the
+        numbers of ``cohorts`` and ``labels``.
     """
+    numbers = ["value", "minus_pca"]
     probes = rows[rows["metric"].isin(PROBES)]
-    of_seed = probes.groupby(["encoder", "dataset", "column", "seed"], sort=False)[
-        ["value", "minus_pca"]
-    ].mean()
-    of_encoder = of_seed.groupby(["encoder", "seed"], sort=False).mean()
-    table = of_encoder.groupby("encoder", sort=False).mean()
-    table["standard_error"] = of_encoder["minus_pca"].groupby("encoder", sort=False).sem()
-    n_labels = probes.groupby("encoder", sort=False)[["dataset", "column"]].apply(
-        lambda part: len(part.drop_duplicates())
+    by_label = probes.groupby(["encoder", "dataset", "column"], sort=False)[numbers].mean()
+    by_cohort = by_label.groupby(["encoder", "dataset"], sort=False).mean()
+    of_encoder = by_cohort.groupby("encoder", sort=False)
+    units = by_label if _unit(rows) == "label" else by_cohort
+    apart = units["minus_pca"].groupby("encoder", sort=False)
+    r2 = rows[rows["metric"] == "gene_r2"].groupby(["encoder", "dataset"])[numbers].mean()
+    of_r2 = r2.groupby("encoder")
+    return of_encoder.mean().assign(
+        standard_error=apart.sem(),
+        worst=apart.min(),
+        gene_r2=of_r2["value"].mean(),
+        r2_minus_pca=of_r2["minus_pca"].mean(),
+        r2_worst=of_r2["minus_pca"].min(),
+        cohorts=of_encoder.size(),
+        labels=by_label.groupby("encoder", sort=False).size(),
     )
-    reconstruction = rows[rows["metric"] == "gene_r2"].groupby("encoder")["value"].mean()
-    return table.assign(labels=n_labels, gene_r2=reconstruction)
+
+
+def _unit(rows: pd.DataFrame) -> str:
+    """Over what a mean is taken and its error is."""
+    return "label" if len(rows["dataset"].unique()) == 1 else "cohort"
 
 
 def print_latent(rows: pd.DataFrame) -> None:
@@ -256,18 +308,31 @@ def print_latent(rows: pd.DataFrame) -> None:
         }
         title = f"{dataset}, mean ± SD of {part['seed'].nunique()} seeds"
         print_table(title, cells, [_heading(*measure) for measure in measures])
-    over_all = summary(rows).to_dict(orient="index")
     cells = {
         str(encoder): [
-            f"{row['value']:.3f}",
-            f"{row['minus_pca']:+.3f} ± {row['standard_error']:.3f}" if encoder != "pca" else "",
-            mean_sd([row["gene_r2"]]),
-            f"{row['labels']:.0f}",
+            _number(row["value"]),
+            _difference(row["minus_pca"], row["standard_error"]),
+            _number(row["worst"], signed=True),
+            _number(row["gene_r2"]),
+            _number(row["r2_minus_pca"], signed=True),
+            _number(row["r2_worst"], signed=True),
+            f"{row['cohorts']:.0f}, {row['labels']:.0f}",
         ]
-        for encoder, row in over_all.items()
+        for encoder, row in summary(rows).to_dict(orient="index").items()
     }
-    columns = ["balanced accuracy of both probes", "minus PCA ± SE", "median gene R2", "labels"]
+    unit = _unit(rows)
+    columns = ["balanced accuracy of both probes", f"minus PCA ± SE over {unit}s", f"worst {unit}"]
+    columns += ["median gene R2", "minus PCA", "worst cohort", "cohorts, labels"]
     print_table("All labels of all cohorts", cells, columns)
+
+
+def _number(value: float, *, signed: bool = False) -> str:
+    """Nothing where nothing was measured, as PCA's difference to itself."""
+    return "" if np.isnan(value) else f"{value:{'+' if signed else ''}.3f}"
+
+
+def _difference(value: float, error: float) -> str:
+    return _number(value, signed=True) + ("" if np.isnan(error) else f" ± {error:.3f}")
 
 
 def _heading(metric: str, column: str) -> str:

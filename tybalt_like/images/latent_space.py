@@ -39,8 +39,8 @@ class LatentSpace:
     ----------
     prior_mean_k, prior_root_kk
         The normal distribution that codes are drawn from, as its mean and a square root of its
-        covariance: N(0, 1) of variational models, and of others the normal distribution with the
-        mean and covariance of the training images' codes.
+        covariance: the prior of variational models, N(0, 1) for most of them, and of others the
+        normal distribution with the mean and covariance of the training images' codes.
     """
 
     model: Model
@@ -53,7 +53,7 @@ class LatentSpace:
         model = copy.deepcopy(model).cpu().float().eval()
         k = model.weights().shape[0]
         if isinstance(model, Variational):
-            return cls(model, np.zeros(k), np.eye(k))
+            return cls(model, np.zeros(k), in_rows(model.coordinates, np.eye(k)))
         z_nk = in_rows(model.embed, train_ng).astype(np.float64)
         value_k, vector_kk = np.linalg.eigh(np.cov(z_nk.T).reshape(k, k))
         root_kk = vector_kk * np.sqrt(np.maximum(value_k, 0)) @ vector_kk.T
@@ -71,7 +71,7 @@ class LatentSpace:
         both_n2k = in_rows(lambda x: torch.cat(model.encode(Batch({"x_ng": x})), 1), x_ng)
         mean_nk, logvar_nk = np.split(both_n2k, 2, axis=1)
         noise_nk = np.random.default_rng(seed).standard_normal(mean_nk.shape)
-        return np.asarray(mean_nk + noise_nk * np.exp(logvar_nk / 2))
+        return in_rows(model.coordinates, mean_nk + noise_nk * np.exp(logvar_nk / 2))
 
     def decode(self, z_nk: ArrayLike) -> Array:
         """Images of codes."""

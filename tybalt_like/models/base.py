@@ -224,6 +224,9 @@ class Model(nn.Module, ABC):
         Whether a seed changes nothing.
     linear
         Whether encoding and decoding are linear maps.
+    starts_solved
+        Whether `solve` makes a whole model, which `steps` only refine: it can stand beside others
+        as a baseline, which nobody watches being trained.
     score_titles
         How people write the names of its own scores, where that differs.
     training_defaults
@@ -246,6 +249,7 @@ class Model(nn.Module, ABC):
     citation: ClassVar[str] = ""
     deterministic: ClassVar[bool] = False
     linear: ClassVar[bool] = False
+    starts_solved: ClassVar[bool] = False
     score_titles: ClassVar[Mapping[str, str]] = {}
     Config: ClassVar[type]
     training_defaults: ClassVar[Training] = Training()
@@ -315,9 +319,9 @@ class Model(nn.Module, ABC):
         itself, of which lower is better."""
         return {}
 
-    def settle(self, train: Batch, validation: Batch) -> None:
-        """Set what only held-out rows can tell, when training is over and the best weights are
-        restored."""
+    def settle(self, train: Batch, validation: Batch | None) -> None:
+        """Decide, when training is over and the best weights are back, what held-out rows decide;
+        None if there are none."""
 
     @abstractmethod
     def embed(self, x_ng: Tensor) -> Tensor:

@@ -155,7 +155,7 @@ class PertVAE(Paired, name="pert_vae"):
             "after_ng": before_ng if identity else after_ng,
         }
 
-    def settle(self, train: Batch, validation: Batch) -> None:
+    def settle(self, train: Batch, validation: Batch | None) -> None:
         """Solve the linear part, open the gate as far as held-out units want it, and measure what
         remains to be said of their genes.
 
@@ -163,7 +163,7 @@ class PertVAE(Paired, name="pert_vae"):
         least; where their units are in training too, they cannot tell, and it is 0. Then the linear
         part is solved once more with all pairs.
         """
-        if self.config.as_published or not self.config.linear_part:
+        if validation is None or self.config.as_published or not self.config.linear_part:
             return
         learned, held = self.pairs(train), self.pairs(validation)
         if len(learned.unit_n) < MIN_PAIRS:

@@ -20,7 +20,7 @@ from tybalt_like.pp import Normalisation
 
 MAX_CONTAMINATION = 0.3
 """Of a reference cohort with more anomalies than that nobody can say which part is normal."""
-PUBLISHED = "tybalt"
+DEFAULT_MODEL = "ppca_vae"
 """The model of a recipe that names none."""
 
 
@@ -195,7 +195,7 @@ class Evaluation:
         stability out.
     baselines
         What the model is compared with, beside the genes and a control of permuted genes: models
-        that are solved without a training loop.
+        that are solved, at least to start with.
     batch
         Column that should not be readable from the encoding.
     """
@@ -206,7 +206,8 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         for name in self.baselines:
-            if Model.named(name).steps is not Model.steps:
+            kind = Model.named(name)
+            if kind.steps is not Model.steps and not kind.starts_solved:
                 raise RecipeError(
                     f"evaluation.baselines: {name} is trained in epochs; name models that are not"
                 )
@@ -239,7 +240,7 @@ class Recipe:
     ----------
     model
         The model, its settings and how it is trained, from the tables ``[model]`` and
-        ``[training]``; Tybalt if no name is given.
+        ``[training]``; PPCA-VAE if no name is given.
     given
         These two tables as they were given.
     """
@@ -275,7 +276,7 @@ class Recipe:
         for key, kind in TABLES.items():
             if key in own and (key in tables or key == "data"):
                 filled[key] = checked(kind, tables.get(key, {}), where=key)
-        model, given = model_of(tables, default=PUBLISHED)
+        model, given = model_of(tables, default=DEFAULT_MODEL)
         return cls(**filled, model=model, given=given)
 
     @classmethod

@@ -119,7 +119,8 @@ def baseline(
     seeds: Sequence[int],
     fitted: Model | None = None,
 ) -> tuple[Encoding, list[str]]:
-    """A registered model without a training loop, with k features, and what to know about it.
+    """A registered model that is solved, at least to start with, with k features, and what to know
+    about it.
 
     `fitted` is that model if it has been trained on the cohort already.
     """

@@ -55,7 +55,7 @@ def evaluate(
     model
         Trained on it (`tl.fit`).
     baselines
-        Registered models without a training loop.
+        Registered models that are solved, at least to start with.
     batch
         obs column that should *not* be readable from the encoding.
     seeds

@@ -45,7 +45,7 @@ def inside(
     features = evaluation.latent_features(encoding.z_nk[test_n])
     if isinstance(model, Variational):
         with torch.no_grad():
-            mean_nk, logvar_nk = (t.cpu().numpy() for t in model.eval().encode(batch))
+            mean_nk, logvar_nk = (t.cpu().numpy() for t in model.eval().marginals(batch))
         features = evaluation.latent_features(mean_nk, logvar_nk)
         parts["active_units"] = Estimate(float(features["active"].sum()))
         parts["kl"] = Estimate(float(features["kl"].sum()))

@@ -94,9 +94,8 @@ def train(
     if best is not None:
         model.load_state_dict(best)
     model.eval()
-    if validation is not None:
-        with torch.no_grad():
-            model.settle(Batch(tensors), Batch(validation))
+    with torch.no_grad():
+        model.settle(Batch(tensors), None if validation is None else Batch(validation))
     return history
 
 

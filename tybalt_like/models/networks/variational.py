@@ -60,7 +60,17 @@ class Variational(Model):
         return [Step("vae", list(self.parameters()), self.loss)]
 
     def embed(self, x_ng: Tensor) -> Tensor:
-        return self.encode(Batch({"x_ng": x_ng}))[0]
+        return self.coordinates(self.encode(Batch({"x_ng": x_ng}))[0])
+
+    def coordinates(self, z_nk: Tensor) -> Tensor:
+        """What `embed` gives and `decode` takes, of the latent variable whose prior is N(0, 1):
+        the same, unless a model shows its latent space along other axes; always linear."""
+        return z_nk
+
+    def marginals(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior of each of the `coordinates`, in standard
+        deviations of its prior, (n, k) each."""
+        return self.encode(batch)
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Reconstruction error; ``likelihood``: minus the expected log p(x|z); ``kl``: how far the
