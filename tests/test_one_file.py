@@ -197,4 +197,6 @@ def test_a_file_each_is_enough(house: Path) -> None:
     (house / "again.tsv").write_text(again)
     new = pd.read_csv(house / "again.tsv", sep="\t", index_col=0)
     expected = scores["toy_model_toy_view"]
-    pd.testing.assert_series_equal(new["toy_view"], expected, check_names=False, rtol=1e-6)
+    pd.testing.assert_series_equal(
+        new["toy_model_toy_view"], expected, check_names=False, rtol=1e-6
+    )

@@ -62,7 +62,7 @@ def scores_of(folder: Path) -> pd.DataFrame:
 
 def latent_of(folder: Path) -> np.ndarray:
     table = pd.read_csv(folder / "latent.tsv.gz", sep="\t", index_col=0)
-    return table.filter(regex="^tybalt_").to_numpy()
+    return table.filter(regex="^ppca_vae_").to_numpy()
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_run_folder_holds_what_was_promised(finished) -> None:
     latent = pd.read_csv(finished / "latent.tsv.gz", sep="\t", index_col=0)
     assert about["splits"]["query"] == (~scores["pam50"].isin(["Luminal A", "Luminal B"])).sum()
     assert latent.index.equals(scores.index)
-    assert {"pam50", "race", "tybalt_1", "tybalt_100"} <= set(latent)
+    assert {"pam50", "race", "ppca_vae_1", "ppca_vae_100"} <= set(latent)
     weights = pd.read_csv(finished / "gene_weights.tsv.gz", sep="\t", index_col=0)
     assert list(weights.columns) == (finished / "genes.txt").read_text().split()
     tested = scores["split"] == "query"
@@ -88,21 +88,19 @@ def test_run_folder_holds_what_was_promised(finished) -> None:
     metrics = metrics.set_index(["model", "score"])
     assert metrics.index[0] == ("default", "combined")
     assert metrics.loc[("default", "combined"), "auroc"].item() > 0.95
-    assert metrics.loc[("tybalt", "combined"), "auroc"].item() > 0.85
+    assert metrics.loc[("ppca_vae", "combined"), "auroc"].item() > 0.85
     assert ("", "norm") in metrics.index
     history = pd.read_csv(finished / "history.csv")
     assert {"train_reconstruction", "train_kl", "train_beta", "val_loss"} <= set(history)
     card = pd.read_csv(finished / "evaluation.tsv", sep="\t")
-    assert {"tybalt", "pca", "ica", "nmf", "ppca_vae", "genes", "permuted genes"} <= set(
-        card["encoder"]
-    )
+    assert {"ppca_vae", "pca", "ica", "nmf", "genes", "permuted genes"} <= set(card["encoder"])
     assert {"loss", "r2", "cka", "linear_macro_f1", "knn_macro_f1", "ari"} <= set(card["metric"])
     genes = pd.read_csv(finished / "evaluation_genes.tsv.gz", sep="\t")
     assert set(genes["gene"]) == set(weights.columns)
     samples = pd.read_csv(finished / "evaluation_samples.tsv.gz", sep="\t")
     assert set(samples["sample"]) == set(scores.index[scores["split"] == "test"])
     features = pd.read_csv(finished / "latent_features.tsv", sep="\t", index_col=0)
-    assert list(features.index) == list(latent.filter(regex="^tybalt_").columns)
+    assert list(features.index) == list(latent.filter(regex="^ppca_vae_").columns)
     assert about["evaluation"]["test"] == about["splits"]["test"]
     assert (finished / "report.html").stat().st_size > 100_000
     assert not finished.with_name("mine.partial").exists()
@@ -126,7 +124,7 @@ def test_new_samples_get_the_scores_that_they_had_in_the_run(finished, cohort, t
     shuffled[query].T.to_csv(tmp_path / "new.csv")
     run = Run.load(finished)
     table = run.score(read(tmp_path / "new.csv"))
-    for column in ("default_combined", "default_p_value", "tybalt_combined", "tybalt_knn"):
+    for column in ("default_combined", "default_p_value", "ppca_vae_combined", "ppca_vae_knn"):
         np.testing.assert_allclose(table[column], scores.loc[query, column], rtol=1e-5)
     latent = run.latent(read(tmp_path / "new.csv"))
     all_latent = pd.read_csv(finished / "latent.tsv.gz", sep="\t", index_col=0)
@@ -153,7 +151,7 @@ def test_new_samples_without_the_trained_genes_are_refused(
 def test_same_seed_same_model_byte_for_byte(finished, tmp_path) -> None:
     recipe = Recipe.from_tables(json.loads((finished / "run.json").read_text())["recipe"])
     results = analyse(recipe, device="cpu")
-    results.models["tybalt"].save(tmp_path / "again")
+    results.models["ppca_vae"].save(tmp_path / "again")
     assert (finished / "model.safetensors").read_bytes() == (tmp_path / "again").read_bytes()
 
 

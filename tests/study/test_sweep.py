@@ -116,7 +116,7 @@ def test_the_best_recipe_repeats_the_best_trial(recipe, tmp_path) -> None:
     few = tables(recipe, "sweep.space.training.learning_rate=[1e-3, 2e-3]")
     best = sweep(few, tmp_path / "out", device="cpu")
     table = results(tmp_path / "out")
-    model = analyse(Recipe.from_toml(best), device="cpu").models["tybalt"]
+    model = analyse(Recipe.from_toml(best), device="cpu").models["ppca_vae"]
     assert model.history.rows[-1]["val_loss"] == table["val_loss"].min()
     assert table["val_loss"].nunique() == 4
 

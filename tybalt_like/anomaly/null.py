@@ -24,6 +24,8 @@ TAIL, LEAST_IN_TAIL, MOST_IN_TAIL = 0.001, 200, 5000
 """Share of the pooled residuals that the tail of either sign is fitted to, and how many."""
 HEAVIEST = 0.5
 """Largest shape of a tail: that of Student's t with two degrees of freedom."""
+LEAST_EXCESS = 1e-9
+"""Of residuals that are all alike."""
 KNOTS = 400
 """Quantiles that stand for the pooled residuals below the tail."""
 PARTS = 5
@@ -75,7 +77,7 @@ class Tail:
             value_q=value_m[m - count_q],
             log_chance_q=np.log((count_q + 1) / (m + 1)).clip(max=0.0),
             shape=np.array(shape),
-            scale=np.array(max(mean * (1 - shape), np.finfo(np.float64).tiny)),
+            scale=np.array(max(mean * (1 - shape), LEAST_EXCESS)),
         )
 
     def chance(self, value_ng: Array) -> Array:
