@@ -103,6 +103,7 @@ def _placed(found: Assessed, run: Run, latent: pd.DataFrame) -> pd.DataFrame:
     place_np = _between(latent.to_numpy(), cohort.latent.to_numpy(), maps.to_numpy())
     new = pd.concat([new, pd.DataFrame(place_np, new.index, maps.columns)], axis=1)
     new = pd.concat([new, found.scores[columns]], axis=1)
+    old = old[~old.index.isin(new.index)]  # one that the run holds too is shown once, as new
     return pd.concat([old, new]).rename_axis("sample")
 
 
