@@ -108,6 +108,16 @@ def test_genes_are_those_of_the_tybalt_notebook(shared_data):
     )
 
 
+def test_genes_that_hardly_vary_can_be_kept():
+    rng = np.random.default_rng(0)
+    x_ng = rng.normal(8, 1 / np.arange(1, 51), size=(30, 50))
+    x_ng[:, 49] = 8.0  # not at all: nothing can be learned of it
+    adata = AnnData(x_ng, var=pd.DataFrame(index=[f"G{i}" for i in range(50)]))
+    settings = pp.Normalisation(units="log2", n_genes=10, keep=("G48", "G3", "G49"))
+    normaliser = pp.Normaliser.fit(adata, settings, train=np.arange(30))
+    assert set(normaliser.genes) == {*(f"G{i}" for i in range(10)), "G48"}
+
+
 def test_raw_intensities_are_floored_and_never_missing(shared_data):
     adata = ty.read(shared_data / "lung_gordon" / "lung_gordon.h5ad")
     assert (adata.X < 0).mean() > 0.2

@@ -206,6 +206,26 @@ def test_without_reference_labels_every_sample_is_tested(cohort, tmp_path, monke
         assert abs((p <= 0.5).mean() - 0.5) < 0.2
 
 
+@pytest.mark.slow
+def test_genes_of_interest_are_looked_at_and_marked(cohort, tmp_path, monkeypatch, capsys) -> None:
+    matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
+    dullest = matrix.sub(matrix.mean(axis=1), axis=0).abs().mean(axis=1).nsmallest(5).index
+    panel, out = tmp_path / "panel.txt", tmp_path / "out"
+    panel.write_text("symbol\n" + "\n".join([*dullest, "NOT_A_GENE"]))
+    lean = ["--set", "model.name=pca", "--set", "pictures.maps=[]", *LEAN]
+    options = [*files(cohort), *LUMINAL, *lean, "--set", "normalize.n_genes=50"]
+    asked = ["--genes-of-interest", panel, "--out", out]
+    assert call("run", *options, *asked, monkeypatch=monkeypatch) == 0
+    assert "5 genes of interest in the matrix" in capsys.readouterr().err
+    assert set(dullest) <= set((out / "genes.txt").read_text().split())
+    genes = pd.read_csv(out / "gene_scores.tsv.gz", sep="\t")
+    assert set(genes.loc[genes["of_interest"], "gene"]) <= set(dullest)
+    assert genes["of_interest"].any()
+    panel.write_text("NOT_A_GENE\n")
+    assert call("run", *options, *asked, "--overwrite", monkeypatch=monkeypatch) == 2
+    assert "none of its 1 genes (such as NOT_A_GENE)" in capsys.readouterr().err
+
+
 def broken(name: str, cohort: Path, folder: Path) -> list[object]:
     """Arguments of `run` with one thing wrong."""
     matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0).iloc[:50, :40]

@@ -121,7 +121,13 @@ def _chosen(
                 f"{found.scale} ({found.evidence})"
             )
         statistic_g = dispersion(replace(rows, steps=()))
-    return most_variable(statistic_g, usable_g, settings.n_genes), notes
+    chosen_g = most_variable(statistic_g, usable_g, settings.n_genes)
+    if settings.keep:
+        place = {name: g for g, name in enumerate(names)}
+        kept_g = np.array([place[n] for n in genes.names_in(rows.adata, settings.keep)], np.intp)
+        more_g = kept_g[usable_g[kept_g] & ~np.isin(kept_g, chosen_g)]
+        chosen_g = np.concatenate([chosen_g, more_g])
+    return chosen_g, notes
 
 
 def _listed(

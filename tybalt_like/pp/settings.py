@@ -47,6 +47,8 @@ class Normalisation:
         Use these genes instead of those that vary most.
     n_genes
         Keep at most this many genes, those that vary most; None keeps all. 5,000 in Tybalt.
+    keep
+        Genes that are kept beside these, however little they vary.
     select
         What "vary" means: mean absolute deviation from the mean (Tybalt's code), median absolute
         deviation from the median (Tybalt's paper), variance, or, for counts, ``"dispersion"``: the
@@ -70,6 +72,7 @@ class Normalisation:
     missing: str = "refuse"
     centre_by: str | None = None
     genes: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     n_genes: int | None = 5000
     select: Literal["mean_ad", "median_ad", "variance", "dispersion", "all"] = "mean_ad"
     scale: str = "zero_one"

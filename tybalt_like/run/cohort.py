@@ -202,8 +202,8 @@ def can_fold(recipe: Recipe, seen: AnnData) -> bool:
     return is_closed_form(recipe.model) or int(reference(seen).sum()) <= MOST_TRAININGS_ON
 
 
-def of_interest(adata: AnnData, path: str) -> str:
-    """How many genes of a list the matrix holds.
+def of_interest(adata: AnnData, path: str) -> tuple[str, ...]:
+    """The genes of a list that the matrix holds, as it calls them.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def of_interest(adata: AnnData, path: str) -> str:
             f"{path}: none of its {len(listed):,} genes (such as {listed[0]}) is among those of "
             f"the matrix (such as {adata.var_names[0]})"
         )
-    return f"{len(found):,} of {len(listed):,} genes of interest are in the matrix"
+    return tuple(found)
 
 
 def expectation(recipe: Recipe, seen: AnnData) -> str:

@@ -151,7 +151,8 @@ class Scores:
         GMT file; the sets whose genes make the strange samples strange are then reported too.
     genes_of_interest
         Text file with a gene in each line, such as those of the patient's phenotype: they get half
-        of the false-discovery budget of a sample's genes (`anomaly.gene_scores`).
+        of the false-discovery budget of a sample's genes (`anomaly.gene_scores`), and are looked at
+        even if they hardly vary in the reference.
     n_train
         Of more training samples than that, so many random ones are what others are compared with.
         The model learns from all of them.

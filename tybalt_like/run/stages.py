@@ -14,6 +14,7 @@ from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
 from tybalt_like.core.provenance import is_images, recorded
 from tybalt_like.report.run_contents import BASELINE
+from tybalt_like.report.words import counted
 from tybalt_like.run import cohort
 from tybalt_like.run.folder import KIND
 from tybalt_like.run.progress import Progress
@@ -157,7 +158,9 @@ def _read(state: State) -> None:
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
     progress.say(", ".join(f"{n} {name}" for name, n in sizes.items()))
     if recipe.scores.genes_of_interest is not None:
-        progress.say(cohort.of_interest(adata, recipe.scores.genes_of_interest))
+        panel = cohort.of_interest(adata, recipe.scores.genes_of_interest)
+        state.recipe = replace(recipe, normalize=replace(recipe.normalize, keep=panel))
+        progress.say(f"{counted(len(panel), 'gene')} of interest in the matrix")
     progress.say(cohort.expectation(recipe, cohort.compared(recipe, adata)))
 
 
