@@ -42,7 +42,8 @@ gallery: $(INSTALLED)
 			cp $$figure reports/gallery/$$of/$${figure##*/images_}; \
 		done; \
 	done
-	for name in brca suite contaminated adbench mnist calibration aberrant perturbation latent; do \
+	for name in brca suite contaminated adbench mnist calibration domain split genes aberrant \
+			perturbation latent nonlinear; do \
 		rm -f reports/gallery/$$name.tsv.gz; \
 		$(BIN)/python tests/benchmarks $$name --table reports/gallery/$$name.tsv.gz \
 			> reports/gallery/$$name.txt; \
