@@ -203,3 +203,10 @@ def test_too_few_samples_are_named():
         domain.check(x_ng, controls_kg=x_ng[:4])
     with pytest.raises(DataError, match="4 controls; at least 5"):
         as_reference(np.ones(3), controls_k=np.ones(4), reference_m=np.arange(9.0))
+
+
+def test_few_genes_leave_residuals_to_compare() -> None:
+    rng = np.random.default_rng(0)
+    domain = Domain.fit(rng.normal(size=(60, 6)))
+    assert domain.check(rng.normal(size=(20, 6))).outcome == "fine"
+    assert domain.check(rng.normal(size=(20, 6)) + 3).outcome != "fine"

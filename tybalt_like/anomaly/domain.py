@@ -245,7 +245,7 @@ class Domain:
 
 def _axes(z_ng: Array) -> Array:
     """The first principal axes of standardised profiles, (k, g)."""
-    k = max(1, min(MAX_AXES, len(z_ng) // PER_AXIS))
+    k = max(1, min(MAX_AXES, len(z_ng) // PER_AXIS, z_ng.shape[1] // 2))
     value_n, vector_nn = np.linalg.eigh(z_ng @ z_ng.T)
     first = [i for i in np.argsort(-value_n)[:k] if value_n[i] > 1e-9 * value_n.max()]
     return np.asarray((vector_nn[:, first] / np.sqrt(value_n[first])).T @ z_ng)
