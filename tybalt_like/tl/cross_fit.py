@@ -22,7 +22,7 @@ from tybalt_like.tl.closest_normal import encode, explained, observed
 from tybalt_like.tl.encoders import few_threads
 from tybalt_like.tl.fit import fit, in_split
 from tybalt_like.tl.score import groups, model_outputs, usual_views
-from tybalt_like.tl.scorer import Scorer
+from tybalt_like.tl.scorer import Scorer, unscaled
 from tybalt_like.training.loop import EpochHook
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class Detected:
         The long table (`anomaly.scores`) without q-values. Reference samples were scored by
         detectors that had not seen them, and are compared with the other ones.
     expected
-    Every sample on the scale of ``tl.closest_normal.explained``, log2 where a logarithm was
+        Every sample on the scale of ``tl.closest_normal.explained``, log2 where a logarithm was
         taken. Under the scorer's name: the layer with what is expected, the closest normal profile
-        that a model which has not seen the sample can make, and the latents. The
-        reference is called the calibration split.
+        that a model which has not seen the sample can make, and the latents. The reference is
+        called the calibration split.
     left_out
         Names of the reference samples that were too strange to learn from.
     verdict
@@ -165,7 +165,7 @@ def cross_fit(
     )
     domain = None
     if known.n_obs >= LEAST_OF_DOMAIN and not is_images(adata):
-        domain = anomaly.Domain.fit(observed_ng[reference_n], seed=seed)
+        domain = anomaly.Domain.fit(unscaled(encoded)[reference_n], seed=seed)
     scorer = Scorer(name, whole.normaliser, whole.model, detector, domain)
     scores = [detector.score_held_out(measured, names=list(known.obs_names), model=name)]
     if not reference_n.all():
@@ -174,7 +174,7 @@ def cross_fit(
         missed = pd.concat([missed, whole.residuals(encoded[query]).set_axis(query)])
     verdict = None
     if domain is not None and not reference_n.all():
-        verdict = domain.check(observed_ng[~reference_n])
+        verdict = domain.check(unscaled(encoded)[~reference_n])
     expected = _expected(
         encoded,
         observed_ng,
