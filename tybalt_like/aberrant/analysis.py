@@ -14,6 +14,7 @@ from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
 from tybalt_like.aberrant.statistics import inflation, tail_inflation
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import whole_folder
+from tybalt_like.core.provenance import reading_notes
 from tybalt_like.report.words import counted
 from tybalt_like.run.about import write_about
 from tybalt_like.run.progress import Progress
@@ -94,6 +95,8 @@ def aberrant(
         notes.append(text)
         progress.say(text)
 
+    for note in reading_notes(adata):
+        progress.say(note)
     with whole_folder(
         out, kind=KIND, settings=settings | {"seed": seed}, inputs=inputs, overwrite=overwrite
     ) as work:

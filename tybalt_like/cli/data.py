@@ -39,12 +39,12 @@ def inspect(
 ) -> None:
     """Say how an expression file was understood: orientation, shape, scale, what is odd."""
     from tybalt_like import io, pp
-    from tybalt_like.core.provenance import recorded
+    from tybalt_like.core.provenance import reading_notes, recorded
 
     adata = io.read(matrix, obs=obs, **reading)
     about = recorded(adata)["reading"]
     print(f"{about['source']}: {about['format']}")
-    for line in [*about["notes"], *pp.inspect(adata).lines()]:
+    for line in [*reading_notes(adata), *pp.inspect(adata).lines()]:
         print(f"  {line}")
     if len(adata.obs.columns):
         print(f"  sample columns: {', '.join(map(str, adata.obs.columns))}")

@@ -90,9 +90,9 @@ def reads(command: Callable[..., None]) -> Callable[..., None]:
 
 def say_notes(adata: Any) -> None:
     """Print on standard error how a matrix was read."""
-    from tybalt_like.core.provenance import recorded
+    from tybalt_like.core.provenance import reading_notes
 
-    for note in recorded(adata)["reading"]["notes"]:
+    for note in reading_notes(adata):
         typer.echo(f"note: {note}", err=True)
 
 

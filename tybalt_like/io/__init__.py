@@ -103,13 +103,14 @@ def read(
         axis = "columns" if axis == "auto" else axis
     _as_float32(adata, name)
     _check(adata, name)
-    joined: dict[str, Any] = {}
+    warnings, unmatched = list[str](), dict[str, Any]()
     if table is not None:
-        said, joined = join(adata, table)
-        notes += said
+        joined, warnings, unmatched = join(adata, table)
+        notes += joined
     notes += _free_reserved_names(adata)
     reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
-    reading |= {"n_vars": adata.n_vars, "parts": parts, "notes": notes} | joined
+    reading |= {"n_vars": adata.n_vars, "parts": parts, "notes": notes, "warnings": warnings}
+    reading |= unmatched
     provenance.record(adata, reading=reading)
     return adata
 

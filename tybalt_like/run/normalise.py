@@ -14,7 +14,7 @@ from tybalt_like import io, pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import check_file, whole_file
-from tybalt_like.core.provenance import record, recorded
+from tybalt_like.core.provenance import reading_notes, record
 from tybalt_like.core.toml import changed
 from tybalt_like.io.parts import hints, kinds_of
 from tybalt_like.run.progress import Progress
@@ -74,7 +74,7 @@ def normalise(
         check_file(path, inputs=inputs, ours=overwrite and _is_ours(path))
     with progress.stage("Reading"):
         adata = _open(matrix, obs, reading or {})
-        for note in recorded(adata)["reading"]["notes"]:
+        for note in reading_notes(adata):
             progress.say(note)
         findings = pp.inspect(adata)
         for line in findings.lines():

@@ -13,6 +13,14 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
     """Tables of everything that the run depended on."""
 
     template = """
+{% if about.reading.notes %}
+<h3>How the matrix was read</h3>
+<ul>
+{% for line in about.reading.notes %}
+<li>{{ line }}</li>
+{% endfor %}
+</ul>
+{% endif %}
 {% if about.findings %}
 <h3>What was found in the data</h3>
 <ul>
