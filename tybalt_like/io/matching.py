@@ -8,7 +8,7 @@ one sample, one row. Names of samples come before columns that the matrix carrie
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -49,6 +49,16 @@ class Key:
         """Rows of each id; cells without one are left out."""
         return ids_of(self.frame[self.column])
 
+    @cached_property
+    def _spelled(self) -> dict[str, dict[str, list[str]]]:
+        return {}
+
+    def spelled(self, how: Spelling) -> dict[str, list[str]]:
+        """The ids that are spelled alike."""
+        if how.words not in self._spelled:
+            self._spelled[how.words] = by_spelling(self.ids, how)
+        return self._spelled[how.words]
+
 
 @dataclass(frozen=True)
 class Match:
@@ -61,13 +71,15 @@ class Match:
     left
         Column of the matrix that they are compared with; None means the names of the samples.
     rows
-        Row number for each sample, -1 where there is none.
+        Row number for each sample, -1 where there is none; empty if all have none.
     spelling
         The difference that was overcome, if any was.
     loose
         Sample and id of the table, where they differ.
     clash
         What stands in the way of this match.
+    refused
+        A match that would find more, but for its clash.
     """
 
     right: Key
@@ -76,8 +88,9 @@ class Match:
     spelling: Spelling | None = None
     loose: tuple[tuple[str, str], ...] = ()
     clash: Clash | None = None
+    refused: Match | None = None
 
-    @property
+    @cached_property
     def hits(self) -> int:
         """Samples that have a row."""
         return sum(row >= 0 for row in self.rows)
@@ -138,22 +151,29 @@ def _best(ids: Ids, left: str | None, n: int, keys: Sequence[Key], *, exactly: b
     """Equal ids if they find all samples, or as many as any spelling does; else the spelling that
     finds most. A clash counts only where nothing else finds half as many."""
 
-    def tried(how: Spelling | None, among: Sequence[Key] = keys) -> list[Match]:
-        mine = {} if how is None else _by_spelling(ids, how)
+    def tried(how: Spelling | None, among: Iterable[Key] = keys) -> list[Match]:
+        mine = {} if how is None else by_spelling(ids, how)
         return [_match(ids, left, n, key, how, mine) for key in among]
 
     found = tried(None)
-    if not exactly and max(one.hits for one in found) < n:
+    equal = max(one.hits for one in found)
+    richer = [key for key in keys if len(key.ids) > equal]  # others cannot find more
+    if not exactly and equal < n:
         for how in (*spelling.SPELLINGS, *spelling.barcodes(list(ids))):
-            found += tried(how)
-        if max(one.hits for one in found if one.clash is None or not one.spelling) < n:
-            most = max(tried(spelling.ALL), key=_order).right
-            found += [one for how in spelling.several() for one in tried(how, [most])]
+            found += tried(how, keys if how.shared or left else richer)
+            if any(one.hits == n and one.clash is None for one in found):
+                break
+        else:
+            whole = tried(spelling.ALL, richer)
+            most = [max(whole, key=_order).right] if whole else []
+            found += [one for how in spelling.several() for one in tried(how, most)]
     clean = [one for one in found if one.clash is None]
     best = max(found, key=_order)
     other = max(clean, key=_order, default=best)
     exact_clash = best.clash is not None and best.spelling is None
-    return best if exact_clash or 2 * other.hits < best.hits else other
+    if exact_clash or 2 * other.hits < best.hits:
+        return best
+    return replace(other, refused=best) if best.hits > other.hits else other
 
 
 def _order(match: Match) -> tuple[int, bool]:
@@ -169,21 +189,25 @@ def _match(
     mine: Mapping[str, list[str]],
 ) -> Match:
     """Equal ids, and then those that are left and equal in some spelling."""
+    theirs = {} if how is None else key.spelled(how)
+    equal, alike = ids.keys() & key.ids.keys(), mine.keys() & theirs.keys() - {""}
+    if not equal and not alike:
+        return Match(key, left, [])
     rows, clash, loose = [-1] * n, None, list[tuple[str, str]]()
-    for id, found in key.ids.items():
-        if id in ids:
-            _put(rows, ids[id], found[0])
-            if len(found) > 1 and clash is None:
-                clash = Clash([id], found)
-    theirs = {} if how is None else _by_spelling((id for id in key.ids if id not in ids), how)
-    for spelled, others in theirs.items():
-        alike = [id for id in mine.get(spelled, ()) if id not in key.ids]
-        found = [row for id in others for row in key.ids[id]]
-        if not alike or not spelled or how is None:
+    for id in sorted(equal, key=lambda id: key.ids[id]):
+        found = key.ids[id]
+        _put(rows, ids[id], found[0])
+        if len(found) > 1 and clash is None:
+            clash = Clash([id], found)
+    for spelled in sorted(alike, key=lambda spelled: key.ids[theirs[spelled][0]]):
+        unmatched = [id for id in mine[spelled] if id not in key.ids]
+        others = [id for id in theirs[spelled] if id not in ids]
+        if not unmatched or not others or how is None:
             continue
-        if clash is None and (len(found) > 1 or (len(alike) > 1 and not how.shared)):
-            clash = Clash(alike, found)
-        for id in alike:
+        found = [row for id in others for row in key.ids[id]]
+        if clash is None and (len(found) > 1 or (len(unmatched) > 1 and not how.shared)):
+            clash = Clash(unmatched, found)
+        for id in unmatched:
             _put(rows, ids[id], found[0])
             loose.append((id, others[0]))
     return Match(key, left, rows, how, tuple(loose), clash)
@@ -194,7 +218,8 @@ def _put(rows: list[int], samples: Iterable[int], row: int) -> None:
         rows[sample] = row
 
 
-def _by_spelling(ids: Iterable[str], how: Spelling) -> dict[str, list[str]]:
+def by_spelling(ids: Iterable[str], how: Spelling) -> dict[str, list[str]]:
+    """The ids that are spelled alike."""
     spelled: dict[str, list[str]] = {}
     for id in ids:
         spelled.setdefault(how.key(id), []).append(id)

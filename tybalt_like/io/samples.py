@@ -89,7 +89,7 @@ class SampleTable:
         """
         match = matching.find(samples, beside, self.keys)
         if match.clash is not None:
-            raise DataError(f"{self.name}: {self._in_words(match)}")
+            raise DataError(f"{self.name}: {clash_of(match)}")
         if match.hits == 0:
             theirs = [str(cell) for cell in self.frame.iloc[:, 0].dropna()]
             near = "; ".join(matching.nearest(samples, self.keys))
@@ -100,30 +100,6 @@ class SampleTable:
             )
         _refuse_repeated(match.right.frame.columns, self.name)
         return match
-
-    def _in_words(self, match: Match) -> str:
-        """What is wrong with a match."""
-        assert match.clash is not None
-        (*others, last), rows = match.clash
-        frame, column = match.right.frame, match.right.column
-        how = f", {match.spelling.words}" if match.spelling else ""
-        numbers = " and ".join(_number(frame, row) for row in rows)
-        if others:
-            names = f"{', '.join(map(repr, others))} and {last!r}"
-            theirs = ", ".join(repr(str(frame[column].iloc[row])) for row in rows)
-            return f"samples {names} would share row {numbers} ({theirs}){how}; tell them apart"
-        ids = frame[column].iloc[rows].astype(str)
-        if len(set(ids)) > 1:
-            theirs = ", ".join(map(repr, ids))
-            return f"sample {last!r} may be any of rows {numbers} ({theirs}){how}; use one spelling"
-        cells = frame.iloc[rows].astype(str)
-        differing = [name for name in cells if len(set(cells[name])) > 1]
-        where = next((name for name in differing if _is_named(name)), differing[0])
-        values = " and ".join(cells[where].unique()[:2])
-        return (
-            f"sample {last!r} has {len(rows)} rows in column {column!r} ({numbers} below the "
-            f"header), which differ in {where!r} ({values}); keep one row for each sample"
-        )
 
     @cached_property
     def keys(self) -> list[Key]:
@@ -138,6 +114,31 @@ class SampleTable:
         turned = self.frame.set_index(first).T.set_axis(headings)
         turned.columns = [str(column) for column in turned.columns]
         return turned.rename_axis("sample").reset_index()
+
+
+def clash_of(match: Match) -> str:
+    """What is wrong with a match, in words."""
+    assert match.clash is not None
+    (*others, last), rows = match.clash
+    frame, column = match.right.frame, match.right.column
+    how = f", {match.spelling.words}" if match.spelling else ""
+    numbers = " and ".join(_number(frame, row) for row in rows)
+    if others:
+        names = f"{', '.join(map(repr, others))} and {last!r}"
+        theirs = ", ".join(repr(str(frame[column].iloc[row])) for row in rows)
+        return f"samples {names} would share row {numbers} ({theirs}){how}; tell them apart"
+    ids = frame[column].iloc[rows].astype(str)
+    if len(set(ids)) > 1:
+        theirs = ", ".join(map(repr, ids))
+        return f"sample {last!r} may be any of rows {numbers} ({theirs}){how}; use one spelling"
+    cells = frame.iloc[rows].astype(str)
+    differing = [name for name in cells if len(set(cells[name])) > 1]
+    where = next((name for name in differing if _is_named(name)), differing[0])
+    values = " and ".join(cells[where].unique()[:2])
+    return (
+        f"sample {last!r} has {len(rows)} rows in column {column!r} ({numbers} below the "
+        f"header), which differ in {where!r} ({values}); keep one row for each sample"
+    )
 
 
 class Joined(NamedTuple):
@@ -179,20 +180,24 @@ def join(adata: AnnData, table: SampleTable) -> Joined:
     both = [name for name in adata.obs if name in chosen]
     adata.obs = pd.concat([adata.obs.drop(columns=both), chosen], axis=1)
     missed = [sample for sample, row in zip(samples, match.rows, strict=True) if row < 0]
-    used = {row for row in match.rows if row >= 0}
-    unused = [str(id) for row, id in enumerate(frame[column]) if row not in used]
+    times = Counter(row for row in match.rows if row >= 0)
+    unused = [str(id) for row, id in enumerate(frame[column]) if row not in times]
+    shared = [str(frame[column].iloc[row]) for row, n in times.items() if n > 1]
     found = f"{match.hits:,} of {len(samples):,} samples"
     name = Path(table.name).name
     notes = [f"{found} found {_where(match, name)}"]
     for said, names in (
         ("samples without a row there", missed),
         ("rows there without a sample here", unused),
+        ("rows there that several samples have", shared),
         ("columns of the matrix that the table replaces", both),
     ):
         if names:
             notes.append(f"{said}: {len(names):,} ({_some(names)})")
     if table.repeated:
         notes.append(f"rows there that repeat another one, left out: {table.repeated:,}")
+    if match.refused is not None:
+        notes.append(f"not done: {clash_of(match.refused)}")
     warnings = []
     if 2 * len(missed) > len(samples):
         warnings.append(

@@ -12,11 +12,11 @@ _BARCODE = re.compile(r"TCGA[-.]\w{2}[-.]\w{4}", re.IGNORECASE)
 _BESIDE = frozenset({"quant.sf", "quant.genes.sf", "abundance.tsv", "abundance.h5"})
 """Files that are named by their folder."""
 _ENDING = re.compile(
-    r"""[._-](
+    r"""[._-]?(Aligned|ReadsPerGene)$ | [._-](
         (fastq|fq|bam|sam|cram|cel|idat|txt|tsv|csv|tab|gz|bz2|zip|sf|h5|results|counts?|out)
         | (sorted|dedup|markdup|rmdup|mdup|trimmed|unique|genes|isoforms|quant|abundance)
         | (htseq|htseq[._-]?counts?|featurecounts|salmon|kallisto|rsem|star)
-        | (readspergene|aligned|sortedbycoord|toTranscriptome|star_gene_counts|rna_seq|augmented)
+        | (sortedbycoord|totranscriptome|augmented|rna_seq|star_gene_counts)
         | (r?[12]_001)
     )$""",
     re.IGNORECASE | re.VERBOSE,
@@ -42,6 +42,8 @@ class Spelling(NamedTuple):
 
 
 def _without_endings(name: str) -> str:
+    if name.isalnum() and not name.endswith(("Aligned", "ReadsPerGene")):
+        return name  # most are, and nothing is quicker to see
     *folders, file = re.split(r"[/\\]", name)
     if folders and file.lower().removesuffix(".gz") in _BESIDE:
         file = folders[-1]
@@ -51,16 +53,19 @@ def _without_endings(name: str) -> str:
 
 
 def _number(name: str) -> str:
+    if not name[:1].isdigit():
+        return name
     return re.sub(r"^0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", name))
 
 
 def _of_r(name: str) -> str:
     """As R's ``check.names`` writes it, but for the X that it puts before what is no letter."""
-    return re.sub(r"^X(?=[\d._])", "", re.sub(r"[^\w.]", ".", name))
+    plain = name if name.isalnum() else re.sub(r"[^\w.]", ".", name)
+    return re.sub(r"^X(?=[\d._])", "", plain) if name[:1] == "X" else plain
 
 
 def _blanks(name: str) -> str:
-    return re.sub(r"[\s_]+", "_", name.strip(" \t\r\n_"))
+    return name if name.isalnum() else re.sub(r"[\s_]+", "_", name).strip("_")
 
 
 SPELLINGS = (
