@@ -65,7 +65,27 @@ def taken(adata: AnnData, name: str, *, layer: str | None = None, use_raw: bool 
         notes.append(f"layer {layer!r} is read in place of X")
     elif layer is None:
         notes += hints(adata)
+    for axis in ("obs", "var"):
+        setattr(adata, axis, _numpy_kinds(getattr(adata, axis)))
     return genes_of(adata, name, notes)
+
+
+def _numpy_kinds(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table of a newer anndata (nullable text, numbers and truth values) as older ones had it."""
+    columns = {name: _numpy_kind(column) for name, column in frame.items()}
+    return pd.DataFrame(columns, index=frame.index).set_axis(frame.index.astype(object))
+
+
+def _numpy_kind(column: pd.Series[Any]) -> pd.Series[Any]:
+    kind, gaps = column.dtype, column.isna().any()
+    plain = isinstance(kind, np.dtype | pd.CategoricalDtype | pd.DatetimeTZDtype)
+    if plain:
+        return column
+    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
+        return column.astype(np.float64) if gaps else pd.Series(column.to_numpy(), column.index)
+    if pd.api.types.is_bool_dtype(kind) and not gaps:
+        return column.astype(bool)
+    return column.astype(object).where(column.notna(), np.nan)
 
 
 def genes_of(adata: AnnData, name: str, notes: Sequence[str] = ()) -> Noted:
