@@ -29,6 +29,7 @@ _OTHERS = frozenset(
         *("crispr guide capture", "antigen capture", "peaks", "atac", "custom", "vdj"),
     }
 )
+_SCALED = "negative values, as after scaling"
 _LOOKED_AT = 200
 """First samples, which say what a matrix holds."""
 
@@ -63,6 +64,8 @@ def taken(adata: AnnData, name: str, *, layer: str | None = None, use_raw: bool 
             raise AbsentError(f"{name}: there is no layer {layer!r}; it has {_available(adata)}")
         adata.X = adata.layers.pop(layer)
         notes.append(f"layer {layer!r} is read in place of X")
+    elif adata.X is None:
+        raise AbsentError(f"{name}: there is no X; name what to read: {_available(adata)}")
     elif layer is None:
         notes += hints(adata)
     for axis in ("obs", "var"):
@@ -126,9 +129,10 @@ def _among(kinds: pd.Series, known: frozenset[str]) -> NDArray[np.bool_]:
 
 def _available(adata: AnnData) -> str:
     """The matrices of a file, in words."""
+    x = [] if adata.X is None else ["X"]
     layers = [f"layer {name!r}" for name in adata.layers]
     raw = [] if adata.raw is None else [".raw (use_raw)"]
-    return ", ".join(["X", *layers, *raw])
+    return ", ".join([*x, *layers, *raw]) or "no matrix"
 
 
 def hints(adata: AnnData) -> list[str]:
@@ -138,7 +142,7 @@ def hints(adata: AnnData) -> list[str]:
         return []
     other = [(what, option, _content(x)) for what, option, x in _other_matrices(adata)]
     found = [one for one in other if one[2] == "counts"]
-    if own == "scaled values":
+    if own == _SCALED:
         found = found or [one for one in other if one[2] != own]
     if not found:
         return []
@@ -157,11 +161,9 @@ def _other_matrices(adata: AnnData) -> Iterator[tuple[str, str, Any]]:
 
 def _content(x: Any) -> str:
     """What a matrix holds, judged by its first samples."""
-    if x is None:
-        return "nothing"
     rows = x[:_LOOKED_AT]
     values = np.asarray(rows.data if hasattr(rows, "indptr") else rows, dtype=np.float64)
     values = values[np.isfinite(values)]
     if values.size and values.min() < 0:
-        return "scaled values"
+        return _SCALED
     return "counts" if (values == np.rint(values)).all() else "logged or normalised values"
