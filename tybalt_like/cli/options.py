@@ -54,7 +54,7 @@ READING: dict[str, tuple[Any, Any]] = {
         "auto",
     ),
     "layer": (
-        Annotated[str | None, _of_matrix("Layer of an h5ad, zarr or h5mu in place of X.")],
+        Annotated[str | None, _of_matrix("Layer of an h5ad, zarr, h5mu or loom in place of X.")],
         None,
     ),
     "use_raw": (

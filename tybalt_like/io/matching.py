@@ -7,7 +7,7 @@ one sample, one row. Names of samples come before columns that the matrix carrie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -56,7 +56,7 @@ class Key:
     def spelled(self, how: Spelling) -> dict[str, list[str]]:
         """The ids that are spelled alike."""
         if how.words not in self._spelled:
-            self._spelled[how.words] = by_spelling(self.ids, how)
+            self._spelled[how.words] = _by_spelling(self.ids, how)
         return self._spelled[how.words]
 
 
@@ -71,7 +71,7 @@ class Match:
     left
         Column of the matrix that they are compared with; None means the names of the samples.
     rows
-        Row number for each sample, -1 where there is none; empty if all have none.
+        Row number for each sample, -1 where there is none.
     spelling
         The difference that was overcome, if any was.
     loose
@@ -151,8 +151,9 @@ def _best(ids: Ids, left: str | None, n: int, keys: Sequence[Key], *, exactly: b
     """Equal ids if they find all samples, or as many as any spelling does; else the spelling that
     finds most. A clash counts only where nothing else finds half as many."""
 
-    def tried(how: Spelling | None, among: Iterable[Key] = keys) -> list[Match]:
-        mine = {} if how is None else by_spelling(ids, how)
+    def tried(how: Spelling | None, among: Sequence[Key] = keys) -> list[Match]:
+        open_ = (id for id in ids if any(id not in key.ids for key in among))
+        mine = {} if how is None else _by_spelling(open_, how)
         return [_match(ids, left, n, key, how, mine) for key in among]
 
     found = tried(None)
@@ -164,9 +165,9 @@ def _best(ids: Ids, left: str | None, n: int, keys: Sequence[Key], *, exactly: b
             if any(one.hits == n and one.clash is None for one in found):
                 break
         else:
-            whole = tried(spelling.ALL, richer)
-            most = [max(whole, key=_order).right] if whole else []
-            found += [one for how in spelling.several() for one in tried(how, most)]
+            for most in sorted(tried(spelling.ALL, richer), key=_order)[-1:]:
+                if most.hits > max(one.hits for one in found):
+                    found += [one for how in spelling.several() for one in tried(how, [most.right])]
     clean = [one for one in found if one.clash is None]
     best = max(found, key=_order)
     other = max(clean, key=_order, default=best)
@@ -181,18 +182,11 @@ def _order(match: Match) -> tuple[int, bool]:
 
 
 def _match(
-    ids: Ids,
-    left: str | None,
-    n: int,
-    key: Key,
-    how: Spelling | None,
-    mine: Mapping[str, list[str]],
+    ids: Ids, left: str | None, n: int, key: Key, how: Spelling | None, mine: dict[str, list[str]]
 ) -> Match:
     """Equal ids, and then those that are left and equal in some spelling."""
     theirs = {} if how is None else key.spelled(how)
-    equal, alike = ids.keys() & key.ids.keys(), mine.keys() & theirs.keys() - {""}
-    if not equal and not alike:
-        return Match(key, left, [])
+    equal, alike = ids.keys() & key.ids.keys(), mine.keys() & theirs.keys()
     rows, clash, loose = [-1] * n, None, list[tuple[str, str]]()
     for id in sorted(equal, key=lambda id: key.ids[id]):
         found = key.ids[id]
@@ -200,14 +194,14 @@ def _match(
         if len(found) > 1 and clash is None:
             clash = Clash([id], found)
     for spelled in sorted(alike, key=lambda spelled: key.ids[theirs[spelled][0]]):
-        unmatched = [id for id in mine[spelled] if id not in key.ids]
+        ours = [id for id in mine[spelled] if id not in key.ids]
         others = [id for id in theirs[spelled] if id not in ids]
-        if not unmatched or not others or how is None:
+        if not ours or not others or how is None:
             continue
         found = [row for id in others for row in key.ids[id]]
-        if clash is None and (len(found) > 1 or (len(unmatched) > 1 and not how.shared)):
-            clash = Clash(unmatched, found)
-        for id in unmatched:
+        if clash is None and (len(found) > 1 or (len(ours) > 1 and not how.shared)):
+            clash = Clash(ours, found)
+        for id in ours:
             _put(rows, ids[id], found[0])
             loose.append((id, others[0]))
     return Match(key, left, rows, how, tuple(loose), clash)
@@ -218,11 +212,11 @@ def _put(rows: list[int], samples: Iterable[int], row: int) -> None:
         rows[sample] = row
 
 
-def by_spelling(ids: Iterable[str], how: Spelling) -> dict[str, list[str]]:
-    """The ids that are spelled alike."""
+def _by_spelling(ids: Iterable[str], how: Spelling) -> dict[str, list[str]]:
+    """The ids that are spelled alike; those of which nothing is left are like no other."""
     spelled: dict[str, list[str]] = {}
     for id in ids:
-        spelled.setdefault(how.key(id), []).append(id)
+        spelled.setdefault(how.key(id) or id, []).append(id)
     return spelled
 
 

@@ -24,7 +24,7 @@ class Options:
     genes_in
         Where a table has its genes; found out if ``"auto"``.
     layer
-        Layer of an h5ad, zarr or h5mu to read in place of X, which ``"X"`` names itself.
+        Layer of an h5ad, zarr, h5mu or loom to read in place of X, which ``"X"`` names itself.
     use_raw
         Read ``.raw``, with its own genes, in place of X.
     modality

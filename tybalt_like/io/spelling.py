@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -21,6 +21,10 @@ _ENDING = re.compile(
     )$""",
     re.IGNORECASE | re.VERBOSE,
 )
+
+
+_remembered = lru_cache(maxsize=1 << 16)
+"""The ids of a table are spelled again for every column and every choice of spellings."""
 
 
 class Spelling(NamedTuple):
@@ -41,6 +45,7 @@ class Spelling(NamedTuple):
     shared: bool = False
 
 
+@_remembered
 def _without_endings(name: str) -> str:
     if name.isalnum() and not name.endswith(("Aligned", "ReadsPerGene")):
         return name  # most are, and nothing is quicker to see
@@ -52,18 +57,21 @@ def _without_endings(name: str) -> str:
     return file
 
 
+@_remembered
 def _number(name: str) -> str:
     if not name[:1].isdigit():
         return name
     return re.sub(r"^0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", name))
 
 
+@_remembered
 def _of_r(name: str) -> str:
     """As R's ``check.names`` writes it, but for the X that it puts before what is no letter."""
     plain = name if name.isalnum() else re.sub(r"[^\w.]", ".", name)
     return re.sub(r"^X(?=[\d._])", "", plain) if name[:1] == "X" else plain
 
 
+@_remembered
 def _blanks(name: str) -> str:
     return name if name.isalnum() else re.sub(r"[\s_]+", "_", name).strip("_")
 
