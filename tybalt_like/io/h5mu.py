@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format, Noted
+from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.options import AbsentError
 from tybalt_like.io.parts import taken
 from tybalt_like.io.source import Source
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _USUAL = ("rna", "gex")
 """Names of the modality of genes."""
+_ELEMENTS = ("X", "obs", "var", "layers", "obsm", "varm", "obsp", "varp", "uns")
 
 
 def _is_h5mu(source: Source) -> bool:
@@ -43,7 +45,7 @@ def _read(
         warnings.simplefilter("ignore")  # about files of older anndata, which read all the same
         names = list(file["mod"])
         chosen = _chosen(names, modality, source.name)
-        adata: AnnData = read_elem(file["mod"][chosen])
+        adata = _anndata(file["mod"][chosen])
         shared = read_elem(file["obs"])
     notes = []
     if others := [name for name in names if name != chosen]:
@@ -55,6 +57,19 @@ def _read(
     adata.obs = adata.obs.join(shared.loc[~shared.index.duplicated(), more])
     found = taken(adata, source.name, layer=layer, use_raw=use_raw)
     return found._replace(notes=notes + found.notes)
+
+
+def _anndata(group: Any) -> AnnData:
+    """Element by element, because earlier versions of mudata mark the group in other ways."""
+    from anndata import AnnData
+    from anndata.io import read_elem
+
+    with repeated_genes_allowed():
+        adata = AnnData(**{key: read_elem(group[key]) for key in _ELEMENTS if key in group})
+        raw = group.get("raw")
+        if raw is not None and "X" in getattr(raw, "keys", list)():
+            adata.raw = AnnData(read_elem(raw["X"]), obs=adata.obs, var=read_elem(raw["var"]))
+    return adata
 
 
 @contextmanager
