@@ -181,7 +181,8 @@ def test_normalising_from_disk_knows_the_rule_and_the_hint(command, tmp_path: Pa
 
 
 def mudata(path: Path, *modalities: str) -> Path:
-    proteins = anndata.AnnData(np.ones((N + 2, 3)), obs=pd.DataFrame(index=[*SAMPLES, "x", "y"]))
+    obs, var = pd.DataFrame(index=[*SAMPLES, "x", "y"]), {"feature_types": ["Antibody Capture"] * 3}
+    proteins = anndata.AnnData(np.ones((N + 2, 3)), obs=obs, var=pd.DataFrame(var, list("abc")))
     with h5py.File(path, "w") as file:
         for name in modalities:
             one = proteins if name == "prot" else with_kinds(["Gene Expression"] * G)
@@ -196,7 +197,9 @@ def test_a_modality_is_named_or_plain(tmp_path: Path) -> None:
     assert "modality 'rna' is read; left out: prot" in notes(adata)
     assert "samples of other modalities only, left out: 2" in notes(adata)
     assert list(adata.obs.columns) == ["donor"]
-    assert ty.read(tmp_path / "m.h5mu", modality="prot").shape == (N + 2, 3)
+    adata = ty.read(tmp_path / "m.h5mu", modality="prot")
+    assert adata.shape == (N + 2, 3)
+    assert "features that are no genes, but were named: 3 Antibody Capture" in notes(adata)
     with pytest.raises(DataError, match="no modality 'atac'; it has prot, rna"):
         ty.read(tmp_path / "m.h5mu", modality="atac")
     assert ty.read(mudata(tmp_path / "one.h5mu", "cells")).shape == (N, G)

@@ -55,7 +55,8 @@ def _read(
     own = [f"{name}:" for name in names]  # mudata repeats the columns of each modality like that
     more = [c for c in shared if c not in adata.obs and not str(c).startswith(tuple(own))]
     adata.obs = adata.obs.join(shared.loc[~shared.index.duplicated(), more])
-    found = taken(adata, source.name, layer=layer, use_raw=use_raw)
+    named = modality is not None
+    found = taken(adata, source.name, layer=layer, use_raw=use_raw, named=named)
     return found._replace(notes=notes + found.notes)
 
 

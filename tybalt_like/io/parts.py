@@ -25,7 +25,7 @@ KIND_COLUMNS = ("feature_types", "feature_type")
 _GENES = frozenset({"gene expression", "gex", "rna", "mrna"})
 _OTHERS = frozenset(
     {
-        *("antibody capture", "adt", "protein", "multiplexing capture", "hto", "hashtag"),
+        *("antibody capture", "adt", "multiplexing capture", "hto"),
         *("crispr guide capture", "antigen capture", "peaks", "atac", "custom", "vdj"),
     }
 )
@@ -34,7 +34,14 @@ _LOOKED_AT = 200
 """First samples, which say what a matrix holds."""
 
 
-def taken(adata: AnnData, name: str, *, layer: str | None = None, use_raw: bool = False) -> Noted:
+def taken(
+    adata: AnnData,
+    name: str,
+    *,
+    layer: str | None = None,
+    use_raw: bool = False,
+    named: bool = False,
+) -> Noted:
     """A layer or ``.raw`` in place of X, if one is named; of several kinds of features the genes.
 
     Without a choice, a note names layers and ``.raw`` that hold counts where X does not.
@@ -43,6 +50,8 @@ def taken(adata: AnnData, name: str, *, layer: str | None = None, use_raw: bool 
     ----------
     name
         Of the file, for messages.
+    named
+        Whether the user asked for these features by name, whatever they are.
 
     Raises
     ------
@@ -70,6 +79,11 @@ def taken(adata: AnnData, name: str, *, layer: str | None = None, use_raw: bool 
         notes += hints(adata)
     for axis in ("obs", "var"):
         setattr(adata, axis, _numpy_kinds(getattr(adata, axis)))
+    kinds = kinds_of(adata)
+    if named and kinds is not None and not _among(kinds, _GENES).any():
+        return Noted(
+            adata, [*notes, f"features that are no genes, but were named: {_counted(kinds)}"]
+        )
     return genes_of(adata, name, notes)
 
 
@@ -103,7 +117,7 @@ def genes_of(adata: AnnData, name: str, notes: Sequence[str] = ()) -> Noted:
     if kinds is None:
         return Noted(adata, list(notes))
     gene_g = _among(kinds, _GENES)
-    others = ", ".join(f"{n:,} {kind}" for kind, n in Counter(kinds[~gene_g]).most_common())
+    others = _counted(kinds[~gene_g])
     if not gene_g.any():
         raise DataError(f"{name}: no feature is a gene (Gene Expression): there are {others}")
     with repeated_genes_allowed():
@@ -120,6 +134,10 @@ def kinds_of(adata: AnnData) -> pd.Series | None:
     gene_g = _among(kinds, _GENES)
     known = gene_g.any() or _among(kinds, _OTHERS).any()  # biotypes and the like are no kinds
     return kinds if known and not gene_g.all() else None
+
+
+def _counted(kinds: pd.Series) -> str:
+    return ", ".join(f"{n:,} {kind}" for kind, n in Counter(kinds).most_common())
 
 
 def _among(kinds: pd.Series, known: frozenset[str]) -> NDArray[np.bool_]:
