@@ -20,8 +20,8 @@ def tumours(shared_data):
 def test_as_run_learns_and_repeats_itself_bit_for_bit(tumours) -> None:
     training = Training(epochs=40, batch_size=50, learning_rate=5e-4, patience=None)
     one, other = tumours.copy(), tumours.copy()
-    model = tl.fit(one, mode="as_run", training=training, device="cpu", seed=1)
-    tl.fit(other, mode="as_run", training=training, device="cpu", seed=1)
+    model = tl.fit(one, model="tybalt", mode="as_run", training=training, device="cpu", seed=1)
+    tl.fit(other, model="tybalt", mode="as_run", training=training, device="cpu", seed=1)
     np.testing.assert_array_equal(one.obsm["X_tybalt"], other.obsm["X_tybalt"])
     # Cross-entropy of targets between 0 and 1 cannot fall below their entropy, nine tenths of the
     # loss here; what can be learned is the rest.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def fit(
     adata: AnnData,
     *,
-    model: str | ModelSettings = "tybalt",
+    model: str | ModelSettings = keys.MODEL,
     training: Training | None = None,
     seed: int = 0,
     device: str = "auto",
