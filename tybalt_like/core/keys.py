@@ -4,15 +4,19 @@ from __future__ import annotations
 
 COUNTS = "counts"
 """Layer with the matrix as it was read, when it held counts."""
-SPLIT = "split"
-"""obs column: one of `TRAIN`, `VALIDATION`, `CALIBRATION`, `TEST`, `QUERY`."""
+SPLIT = "tybalt_split"
+"""obs column, under a name that no sample table has: one of `TRAIN`, `VALIDATION`, `CALIBRATION`,
+`TEST`, `QUERY`."""
 TRAIN, VALIDATION, CALIBRATION, TEST, QUERY = "train", "validation", "calibration", "test", "query"
-AFTER, RESPONSE, WEIGHT, UNIT = "after", "response", "weight", "unit"
+AFTER = "after"
+RESPONSE, WEIGHT, UNIT = "tybalt_response", "tybalt_weight", "tybalt_unit"
 """Of pairs: the layer with profiles after treatment (NaN = none), and the obs columns with the
 response (NaN = unknown), with how often training draws a sample, and with what is held out
 together."""
 GROUP = "group"
 """Entry of the provenance: the obs column whose samples the division keeps together."""
+SAME = "same"
+"""Entry of the provenance: names of samples with the same profile, together."""
 LABEL, PART = "label", "part"
 """obs columns of images: the class, and the part of the official division (train, test, ...)."""
 UMAP, TSNE = "X_umap", "X_tsne"
