@@ -18,6 +18,7 @@ from tybalt_like.io.grid import Axis, Grid, repeated_genes_allowed
 from tybalt_like.io.image_folder import folder_of_images
 from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.orientation import orientation
+from tybalt_like.io.plain_text import make_plain
 from tybalt_like.io.sample_columns import refuse_sample_table, set_aside
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
@@ -98,6 +99,9 @@ def read(
     if table is not None:
         joined, unmatched = join(adata, table)
         notes += joined
+    if cleaned := make_plain(adata):
+        _check(adata, name)  # two names may have become one
+        notes += cleaned
     notes += _free_reserved_names(adata)
     reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
     reading |= {"n_vars": adata.n_vars, "notes": notes} | unmatched
