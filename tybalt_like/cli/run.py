@@ -21,7 +21,6 @@ from tybalt_like.cli.options import (
     Seed,
     Threads,
     execute,
-    listed,
     reads,
     shipped,
 )
@@ -40,10 +39,12 @@ def run(
     obs: Obs = None,
     label: Annotated[str | None, typer.Option(help="Column that names the groups.")] = None,
     normal: Annotated[
-        str | None, typer.Option(help="Reference labels, separated by commas; all if not given.")
+        list[str] | None,
+        typer.Option(help="Reference labels, with commas or one by one; all if not given."),
     ] = None,
     anomaly: Annotated[
-        str | None, typer.Option(help="Labels that should be found, separated by commas.")
+        list[str] | None,
+        typer.Option(help="Labels that should be found, with commas or one by one."),
     ] = None,
     group: Annotated[
         str | None,
@@ -106,16 +107,13 @@ def _source(
     matrix: Path | None,
     obs: Path | None,
     label: str | None,
-    normal: str | None,
-    anomaly: str | None,
+    normal: list[str] | None,
+    anomaly: list[str] | None,
     reading: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the options say of the data."""
     named = {"path": matrix, "obs": obs, "label": label}
     source: dict[str, Any] = {key: str(value) for key, value in named.items() if value is not None}
     groups = {"normal": normal, "anomalies": anomaly}
-    return (
-        source
-        | dict(reading)
-        | {key: listed(text) for key, text in groups.items() if text is not None}
-    )
+    source |= {key: texts for key, texts in groups.items() if texts}
+    return source | dict(reading)

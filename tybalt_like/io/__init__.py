@@ -16,11 +16,13 @@ from tybalt_like.core.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format, Noted
 from tybalt_like.io.gene_list import read_gene_list
 from tybalt_like.io.gmt import read_gmt
-from tybalt_like.io.grid import Grid, repeated_genes_allowed
+from tybalt_like.io.grid import Axis, Grid, repeated_genes_allowed
 from tybalt_like.io.image_folder import folder_of_images
 from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.options import AbsentError, Options, in_words
 from tybalt_like.io.orientation import orientation
+from tybalt_like.io.plain_text import make_plain
+from tybalt_like.io.sample_columns import refuse_sample_table, set_aside
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
@@ -89,12 +91,13 @@ def read(
     axis = options.genes_in
     if isinstance(found, Grid):
         notes += found.notes
-        if axis == "auto":
-            axis, evidence = orientation(found, table, name=name)
-            notes.append(f"genes are in the {axis}: {evidence}")
+        refuse_sample_table(found, name)
+        axis, said = _genes_in(found, table, options, name)
+        notes += said
         if axis == "rows" and (unnamed := found.drop_unnamed_rows()):
             notes.append(f"genes without a name, left out: {unnamed}")
-        adata = found.anndata(axis)
+        adata, said = set_aside(found.anndata(axis), name)
+        notes += said
     else:
         adata, more = found if isinstance(found, Noted) else (found, [])
         notes += more
@@ -107,6 +110,9 @@ def read(
     if table is not None:
         joined, warnings, unmatched = join(adata, table)
         notes += joined
+    if cleaned := make_plain(adata):
+        _check(adata, name)  # two names may have become one
+        notes += cleaned
     notes += _free_reserved_names(adata)
     reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
     reading |= {"n_vars": adata.n_vars, "parts": parts, "notes": notes, "warnings": warnings}
@@ -157,6 +163,23 @@ def _of_format(
         except AbsentError as error:
             why = str(error)
     return format.read(source), {}, [f"not read as the earlier matrix ({chosen}): {why}"]
+
+
+def _genes_in(
+    grid: Grid, table: SampleTable | None, options: Options, name: str
+) -> tuple[Axis, list[str]]:
+    """Where the genes are, and a sentence about it if it was found out or looks wrong."""
+    told = options.genes_in
+    if told == "auto":
+        axis, evidence = orientation(grid, table, name=name)
+        return axis, [f"genes are in the {axis}: {evidence}"]
+    try:
+        axis, evidence = orientation(grid, table, name=name)
+    except DataError:
+        return told, []
+    if axis == told:
+        return told, []
+    return told, [f"genes are in the {told}, as told, although {evidence}: is that right?"]
 
 
 def _as_float32(adata: AnnData, name: str) -> None:
