@@ -133,7 +133,8 @@ def _is_ours(path: Path) -> bool:
 
 def _open(matrix: Path, obs: Path | None, reading: Mapping[str, Any]) -> AnnData:
     """On disk where that is possible, in memory otherwise: an h5ad or zarr of which all is used."""
-    if obs is None and not reading and matrix.suffix in (".h5ad", ".zarr"):
+    whole = matrix.suffix in (".h5ad", ".zarr") and not (matrix / "mod").is_dir()
+    if obs is None and not reading and whole:
         adata = pp.open_backed(matrix)
         if kinds_of(adata) is None:
             record(adata, reading={"notes": hints(adata)})
