@@ -57,17 +57,15 @@ def test_p_values_of_new_residuals_hold_far_out(n: int, df: float) -> None:
     assert with_any <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
 
 
-def test_dependent_genes_widen_the_adjustment_at_most_to_benjamini_yekutieli() -> None:
+def test_samples_that_are_far_off_in_all_genes_get_no_more_genes_than_promised() -> None:
     rng = np.random.default_rng(0)
     noisy_n1 = np.exp(rng.normal(size=(400, 1)))  # all genes of some samples are far off
 
     def residuals(n: int) -> np.ndarray:
         return noisy_n1[:n] * rng.normal(size=(n, 500))
 
-    independent = ResidualNull.fit(rng.normal(size=(200, 500)))
     null = ResidualNull.fit(residuals(200))
     p_ng = null.p_values(null.z(residuals(400)))
-    assert independent.widening < null.widening
     adjusted_ng = null.adjusted(p_ng)
     assert (adjusted_ng <= false_discovery_control(p_ng, axis=1, method="by") + 1e-12).all()
     assert (adjusted_ng >= false_discovery_control(p_ng, axis=1, method="bh") - 1e-12).all()
