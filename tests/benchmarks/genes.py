@@ -97,7 +97,7 @@ COHORTS = (
     Cohort("tissue_dslabs", symbols=True, divisions=4),
     Cohort("ecoli_precise"),
     Cohort("dlbcl_chop"),
-    Cohort("all_leukaemia", ("lineage", ("B",)), divisions=4),
+    Cohort("all_leukaemia", ("lineage", ("B",)), divisions=2),
 )
 
 
@@ -269,8 +269,10 @@ def _of_sets(
 ) -> Iterator[dict[str, Any]]:
     """Of ordinary samples, and of those with a set that was moved."""
     known_cg = _residuals(found, keys.CALIBRATION)
+    chosen_cg = found.expected.layers[keys.CHOSEN][found.expected.obs[keys.SPLIT] != keys.QUERY]
     within = GeneSets.within(list(found.expected.var_names), sets)
-    null, genes_before = anomaly.SetNull.fit(known_cg, within.member_sg), _Before.fit(known_cg)
+    null = anomaly.SetNull.fit(known_cg, within.member_sg, chosen_cg=chosen_cg)
+    genes_before = _Before.fit(known_cg)
     before = _Before.fit(genes_before.z(known_cg) @ null.weight_gs)
 
     def as_before(residual_ng: Array) -> tuple[Array, Array]:

@@ -140,17 +140,28 @@ class ResidualNull:
     widening: Array
 
     @classmethod
-    def fit(cls, residual_cg: Array, *, power: float = 1.0) -> Self:
+    def fit(
+        cls,
+        residual_cg: Array,
+        *,
+        chosen_cg: NDArray[np.bool_] | None = None,
+        power: float = 1.0,
+    ) -> Self:
         """Learn from held-out samples; NaN where a gene was not measured.
 
         Parameters
         ----------
+        chosen_cg
+            Whether a gene would have been looked at without the sample. Only such residuals are
+            pooled: genes are chosen because they vary, that is, because some samples are far off.
         power
             See `Tail.fit`.
         """
         standard = _Standard.fit(residual_cg)
         rows = np.linspace(0, len(residual_cg) - 1, min(len(residual_cg), MOST_POOLED)).astype(int)
         z_rg = standard.left_out(residual_cg[rows])
+        if chosen_cg is not None:
+            z_rg[~chosen_cg[rows]] = np.nan
         how = {"df": max(len(residual_cg) - 2, 1), "power": power}
         up, down = _tails(z_rg, **how)
         p_rg = _p_of_others(z_rg, **how)

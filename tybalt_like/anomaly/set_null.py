@@ -36,13 +36,30 @@ class SetNull:
     weight_gs: Array
 
     @classmethod
-    def fit(cls, residual_cg: Array, member_sg: NDArray[np.bool_]) -> Self:
-        """Learn from held-out samples, and which set holds which gene."""
-        genes = ResidualNull.fit(residual_cg)
-        weight_gs = (member_sg / member_sg.sum(1, keepdims=True)).T
-        mean_cs = genes.normal_scores(ResidualNull.left_out_z(residual_cg)) @ weight_gs
+    def fit(
+        cls,
+        residual_cg: Array,
+        member_sg: NDArray[np.bool_],
+        *,
+        chosen_cg: NDArray[np.bool_] | None = None,
+    ) -> Self:
+        """Learn from held-out samples, and which set holds which gene.
+
+        Parameters
+        ----------
+        chosen_cg
+            See `ResidualNull.fit`; means are over genes that were chosen.
+        """
+        genes = ResidualNull.fit(residual_cg, chosen_cg=chosen_cg)
+        member_gs = member_sg.T.astype(np.float64)
+        score_cg = genes.normal_scores(ResidualNull.left_out_z(residual_cg))
+        if chosen_cg is None:
+            chosen_cg = np.ones(score_cg.shape, dtype=bool)
+        n_cs = chosen_cg @ member_gs
+        mean_cs = np.where(chosen_cg, score_cg, 0.0) @ member_gs / np.where(n_cs > 0, n_cs, np.nan)
         # Means of normal scores have tails that are hardly heavier than normal ones.
-        return cls(genes, ResidualNull.fit(mean_cs, power=2.0), weight_gs)
+        sets = ResidualNull.fit(mean_cs, power=2.0)
+        return cls(genes, sets, member_gs / member_gs.sum(0))
 
     def mean(self, residual_ng: Array) -> Array:
         """Mean normal scores of the sets in new samples, (n, s); `sets` says what is usual."""

@@ -70,7 +70,8 @@ class Detected:
         Every sample on the scale of ``tl.closest_normal.explained``, log2 where a logarithm was
         taken. Under the scorer's name: the layer with what is expected, the closest normal profile
         that a model which has not seen the sample can make, and the latents. The reference is
-        called the calibration split.
+        called the calibration split; the layer ``chosen`` holds whether a gene was chosen without
+        the sample.
     left_out
         Names of the reference samples that were too strange to learn from.
     verdict
@@ -149,6 +150,7 @@ def cross_fit(
     encoded = whole.encoded(adata)
     observed_ng = observed(encoded, whole.model)
     values = pd.DataFrame(observed_ng, columns=encoded.var_names)
+    chosen_ng = np.ones(observed_ng.shape, dtype=bool)
     measures, residuals = [], []
     for fold in range(n_folds):
         held = np.flatnonzero(fold_n == fold)
@@ -156,6 +158,7 @@ def cross_fit(
         unseen = without.encoded(adata[held])
         measures.append(without.measure(unseen).set_axis(held))
         residuals.append(without.residuals(unseen, values, held).set_axis(held))
+        chosen_ng[held] = values.columns.isin(unseen.var_names)
         if on_fold is not None:
             on_fold(fold + 1, n_folds)
     known = adata[reference_n]
@@ -163,7 +166,12 @@ def cross_fit(
     missed = pd.concat(residuals)
     detector = anomaly.Detector.calibrated(
         whole.views,
-        anomaly.HeldOut(measured, missed.sort_index().to_numpy(), observed_ng[reference_n]),
+        anomaly.HeldOut(
+            measured,
+            missed.sort_index().to_numpy(),
+            observed_ng[reference_n],
+            chosen_ng[reference_n],
+        ),
         combined=how.views or usual_views(adata),
         conditional_on=how.conditional_on,
         stratum_c=groups(known, how.conditional_on) or (),
@@ -186,6 +194,7 @@ def cross_fit(
         encoded,
         observed_ng,
         missed.sort_index(),
+        chosen_ng,
         reference_n,
         model=whole.model,
         name=name,
@@ -280,6 +289,7 @@ def _expected(
     encoded: AnnData,
     observed_ng: NDArray[np.floating],
     missed: pd.DataFrame,
+    chosen_ng: Mask,
     reference_n: Mask,
     *,
     model: Model,
@@ -294,7 +304,10 @@ def _expected(
         obs=encoded.obs.assign(**{keys.SPLIT: split_n}),
         var=encoded.var[[]],
         obsm={keys.latent(name): encoded.obsm[keys.latent(model.name)]},
-        layers={keys.reconstruction(name): observed_ng - missed.to_numpy()},
+        layers={
+            keys.reconstruction(name): observed_ng - missed.to_numpy(),
+            keys.CHOSEN: chosen_ng,
+        },
     )
 
 

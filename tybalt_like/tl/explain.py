@@ -99,8 +99,12 @@ def explain_gene_sets(
     rows = _rows(adata, samples)
     within = GeneSets.within(list(adata.var_names), sets)
     outputs = model_outputs(adata, model=model)
-    calibration_cg = outputs[in_split(adata, keys.CALIBRATION)].residual_ng
-    null = anomaly.SetNull.fit(calibration_cg, within.member_sg)
+    known_n, chosen_ng = in_split(adata, keys.CALIBRATION), adata.layers.get(keys.CHOSEN)
+    null = anomaly.SetNull.fit(
+        outputs[known_n].residual_ng,
+        within.member_sg,
+        chosen_cg=None if chosen_ng is None else np.asarray(chosen_ng)[known_n],
+    )
     mean_ns = null.mean(outputs[rows].residual_ng)
     z_ns = null.sets.z(mean_ns)
     p_ns = null.sets.p_values(z_ns)
