@@ -113,7 +113,10 @@ class ResidualNull:
     Every gene (or set of genes) has a centre and a scale. Standardised by these, all share one
     distribution, pooled over genes and samples (an empirical null, Efron 2004), with a smooth tail
     for either sign: residuals of expression have far heavier tails than any normal distribution.
-    Reference samples are standardised by the other ones, as new samples are by all.
+    Reference samples are standardised by the other ones, as new samples are by all. What the tails
+    say is read off once more among reference samples that they were not fitted to (prepivoting,
+    Beran, JASA 83:687, 1988): genes that are far off mostly are so together, in a few samples,
+    which hide behind themselves where they are among those that the tails are fitted to.
 
     The scale is the mean absolute deviation, which a few reference samples that are strange in a
     gene move less than they do the standard deviation; moderated as variances are in limma
@@ -291,10 +294,6 @@ class _Moderated:
 @dataclass(frozen=True)
 class _Seen:
     """How often samples reach a p-value that was read off others.
-
-    Genes that are far off mostly are so together, in a few samples, which hide behind themselves
-    where they are among those that the tails are fitted to. So p-values are read off once more,
-    among those of left-out samples (prepivoting, Beran 1988).
 
     Attributes
     ----------

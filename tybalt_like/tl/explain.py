@@ -88,7 +88,9 @@ def explain_gene_sets(
     -------
     pandas.DataFrame
         Columns ``sample, rank, set, n_genes, mean_z, z, p_value, p_adjusted, direction``, the
-        `n_top` smallest p-values of each sample; ``p_adjusted`` is over all sets of the sample.
+        `n_top` smallest p-values of each sample. ``mean_z``: of the genes, as normal scores;
+        ``z``: the same in units of what is usual for the set; ``p_adjusted``: over all sets of the
+        sample.
 
     Raises
     ------
