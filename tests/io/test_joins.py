@@ -145,6 +145,16 @@ def test_repeated_rows_are_one_and_contradictions_are_refused(joined) -> None:
     assert joined(IDS, numbered).obs["place"].notna().all()
 
 
+def test_samples_of_whom_the_table_says_the_same_are_not_repeats(joined) -> None:
+    """Ids in a column without a name, as R writes them; samples named by their number."""
+    for names in (IDS, [str(i) for i in range(N)]):
+        frame = pd.DataFrame({"sex": ["F"] * N, "age": [50] * N}, index=names)
+        for text in (frame.to_csv(), frame.to_csv().removeprefix(",")):  # the latter as R does
+            adata = joined(names, text)
+            assert adata.obs["age"].tolist() == [50] * N
+            assert "repeat" not in notes(adata)
+
+
 def test_near_names_are_proposed(joined) -> None:
     with pytest.raises(DataError, match=r"are these the same: 'pat_000' and 'patient_000'") as no:
         joined(IDS, table_of([name.replace("pat", "patient") for name in IDS]))
