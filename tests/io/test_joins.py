@@ -50,6 +50,7 @@ SPELLED = [
     ("p{}.counts", "p{}", "ignoring paths and file endings"),
     ("X{}.01A", "{}-01A", "as R writes names"),
     ("a.{}", "a {}", "as R writes names"),
+    ("p{}_v1", "P{}-V1", "as R writes names and ignoring letter case"),
     ("pat_{}", "pat  {}", "taking blanks and underscores for the same"),
     ("{:03d}", "{}", "as numbers"),
     ("{:05d}", "{}.0", "as numbers"),

@@ -176,10 +176,9 @@ def join(adata: AnnData, table: SampleTable) -> Joined:
     missed = [sample for sample, row in zip(samples, match.rows, strict=True) if row < 0]
     times = Counter(row for row in match.rows if row >= 0)
     repeats = match.right.repeats
-    unused = [
-        str(id) for row, id in enumerate(frame[column]) if row not in times and row not in repeats
-    ]
-    shared = [str(frame[column].iloc[row]) for row, n in times.items() if n > 1]
+    ids = frame[column].astype(str).where(frame[column].notna(), "without an id")
+    unused = [id for row, id in enumerate(ids) if row not in times and row not in repeats]
+    shared = [ids.iloc[row] for row, n in times.items() if n > 1]
     found = f"{match.hits:,} of {len(samples):,} samples"
     name = Path(table.name).name
     notes = [f"{found} found {_where(match, name)}"]
