@@ -69,7 +69,7 @@ class Sexes:
         rows = np.flatnonzero(either_n & (self.looks_n != self.recorded_n))
         if not len(rows):
             return []
-        named = some([f"{names[row]} looks {self.looks_n[row]}" for row in rows], 10)
+        named = some([f"{names[int(row)]} looks {self.looks_n[row]}" for row in rows], 10)
         return [
             f"samples whose genes contradict column {self.column!r}: {len(rows)} of "
             f"{int(either_n.sum())} ({named}); swapped samples or a wrong entry"
