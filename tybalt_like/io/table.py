@@ -5,13 +5,25 @@ Reads what UCSC Xena, cBioPortal and LinkedOmics (.cct) offer, and R's write.tab
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.delimited import Floats, read_rows
 from tybalt_like.io.grid import Grid
-from tybalt_like.io.layout import GENE_COLUMNS, MISSING, UNNAMED, Layout, is_number, sniff
+from tybalt_like.io.layout import (
+    GENE_COLUMNS,
+    MISSING,
+    MISSING_NUMBER,
+    POINT,
+    UNNAMED,
+    Layout,
+    decoded,
+    is_number,
+    sniff,
+)
 from tybalt_like.io.lines import Lines
 from tybalt_like.io.source import Source
 
@@ -38,12 +50,17 @@ def read_table(source: Source) -> Grid:
             raise DataError(f"{source.name}: {advice}")
     lines = source.lines()
     layout = sniff(lines, source.name)
-    lines.take(layout.skip)
+    above = [line for line in lines.take(layout.skip)[:-1] if line.strip() and line[:1] != b"#"]
     grid = read_body(lines, layout, source.name)
     _check_texts(grid, source.name)
     _check_numbers(grid, layout, source.name)
     _name_rows(grid)
-    grid.notes.append(f"text with {layout.sep_name} as separator")
+    grid.notes.insert(0, f"text with {layout.sep_name} as separator")
+    if above:
+        title = decoded(above[0]).strip(" \t,;")
+        grid.notes.append(f"lines above the header, left out: {len(above)} ({title[:60]!r})")
+    if layout.marks != POINT:
+        grid.notes.append(f"{layout.marks}, as the first rows show")
     if len(grid.row_data.columns):
         grid.notes.append(f"kept beside the matrix: {', '.join(grid.row_data.columns)}")
     return grid
@@ -54,8 +71,10 @@ def read_body(lines: Lines, layout: Layout, name: str) -> Grid:
     texts: list[list[str]] = [[] for _ in layout.texts]
     blocks: list[Floats] = []
     pieces: list[Floats] = []
+    missing: Counter[str] = Counter()
     for part in read_rows(lines, layout, name):
         pieces.append(part.x)
+        missing += part.missing
         if sum(piece.nbytes for piece in pieces) > _BLOCK_BYTES:
             blocks.append(np.concatenate(pieces))
             pieces.clear()
@@ -73,7 +92,13 @@ def read_body(lines: Lines, layout: Layout, name: str) -> Grid:
         columns=[layout.header[i] for i in layout.numbers],
         row_data=beside.mask(beside.isin(MISSING)),
         corner=layout.header[0],
+        notes=[f"missing values: {missing.total():,} ({_shown(missing)})"] if missing else [],
     )
+
+
+def _shown(missing: Counter[str]) -> str:
+    shown = [f"{n:,} {cell}" if cell else f"{n:,} empty" for cell, n in missing.most_common(5)]
+    return ", ".join(shown) + (", ..." if len(missing) > 5 else "")
 
 
 def _check_texts(grid: Grid, name: str) -> None:
@@ -87,6 +112,7 @@ def _check_texts(grid: Grid, name: str) -> None:
             del grid.row_data[column]
         if column.lower() in GENE_COLUMNS:
             continue  # chromosomes are numbers but for X and Y
+        cells = cells[~cells.isin(MISSING_NUMBER)]
         texts = cells[~cells.map(is_number).astype(bool)]
         if 0 < len(texts) < len(cells) / 2:
             raise DataError(
