@@ -158,7 +158,9 @@ def feature_counts(folder: Path) -> Path:
 
 def star(folder: Path) -> Path:
     for sample, x in zip(SAMPLES, X_NG, strict=True):
-        rows = [f"N_{kind}\t9\t9\t9" for kind in ("unmapped", "multimapping", "noFeature", "x")]
+        rows = [
+            f"N_{kind}\t9\t9\t9" for kind in ("unmapped", "multimapping", "noFeature", "ambiguous")
+        ]
         rows += [f"{gene}\t{int(v) + 1}\t0\t{int(v)}" for gene, v in zip(GENES, x, strict=True)]
         (folder / f"{sample}_ReadsPerGene.out.tab").write_text("\n".join(rows))
     return folder

@@ -22,6 +22,7 @@ from tybalt_like.cli.options import (
     Overwrite,
     Quiet,
     RunDir,
+    Tx2Gene,
 )
 from tybalt_like.cli.perturbation import perturbation
 from tybalt_like.cli.run import run
@@ -107,14 +108,19 @@ def _options(
 
 @app.command()
 def latent(
-    run_dir: RunDir, matrix: Matrix, genes_in: GenesIn = "auto", out: OutTable = None
+    run_dir: RunDir,
+    matrix: Matrix,
+    genes_in: GenesIn = "auto",
+    tx2gene: Tx2Gene = None,
+    out: OutTable = None,
 ) -> None:
     """Encode new samples with a finished run: one row of latent features each."""
     from tybalt_like import io
     from tybalt_like.run.folder import Run
 
     _check(out, matrix)
-    _emit(Run.load(run_dir).latent(io.read(matrix, genes_in=genes_in)), out)
+    adata = io.read(matrix, genes_in=genes_in, tx2gene=tx2gene)
+    _emit(Run.load(run_dir).latent(adata), out)
 
 
 @app.command()
@@ -123,6 +129,7 @@ def score(
     matrix: Matrix,
     genes_in: GenesIn = "auto",
     obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    tx2gene: Tx2Gene = None,
     controls: Annotated[
         Path | None,
         typer.Option(help="Normal samples from where the new ones come: a matrix of at least 5."),
@@ -146,8 +153,8 @@ def score(
 
     _check(out, matrix)
     _check(genes, matrix)
-    adata = io.read(matrix, obs=obs, genes_in=genes_in)
-    known = None if controls is None else io.read(controls, genes_in=genes_in)
+    adata = io.read(matrix, obs=obs, genes_in=genes_in, tx2gene=tx2gene)
+    known = controls and io.read(controls, genes_in=genes_in, tx2gene=tx2gene)
     run = Run.load(run_dir)
     listed = () if genes_of_interest is None else io.read_gene_list(genes_of_interest)
     found = run.assess(adata, controls=known, of_interest=listed)
@@ -162,7 +169,7 @@ def score(
     if page is not None:
         from tybalt_like.run.new_samples import write_page
 
-        inputs = [path for path in (matrix, obs, controls) if path is not None]
+        inputs = [path for path in (matrix, obs, tx2gene, controls) if path is not None]
         title = matrix.name.split(".")[0] or "new samples"
         write_page(found, run, adata, page, name=title, inputs=inputs, overwrite=overwrite)
     _emit(found.scores.assign(genes=of_genes(found.genes)), out)
@@ -181,6 +188,7 @@ def normalize(
     matrix: Annotated[Path, typer.Argument(help="Expression matrix, of any known format.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="h5ad file to write.")],
     obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    tx2gene: Tx2Gene = None,
     batch: Annotated[str | None, typer.Option(help="Column of batches, for the QC page.")] = None,
     train: Annotated[
         str | None, typer.Option(help="COLUMN=VALUE: learn from these samples only.")
@@ -208,6 +216,7 @@ def normalize(
         matrix,
         out,
         obs=obs,
+        tx2gene=tx2gene,
         batch=batch,
         train=train,
         using=using,

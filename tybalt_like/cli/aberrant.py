@@ -15,6 +15,7 @@ from tybalt_like.cli.options import (
     RunOut,
     Seed,
     Threads,
+    Tx2Gene,
     listed,
     use,
 )
@@ -37,6 +38,7 @@ def aberrant(
     ] = None,
     out: RunOut = None,
     genes_in: GenesIn = "auto",
+    tx2gene: Tx2Gene = None,
     min_count: Annotated[
         int, typer.Option(help="Genes need so many counts in half of the samples.", min=1)
     ] = 10,
@@ -72,7 +74,7 @@ def aberrant(
     name = matrix.name.split(".")[0] or "counts"
     out = out or Path("reports/aberrant") / name
     execute(
-        io.read(matrix, obs=obs, genes_in=genes_in),
+        io.read(matrix, obs=obs, genes_in=genes_in, tx2gene=tx2gene),
         out,
         name=name,
         using=using,
@@ -82,7 +84,7 @@ def aberrant(
         alpha=alpha,
         seed=seed or 0,
         overwrite=overwrite,
-        inputs=[matrix, *([] if obs is None else [obs])],
+        inputs=[path for path in (matrix, obs, tx2gene) if path is not None],
         progress=Progress(quiet=quiet),
     )
     print_summary(out, as_json=json)

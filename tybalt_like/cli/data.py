@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tybalt_like.cli.options import GenesIn
+from tybalt_like.cli.options import GenesIn, Tx2Gene
 
 data = typer.Typer(help="Named data sets.", no_args_is_help=True)
 
@@ -33,12 +33,13 @@ def fetch(name: str) -> None:
 def inspect(
     matrix: Annotated[Path, typer.Argument(help="File, folder, or - for stdin.")],
     genes_in: GenesIn = "auto",
+    tx2gene: Tx2Gene = None,
 ) -> None:
     """Say how an expression file was understood: orientation, shape, scale, what is odd."""
     from tybalt_like import io, pp
     from tybalt_like.core.provenance import recorded
 
-    adata = io.read(matrix, genes_in=genes_in)
+    adata = io.read(matrix, genes_in=genes_in, tx2gene=tx2gene)
     reading = recorded(adata)["reading"]
     print(f"{reading['source']}: {reading['format']}")
     for line in [*reading["notes"], *pp.inspect(adata).lines()]:

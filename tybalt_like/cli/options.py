@@ -15,6 +15,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
 RunDir = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 Matrix = Annotated[Path, typer.Argument(help="Expression matrix of the new samples.")]
 GenesIn = Annotated[Literal["auto", "rows", "columns"], typer.Option(help="Where the genes are.")]
+Tx2Gene = Annotated[
+    Path | None,
+    typer.Option("--tx2gene", help="GTF, GFF3 or table by which transcripts are summed to genes."),
+]
 GenesOfInterest = Annotated[
     Path | None,
     typer.Option(help="Genes that matter more, one a line: found more easily, shown first."),

@@ -19,6 +19,7 @@ from tybalt_like.cli.options import (
     RunOut,
     Seed,
     Threads,
+    Tx2Gene,
     execute,
     listed,
     shipped,
@@ -51,6 +52,7 @@ def run(
         str | None, typer.Option(help="Profile of the recipe, such as quick.")
     ] = None,
     genes_in: GenesIn = "auto",
+    tx2gene: Tx2Gene = None,
     change: Change = None,
     seed: Seed = None,
     device: Device = "auto",
@@ -71,7 +73,7 @@ def run(
     tables: dict[str, Any] = {"name": matrix.name.split(".")[0] if matrix else ""}
     if recipe is not None:
         tables = tables_of(shipped(recipe), profile=profile)
-    source = _source(matrix, obs, label, normal, anomaly, genes_in)
+    source = _source(matrix, obs, label, normal, anomaly, genes_in, tx2gene)
     if source and ("perturbation" in tables or "simulation" in tables):
         raise RecipeError("a recipe with [perturbation] takes its data from the recipe alone")
     if source:
@@ -106,9 +108,10 @@ def _source(
     normal: str | None,
     anomaly: str | None,
     genes_in: str,
+    tx2gene: Path | None,
 ) -> dict[str, Any]:
     """What the options say of the data."""
-    named = {"path": matrix, "obs": obs, "label": label}
+    named = {"path": matrix, "obs": obs, "label": label, "tx2gene": tx2gene}
     source: dict[str, Any] = {key: str(value) for key, value in named.items() if value is not None}
     if genes_in != "auto":
         source["genes_in"] = genes_in

@@ -17,11 +17,14 @@ from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Grid, repeated_genes_allowed
 from tybalt_like.io.image_folder import folder_of_images
 from tybalt_like.io.layout import UNNAMED
+from tybalt_like.io.not_genes import controls, left_out, not_genes
 from tybalt_like.io.orientation import orientation
+from tybalt_like.io.quantifiers import SUMMED, gene_counts
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
 from tybalt_like.io.table import read_table
+from tybalt_like.io.tx2gene import TranscriptGenes, summed
 from tybalt_like.io.write import write_h5ad, write_table
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ def read(
     obs: str | Path | pd.DataFrame | None = None,
     genes_in: Literal["auto", "rows", "columns"] = "auto",
     image_size: int | None = None,
+    tx2gene: str | Path | None = None,
 ) -> AnnData:
     """Read an expression matrix of any known format as samples x genes, images as samples x pixels.
 
@@ -58,6 +62,10 @@ def read(
         Where the file has its genes; found out if ``"auto"``.
     image_size
         Rows and columns to resize the images of a folder to.
+    tx2gene
+        Which gene each transcript belongs to: a GTF or GFF3 file, or a table with a column of each.
+        Transcripts are summed to genes; where salmon, kallisto or RSEM give effective lengths,
+        counts follow them as tximport's ``lengthScaledTPM`` do.
 
     Returns
     -------
@@ -76,7 +84,8 @@ def read(
     opened = Source(source)
     table = None if obs is None else SampleTable.of(obs)
     name = opened.name
-    found, kind = _read(opened, image_size)
+    genes = None if tx2gene is None else TranscriptGenes(tx2gene)
+    found, kind = _read(opened, image_size, genes)
     notes: list[str] = []
     if isinstance(found, Grid):
         notes += found.notes
@@ -84,15 +93,21 @@ def read(
         if axis == "auto":
             axis, evidence = orientation(found, table, name=name)
             notes.append(f"genes are in the {axis}: {evidence}")
-        if axis == "rows" and (unnamed := found.drop_unnamed_rows()):
-            notes.append(f"genes without a name, left out: {unnamed}")
+        notes += found.keep_genes(axis)
         adata = found.anndata(axis)
     else:
         axis = "columns" if genes_in == "auto" else genes_in
         with repeated_genes_allowed():
             adata = found.T if axis == "rows" else found
+            if (others := not_genes(adata.var_names.astype(str))).any():
+                notes.append(left_out(list(adata.var_names[others])))
+                adata = adata[:, ~others].copy()
     _as_float32(adata, name)
+    if genes is not None and kind != SUMMED:
+        adata, said = summed(adata, genes, name=name)
+        notes += said
     _check(adata, name)
+    notes += controls(adata.var_names)
     unmatched: dict[str, list[str]] = {}
     if table is not None:
         joined, unmatched = join(adata, table)
@@ -104,11 +119,15 @@ def read(
     return adata
 
 
-def _read(source: Source, image_size: int | None) -> tuple[Grid | AnnData, str]:
+def _read(
+    source: Source, image_size: int | None, genes: TranscriptGenes | None
+) -> tuple[Grid | AnnData, str]:
     """What the first format that recognises the source makes of it, and the format's name."""
     if image_size is not None:
         return folder_of_images(source, size=image_size), f"images, {image_size} pixels wide"
     try:
+        if genes is not None and (grid := gene_counts(source, genes)) is not None:
+            return grid, SUMMED
         for format in (*FORMATS, TEXT):
             if format.recognises(source):
                 return format.read(source), format.name

@@ -29,7 +29,9 @@ _NEWLINE, _ZERO, _COMMA, _POINT = b"\n0,."
 _QUOTED_OR_PLAIN = re.compile(rb'"[^"]*"|[^"]*')
 _INFINITE = frozenset({"inf", "infinity"})
 _ONE_COLUMN = pa_csv.ParseOptions(delimiter="\x1f", quote_char=False, ignore_empty_lines=False)
-_AS_FLOAT = pa_csv.ConvertOptions(column_types={"x": pa.float32()}, null_values=sorted(MISSING_NUMBER))
+_AS_FLOAT = pa_csv.ConvertOptions(
+    column_types={"x": pa.float32()}, null_values=sorted(MISSING_NUMBER)
+)
 
 
 @dataclass(frozen=True)

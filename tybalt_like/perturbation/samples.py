@@ -100,7 +100,7 @@ def _read(plan: Plan) -> tuple[AnnData, pd.DataFrame | None]:
     elif is_published(Path(str(data.path))):
         adata, responses = read_published(Path(str(data.path)))
     else:
-        adata = io.read(str(data.path), obs=data.obs, genes_in=data.genes_in)
+        adata = io.read(str(data.path), obs=data.obs, genes_in=data.genes_in, tx2gene=data.tx2gene)
     if plan.design.responses is not None:
         responses = read_responses(Path(plan.design.responses), plan.design)
     return adata, responses

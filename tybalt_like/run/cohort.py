@@ -53,7 +53,11 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
         adata = datasets.load(data.dataset)
     else:
         adata = io.read(
-            str(data.path), obs=data.obs, genes_in=data.genes_in, image_size=data.image_size
+            str(data.path),
+            obs=data.obs,
+            genes_in=data.genes_in,
+            image_size=data.image_size,
+            tx2gene=data.tx2gene,
         )
     if by and data.normal:
         adata = _asked_about(adata, data, by)

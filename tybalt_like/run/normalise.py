@@ -29,6 +29,7 @@ def normalise(
     out: Path,
     *,
     obs: Path | None = None,
+    tx2gene: Path | None = None,
     batch: str | None = None,
     train: str | None = None,
     using: Path | None = None,
@@ -44,6 +45,8 @@ def normalise(
         Any format that `io.read` knows. h5ad and zarr stay on disk.
     obs
         Sample table; with one, the matrix is read into memory.
+    tx2gene
+        By which transcripts are summed to genes, in memory.
     batch
         obs column of batches: the page then shows how much samples keep to theirs.
     train
@@ -65,10 +68,10 @@ def normalise(
         raise RecipeError(f"--out {out} must end in .h5ad")
     page, state = out.with_suffix(".qc.png"), out.with_suffix(".normaliser.json")
     for path in (out, page, state):
-        inputs = [matrix, *(given for given in (obs, using) if given is not None)]
+        inputs = [matrix, *(given for given in (obs, tx2gene, using) if given is not None)]
         check_file(path, inputs=inputs, ours=overwrite and _is_ours(path))
     with progress.stage("Reading"):
-        adata = _open(matrix, obs)
+        adata = _open(matrix, obs, tx2gene)
         findings = pp.inspect(adata)
         for line in findings.lines():
             progress.say(line)
@@ -124,11 +127,11 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _open(matrix: Path, obs: Path | None) -> AnnData:
+def _open(matrix: Path, obs: Path | None, tx2gene: Path | None) -> AnnData:
     """On disk where that is possible, in memory otherwise."""
-    if obs is None and matrix.suffix in (".h5ad", ".zarr"):
+    if obs is None and tx2gene is None and matrix.suffix in (".h5ad", ".zarr"):
         return pp.open_backed(matrix)
-    return io.read(matrix, obs=obs)
+    return io.read(matrix, obs=obs, tx2gene=tx2gene)
 
 
 def _rows(adata: AnnData, train: str | None) -> NDArray[np.bool_]:

@@ -41,6 +41,8 @@ class Data:
         Orientation of a text matrix.
     image_size
         Rows and columns to resize the images of a folder to.
+    tx2gene
+        GTF, GFF3 or table by which transcripts are summed to genes (`read`).
     label
         Column that colours the figures and names the groups below.
     normal
@@ -58,6 +60,7 @@ class Data:
     obs: FilePath | None = None
     genes_in: Literal["auto", "rows", "columns"] = "auto"
     image_size: PositiveInt | None = None
+    tx2gene: FilePath | None = None
     label: str | None = None
     normal: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
