@@ -19,7 +19,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.io.layout import MISSING_NUMBER, NUMBER, POINT, Layout, decoded, split
+from tybalt_like.io.layout import MISSING_NUMBER, NUMBER, POINT, Layout, decoded, is_text, split
 from tybalt_like.io.lines import BREAK, Lines
 
 Floats = NDArray[np.float32]
@@ -155,6 +155,11 @@ def _split_carefully(
                 f"{name}: line {number} (row {cells[0]!r}) has {len(cells)} fields where the "
                 f"header has {width} (separator: {layout.sep_name}){hint}"
             )
+        if BREAK in line and any(cell.count(layout.sep) >= max(2, width - 1) for cell in cells):
+            raise DataError(
+                f"{name}: line {number} (row {cells[0]!r}): whole lines stand within quotes; a "
+                "quote opens there that should not, or is not closed"
+            )
         for column, i in zip(texts, layout.texts, strict=True):
             column.append(cells[i].strip())
         values.extend(cells[i] for i in numbers)
@@ -211,6 +216,13 @@ def _floats_by_cell(
             x[k] = np.inf
         else:
             row, column = divmod(k, len(numbers))
+            of_row = cells[row * len(numbers) : (row + 1) * len(numbers)]
+            if len(of_row) > 1 and all(map(is_text, of_row)):
+                shown = ", ".join(of_row[:3])
+                raise DataError(
+                    f"{name}: line {at[row]}, row {rows[row]!r} holds texts ({shown}, ...) where "
+                    "numbers belong; if it describes the samples, move it to a sample table"
+                )
             raise DataError(
                 f"{name}: line {at[row]}, row {rows[row]!r}, column "
                 f"{layout.header[numbers[column]]!r}: {value!r} is not a number"

@@ -195,8 +195,8 @@ def _below_titles(lines: Sequence[bytes], at: int) -> int:
             continue
         rows = partial(_cells, lines, sep)
         if _is_header(rows(at), width):
-            wide = next(i for i, n in zip(shown, widths, strict=True) if n > 1)
-            if widths[0] > 1 or _holds_numbers(rows(wide)):
+            below = [i for i, n in zip(shown[1:], widths[1:], strict=True) if n == width]
+            if widths[0] >= width or _holds_numbers(rows(below[0])):
                 return at
         for k, i in enumerate(shown[1:-1], 1):
             if abs(widths[k] - width) > 1 or not _is_header(rows(i), width):

@@ -16,6 +16,7 @@ import pandas as pd
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.layout import MISSING, decoded, header_at, is_number, split
+from tybalt_like.io.lines import BREAK
 from tybalt_like.io.source import Source
 
 if TYPE_CHECKING:
@@ -203,8 +204,8 @@ def _indexed(obs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(source: Source) -> pd.DataFrame:
-    raw = [line for block in source.blocks() for line in block.splitlines(keepends=True)]
-    lines = [decoded(line) for line in raw[header_at(raw) :]]
+    raw = [line for block in source.lines().blocks() for line in block.split(b"\n")]
+    lines = [decoded(line.replace(BREAK, b"\n")) for line in raw[header_at(raw) :]]
     sep = max("\t,;", key=lambda sep: len(split(lines[0], sep))) if lines else "\t"
     rows = [row for row in csv.reader(lines, delimiter=sep) if any(row)]
     if len(rows) < 2:
