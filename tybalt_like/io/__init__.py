@@ -82,6 +82,8 @@ def read(
     if genes_in not in ("auto", "rows", "columns"):
         raise DataError(f'genes_in is {genes_in!r}; it must be "auto", "rows" or "columns"')
     opened = Source(source)
+    if isinstance(obs, str | Path) and Path(obs).expanduser() == opened.path:
+        raise DataError(f"{opened.name}: the sample table is the matrix itself; name another file")
     table = None if obs is None else SampleTable.of(obs)
     name = opened.name
     genes = None if tx2gene is None else TranscriptGenes(tx2gene)
@@ -136,7 +138,23 @@ def _read(
     except Exception as error:  # parsers of other libraries meet damage with almost any error
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{source.name}: cannot be read as {format.name} ({reason})") from error
-    raise DataError(f"{source.name}: this folder holds no known format")
+    raise DataError(f"{source.name}: this folder holds no known format; {_instead(source.path)}")
+
+
+def _instead(folder: Path) -> str:
+    """What to name instead of a folder that holds nothing known."""
+    if (folder / "run.json").is_file():
+        return "it is a finished run: name the matrix that it was made from"
+    for inside in sorted(folder.iterdir()):
+        try:
+            if any(format.recognises(Source(inside)) for format in FORMATS):
+                return f"name what is in it: {inside}"
+        except DataError:
+            continue
+    return (
+        "it may hold files of STAR, RSEM, salmon, kallisto, featureCounts or htseq-count, 10x or "
+        "images; name the file with the matrix"
+    )
 
 
 def _as_float32(adata: AnnData, name: str) -> None:

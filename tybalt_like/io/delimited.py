@@ -151,6 +151,8 @@ def _split_carefully(
         cells = split(decoded(line), layout.sep)
         if len(cells) != width:
             hint = "; are these decimal commas?" if _doubled(len(cells), width, layout) else ""
+            if len(cells) == 1:
+                hint = "; if it is a note below the table, remove it"
             raise DataError(
                 f"{name}: line {number} (row {cells[0]!r}) has {len(cells)} fields where the "
                 f"header has {width} (separator: {layout.sep_name}){hint}"
@@ -217,6 +219,10 @@ def _floats_by_cell(
         else:
             row, column = divmod(k, len(numbers))
             of_row = cells[row * len(numbers) : (row + 1) * len(numbers)]
+            if of_row == [layout.header[i] for i in numbers]:
+                raise DataError(
+                    f"{name}: line {at[row]} is the header again; keep one table in the file"
+                )
             if len(of_row) > 1 and all(map(is_text, of_row)):
                 shown = ", ".join(of_row[:3])
                 raise DataError(

@@ -79,7 +79,7 @@ def _sizes(version: str, sizes: list[str]) -> tuple[int, int, int, int]:
 
 def known(cells: pd.Series) -> pd.Series:
     """Metadata with types, and NaN where nothing is known."""
-    absent = (*UNRECORDED, "na", "-666")
+    absent = (*UNRECORDED, "na", "-666", MISSING_NUMBER)
     return typed(cells.astype(object).mask(cells.isin(absent)))
 
 

@@ -220,7 +220,7 @@ def _width(line: bytes, sep: str) -> int:
 
 def _is_header(cells: Sequence[str], width: int) -> bool:
     """R leaves out the corner; others end lines by a separator, or pad titles with separators."""
-    return abs(len(cells) - width) <= 1 and 2 * sum(map(bool, cells)) >= len(cells)
+    return abs(len(cells) - width) <= 1 and 2 * sum(map(bool, cells[1:])) >= len(cells) - 1
 
 
 def _holds_numbers(cells: Sequence[str]) -> bool:
@@ -282,6 +282,11 @@ def _header(header: list[str], rows: list[list[str]], *, name: str, sep: str) ->
         header = header[:-1]
     elif len(header) == width - 1:
         header = _header_of_r(header, rows, name=name, sep=sep)
+    if width == len(header) == 1:
+        raise DataError(
+            f"{name}: one column only; it must be a table with one name per column, separated by "
+            "tabs, commas or semicolons"
+        )
     if width < 2 or len(header) != width:
         raise DataError(
             f"{name}: the header has {len(header)} fields and the first row {width} (separator "

@@ -25,16 +25,9 @@ from tybalt_like.io.layout import (
     sniff,
 )
 from tybalt_like.io.lines import Lines
+from tybalt_like.io.other_files import refuse_other, refuse_tested
 from tybalt_like.io.source import Source
 
-_OTHERS = {
-    b"PK\x03\x04": "this is a zip archive or an Excel workbook; save the table as tsv",
-    b"RDX": "this is an R data file; write the matrix as tsv in R",
-    b"X\n": "this is an R data file; write the matrix as tsv in R",
-    b"%PDF": "this is a PDF; ask for the table as tsv",
-    b"<!": "this is a web page, perhaps an error message of the server; download it again",
-    b"<html": "this is a web page, perhaps an error message of the server; download it again",
-}
 # Blocks so large that freeing one gives its memory back to the system (glibc maps none of its own
 # below this), so that the finished matrix and its pieces are not both in memory.
 _BLOCK_BYTES = 1 << 25
@@ -45,9 +38,7 @@ def read_table(source: Source) -> Grid:
 
     Columns that hold text, and leading columns that describe genes, are kept beside the matrix.
     """
-    for magic, advice in _OTHERS.items():
-        if source.head.startswith(magic):
-            raise DataError(f"{source.name}: {advice}")
+    refuse_other(source)
     lines = source.lines()
     layout = sniff(lines, source.name)
     above = [line for line in lines.take(layout.skip)[:-1] if line.strip() and line[:1] != b"#"]
@@ -124,11 +115,15 @@ def _check_texts(grid: Grid, name: str) -> None:
 
 def _check_numbers(grid: Grid, layout: Layout, name: str) -> None:
     if not grid.columns:
+        first = [repr(str(cell)) for cell in grid.row_data.iloc[0].dropna()[:3]]
         raise DataError(
-            f"{name}: no column holds numbers (separator taken: {layout.sep_name}); "
-            "is this a sample table?"
+            f"{name}: no column holds numbers; row {grid.rows[0]!r} begins {', '.join(first)} "
+            f"(separator taken: {layout.sep_name}); values must be plain numbers"
         )
+    refuse_tested(grid.columns, name)
     unnamed = next((i for i, column in enumerate(grid.columns, 1) if not column.strip()), None)
+    if unnamed and layout.sep == " ":
+        raise DataError(f"{name}: several blanks between fields; separate them by tabs")
     if unnamed:
         raise DataError(f"{name}: column {unnamed} of the matrix has no name; name it")
 

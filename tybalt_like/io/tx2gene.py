@@ -270,7 +270,8 @@ def _listed(source: Source, first: bytes) -> Iterator[list[str]]:
         cells = [cell.strip() for cell in split(decoded(line), sep)]
         if len(cells) != width:
             raise DataError(
-                f"{source.name}: line {number} has {len(cells)} fields where the first has {width}"
+                f"{source.name}: not a table of transcripts and genes, for line {number} has "
+                f"{len(cells)} fields where the first has {width}"
             )
         yield cells
 
