@@ -324,7 +324,7 @@ def _text_fields(header: list[str], rows: list[list[str]]) -> tuple[int, ...]:
     rows = [row for row in rows if len(row) == width]
     found = {0}
     for i in range(1, width):
-        if any(is_text(row[i]) for row in rows) and not any(is_number(row[i]) for row in rows):
+        if not any(is_number(row[i]) for row in rows) and any(is_text(row[i]) for row in rows):
             found.add(i)
     for i in range(1, width):
         if i not in found and header[i].lower() not in GENE_COLUMNS:
