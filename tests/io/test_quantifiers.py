@@ -15,6 +15,7 @@ import tybalt_like as ty
 from tybalt_like.cli import app
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import recorded
+from tybalt_like.io.lengths import at_lengths, save_lengths
 from tybalt_like.io.not_genes import not_genes
 
 CASES = Path(__file__).parent / "cases"
@@ -362,3 +363,21 @@ def test_commands_sum_transcripts(tmp_path: Path, command: str) -> None:
         assert "summed to 80 genes" in json.dumps(about)
     if command == "data inspect":
         assert "transcripts summed to 80 genes" in told.output
+
+
+def test_new_samples_follow_the_lengths_of_the_cohort(tmp_path: Path) -> None:
+    """Read apart from a cohort, samples count as if they had been read with it."""
+    whole, apart = salmon(tmp_path / "whole"), tmp_path / "apart"
+    shutil.copytree(whole / "S5", apart / "S5")
+    table = write(tmp_path / "t.tsv", TABLES["with a header"])
+    cohort, alone = ty.read(whole, tx2gene=table), ty.read(apart, tx2gene=table)
+    save_lengths(cohort, tmp_path)
+    moved = at_lengths(alone, tmp_path)
+    with_cohort, by_itself = cohort["S5"].X[0], alone.X[0]
+    scale = moved.X.sum() / with_cohort.sum()
+    np.testing.assert_allclose(moved.X[0], scale * with_cohort, rtol=1e-4, atol=2)
+    assert np.abs(by_itself - with_cohort).max() > 100
+    assert f"counts follow the effective lengths of {tmp_path}" in notes(moved)
+    plain = ty.read(CASES / "htseq")
+    assert at_lengths(plain, tmp_path) is plain
+    assert at_lengths(alone, apart) is alone

@@ -14,6 +14,7 @@ from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
 from tybalt_like.aberrant.statistics import inflation, tail_inflation
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import whole_folder
+from tybalt_like.io.lengths import at_lengths, save_lengths
 from tybalt_like.report.words import counted
 from tybalt_like.run.about import write_about
 from tybalt_like.run.progress import Progress
@@ -97,7 +98,7 @@ def aberrant(
     with whole_folder(
         out, kind=KIND, settings=settings | {"seed": seed}, inputs=inputs, overwrite=overwrite
     ) as work:
-        if reference is None:
+        if reference is None or using is None:
             with progress.stage("Learning from the cohort"):
                 reference, tested = Reference.fit(
                     adata,
@@ -108,10 +109,11 @@ def aberrant(
                     say=say,
                 )
                 reference.save(work)
+                save_lengths(adata, work)
             warnings = counts.warnings(tested.observed_ng, tested.samples)
         else:
             with progress.stage("Testing new samples"):
-                tested = reference.test(adata, say=say)
+                tested = reference.test(at_lengths(adata, using), say=say)
             warnings = []
         tails = reference.model.own if using is None else reference.model.new
         say(str(reach(tested, tails, alpha=alpha)))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Doubles = NDArray[np.float64]
+LENGTH = "effective_length"
+"""Gene column with the mean effective length that counts follow."""
 
 _ANNOTATION = re.compile(rb"([^\t\n]*\t){3}\d+\t\d+\t[^\t\n]*\t[-+.?]\t[^\t\n]*\t\S")
 _TRANSCRIPT = re.compile(rb"\t(transcript|mRNA|[A-Za-z_]*RNA|[a-z_]*transcript)\t")
@@ -180,7 +182,7 @@ class Estimates:
 
     def lengths(self) -> pd.DataFrame:
         """What is known of each gene: mean effective length, and its other name."""
-        known: dict[str, object] = {"effective_length": self._lengths().mean(0)}
+        known: dict[str, object] = {LENGTH: self._lengths().mean(0)}
         if self.genes.symbols:
             known["gene_name"] = self.genes.symbols
         return pd.DataFrame(known)

@@ -16,6 +16,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
+from tybalt_like.io.lengths import at_lengths
 from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
 from tybalt_like.report import about_of
@@ -101,7 +102,7 @@ class Run:
 
     def encode(self, adata: AnnData) -> AnnData:
         """New samples on the trained genes and scale, with their latents and reconstructions."""
-        encoded = self.normaliser.transform(adata)
+        encoded = self.normaliser.transform(at_lengths(adata, self.folder))
         tl.latent(encoded, self.model)
         return encoded
 
@@ -138,6 +139,8 @@ class Run:
         DataError
             If the samples do not suit, or lack the column that scores are calibrated by.
         """
+        adata = at_lengths(adata, self.folder)
+        controls = None if controls is None else at_lengths(controls, self.folder)
         findings = pp.inspect(adata)
         check_samples(findings)
         default = self.scorers[keys.DEFAULT]
