@@ -328,6 +328,7 @@ def test_a_merged_matrix_of_transcripts_is_summed(tmp_path: Path) -> None:
     matrix = write(tmp_path / "tx.tsv", frame.to_csv(sep="\t", index_label="tx"))
     rows = list(GENE_OF.items())[:-2]
     table = write(tmp_path / "t.tsv", "".join(f"{t}\t{g}\n" for t, g in rows))
+    assert "these are transcripts, taken as they are" in notes(ty.read(matrix))
     adata = ty.read(matrix, tx2gene=table)
     expected = frame[:-2].groupby(pd.Series(dict(rows))).sum().T[adata.var_names]
     np.testing.assert_allclose(adata.X, expected, rtol=1e-5)
@@ -381,3 +382,9 @@ def test_new_samples_follow_the_lengths_of_the_cohort(tmp_path: Path) -> None:
     plain = ty.read(CASES / "htseq")
     assert at_lengths(plain, tmp_path) is plain
     assert at_lengths(alone, apart) is alone
+
+
+def test_a_header_of_one_numbered_sample_is_no_gene(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.tsv", "gene\t1001\nTP53\t5\nMYC\t7\nKRAS\t3\n")
+    adata = ty.read(path)
+    assert (list(adata.obs_names), adata.n_vars) == (["1001"], 3)

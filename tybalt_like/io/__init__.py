@@ -24,7 +24,7 @@ from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
 from tybalt_like.io.table import read_table
-from tybalt_like.io.tx2gene import TranscriptGenes, summed
+from tybalt_like.io.tx2gene import AS_TRANSCRIPTS, TranscriptGenes, are_transcripts, summed
 from tybalt_like.io.write import write_h5ad, write_table
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def read(
         notes += said
     _check(adata, name)
     notes += controls(adata.var_names)
+    if genes is None and AS_TRANSCRIPTS not in "".join(notes) and are_transcripts(adata.var_names):
+        notes.append(AS_TRANSCRIPTS)
     unmatched: dict[str, list[str]] = {}
     if table is not None:
         joined, unmatched = join(adata, table)

@@ -36,11 +36,13 @@ GENE_COLUMNS = frozenset(_GENE_COLUMNS.split())
 UNNAMED = frozenset(("", "NA", "N/A", "#N/A", "NaN"))
 """Row names that are none. Not ``nan``, which is a gene of the fly."""
 
-_CORNER = re.compile(
+CORNER = re.compile(
     r"[\W_]*((gene|ensembl|entrez|hugo|symbol|probe|probeset|transcript|target|feature|sample"
     r"|patient|subject|donor|case|cell|barcode|attrib|row|unnamed|index|idx|id|ref|name|x)s?[\W_]*)*0?",
     re.IGNORECASE,
 )
+"""What files call their row names."""
+
 _SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", " ": "space"}
 _SNIFF_ROWS, _SNIFF_CELLS = 20, 200_000
 _TITLES, _MARK_ROWS = 40, 200
@@ -202,7 +204,7 @@ def _below_titles(lines: Sequence[bytes], at: int) -> int:
             if abs(widths[k] - width) > 1 or not _is_header(rows(i), width):
                 continue
             below = shown[k + 1 : k + 6]
-            named = _CORNER.fullmatch(rows(i)[0].strip()) or not _holds_numbers(rows(i))
+            named = CORNER.fullmatch(rows(i)[0].strip()) or not _holds_numbers(rows(i))
             if named and all(len(rows(j)) == width and _holds_numbers(rows(j)) for j in below):
                 return i
     return at
@@ -293,7 +295,7 @@ def _header(header: list[str], rows: list[list[str]], *, name: str, sep: str) ->
             f"taken: {sep_name}); it must be a table with one name per column"
         )
     names_are_numbers = all(is_number(cell) for cell in header[1:])
-    if names_are_numbers and not _CORNER.fullmatch(header[0]):
+    if names_are_numbers and not CORNER.fullmatch(header[0]):
         raise DataError(
             f"{name}: the first line holds numbers ({', '.join(header[1:4])}) where names of "
             "samples or genes belong; add a header line"
@@ -303,7 +305,7 @@ def _header(header: list[str], rows: list[list[str]], *, name: str, sep: str) ->
 
 def _header_of_r(header: list[str], rows: list[list[str]], *, name: str, sep: str) -> list[str]:
     """R's write.table leaves out the corner, so that the header is one field short."""
-    if header[0] and _CORNER.fullmatch(header[0]):
+    if header[0] and CORNER.fullmatch(header[0]):
         return header  # there is a corner, so that the name of a column is missing
     if all(not row[-1].strip() for row in rows):
         raise DataError(

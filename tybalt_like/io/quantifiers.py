@@ -17,11 +17,11 @@ from tybalt_like.io.delimited import Floats
 from tybalt_like.io.format import Format
 from tybalt_like.io.gdc import described
 from tybalt_like.io.grid import Grid
-from tybalt_like.io.layout import NUMBER, Layout, decoded
+from tybalt_like.io.layout import CORNER, NUMBER, Layout, decoded
 from tybalt_like.io.not_genes import not_genes
 from tybalt_like.io.source import Source
 from tybalt_like.io.table import read_body, read_table
-from tybalt_like.io.tx2gene import Estimates, TranscriptGenes
+from tybalt_like.io.tx2gene import AS_TRANSCRIPTS, Estimates, TranscriptGenes
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _read_merged(source: Source, table: Path) -> Grid:
     if source.is_folder:
         grid.notes.insert(0, f"the merged table of nf-core was read: {table.name}")
     if "transcript" in table.name:
-        grid.notes.append(_AS_TRANSCRIPTS)
+        grid.notes.append(AS_TRANSCRIPTS)
     grid.blocks, said = _whole(grid.blocks)
     grid.notes += said
     return grid
@@ -190,7 +190,6 @@ _AS_LENGTHS = (
     "counts follow the effective lengths, as tximport's lengthScaledTPM: TPM times the mean length "
     "of the gene over these samples"
 )
-_AS_TRANSCRIPTS = "these are transcripts, taken as they are; a tx2gene table sums them to genes"
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -203,7 +202,7 @@ def _files(source: Source, *, transcripts: bool = False) -> tuple[Quantifier, li
     """By the first line of a file; in a folder by names, else by the first lines of all files."""
     known = [q for q in (*QUANTIFIERS, *_LISTS) if q.lengths or not transcripts]
     if not source.is_folder:
-        quantifier = next((q for q in known if q.start.match(source.head)), None)
+        quantifier = next((q for q in known if _begins(source.head, q)), None)
         return None if quantifier is None else (quantifier, [source.path])
     inside = _inside(source.path)
     for quantifier in known:
@@ -215,6 +214,14 @@ def _files(source: Source, *, transcripts: bool = False) -> tuple[Quantifier, li
     return _files_by_content(source, [path for path in inside if _TEXTS.search(path.name)])
 
 
+def _begins(head: bytes, quantifier: Quantifier) -> bool:
+    """Whether a file is of the kind; the header of one sample called by a number is no gene."""
+    if not quantifier.start.match(head):
+        return False
+    first = decoded(head.partition(b"\t")[0]).strip()
+    return quantifier not in _LISTS or not CORNER.fullmatch(first)
+
+
 def _files_by_content(
     source: Source, files: Sequence[Path]
 ) -> tuple[Quantifier, list[Path]] | None:
@@ -223,7 +230,7 @@ def _files_by_content(
     for path in files:
         head = Source(path).head if path.stat().st_size else b""
         for quantifier in (*QUANTIFIERS, *_LISTS, *_HEADED):
-            if quantifier.start.match(head):
+            if _begins(head, quantifier):
                 found.setdefault(quantifier, []).append(path)
                 break
     if max(map(len, found.values()), default=0) < 2:
@@ -280,7 +287,7 @@ def _read_files(
     else:
         x_ng = np.stack(rows)
         if quantifier.lengths:
-            notes.append(_AS_TRANSCRIPTS + _mapping_beside(source))
+            notes.append(AS_TRANSCRIPTS + _mapping_beside(source))
     blocks, said = _whole([x_ng]) if quantifier in QUANTIFIERS else ([x_ng], [])
     known = described(source.path, files) if source.is_folder else None
     names = _samples(files) if known is None else known.names

@@ -25,6 +25,10 @@ Doubles = NDArray[np.float64]
 LENGTH = "effective_length"
 """Gene column with the mean effective length that counts follow."""
 
+AS_TRANSCRIPTS = "these are transcripts, taken as they are; a tx2gene table sums them to genes"
+"""What is said where none was given."""
+
+_TRANSCRIPT_ID = re.compile(r"ENS[A-Z]{0,4}T\d{6,}|[NX][MR]_\d+")
 _ANNOTATION = re.compile(rb"([^\t\n]*\t){3}\d+\t\d+\t[^\t\n]*\t[-+.?]\t[^\t\n]*\t\S")
 _TRANSCRIPT = re.compile(rb"\t(transcript|mRNA|[A-Za-z_]*RNA|[a-z_]*transcript)\t")
 _GTF = re.compile(r'(transcript_id|gene_id|gene_name) "([^"]*)"')
@@ -205,6 +209,11 @@ class Estimates:
     def _sums(self, x_t: Doubles) -> Doubles:
         gene_t = self.genes.gene_t[self._known]
         return np.bincount(gene_t, x_t, len(self.genes.names)).astype(np.float64)
+
+
+def are_transcripts(names: Sequence[str]) -> bool:
+    """Whether most names are ids of transcripts."""
+    return 2 * sum(_TRANSCRIPT_ID.match(name) is not None for name in names) > len(names)
 
 
 def summed(adata: AnnData, table: TranscriptGenes, *, name: str) -> tuple[AnnData, list[str]]:
