@@ -21,7 +21,6 @@ from tybalt_like.cli.options import (
     Threads,
     Tx2Gene,
     execute,
-    listed,
     shipped,
 )
 from tybalt_like.core.errors import RecipeError
@@ -37,10 +36,12 @@ def run(
     obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
     label: Annotated[str | None, typer.Option(help="Column that names the groups.")] = None,
     normal: Annotated[
-        str | None, typer.Option(help="Reference labels, separated by commas; all if not given.")
+        list[str] | None,
+        typer.Option(help="Reference labels, with commas or one by one; all if not given."),
     ] = None,
     anomaly: Annotated[
-        str | None, typer.Option(help="Labels that should be found, separated by commas.")
+        list[str] | None,
+        typer.Option(help="Labels that should be found, with commas or one by one."),
     ] = None,
     group: Annotated[
         str | None,
@@ -105,8 +106,8 @@ def _source(
     matrix: Path | None,
     obs: Path | None,
     label: str | None,
-    normal: str | None,
-    anomaly: str | None,
+    normal: list[str] | None,
+    anomaly: list[str] | None,
     genes_in: str,
     tx2gene: Path | None,
 ) -> dict[str, Any]:
@@ -116,4 +117,4 @@ def _source(
     if genes_in != "auto":
         source["genes_in"] = genes_in
     groups = {"normal": normal, "anomalies": anomaly}
-    return source | {key: listed(text) for key, text in groups.items() if text is not None}
+    return source | {key: texts for key, texts in groups.items() if texts}

@@ -118,7 +118,8 @@ def _check_numbers(grid: Grid, layout: Layout, name: str) -> None:
         first = [repr(str(cell)) for cell in grid.row_data.iloc[0].dropna()[:3]]
         raise DataError(
             f"{name}: no column holds numbers; row {grid.rows[0]!r} begins {', '.join(first)} "
-            f"(separator taken: {layout.sep_name}); values must be plain numbers"
+            f"({len(layout.header)} columns, separator taken: {layout.sep_name}); values must be "
+            "plain numbers, and a sample table is given as the sample table (--obs)"
         )
     refuse_tested(grid.columns, name)
     unnamed = next((i for i, column in enumerate(grid.columns, 1) if not column.strip()), None)

@@ -14,7 +14,7 @@ from tybalt_like.core.discovery import load_from_rooms
 from tybalt_like.core.errors import RunError
 
 ABOUT, PAGE = "run.json", "report.html"
-SCHEMA = 4
+SCHEMA = 5
 """Of the contents of a folder; raised when they change."""
 PACKAGE = "tybalt-like"
 
