@@ -79,6 +79,19 @@ def zarr(folder: Path) -> Path:
     return folder / "m.zarr"
 
 
+def h5mu(folder: Path) -> Path:
+    """As mudata writes it, with proteins beside the genes."""
+    obs, var = pd.DataFrame(index=SAMPLES), pd.DataFrame(index=GENES)
+    proteins = anndata.AnnData(np.ones((4, 1)), obs=obs, var=pd.DataFrame(index=["CD3"]))
+    with h5py.File(folder / "m.h5mu", "w", userblock_size=512) as file:
+        for name, one in {"rna": anndata.AnnData(X_NG, obs=obs, var=var), "prot": proteins}.items():
+            anndata.io.write_elem(file, f"mod/{name}", one)
+        anndata.io.write_elem(file, "obs", obs.assign(**{"rna:x": 1.0, "donor": list("abab")}))
+    with (folder / "m.h5mu").open("r+b") as raw:
+        raw.write(b"MuData (format-version=0.1.0)")
+    return folder / "m.h5mu"
+
+
 def gct12(folder: Path) -> Path:
     frame = FRAME.T
     frame.insert(0, "Description", "a gene")
@@ -228,6 +241,7 @@ WRITERS = {
     "parquet, without index": plain_parquet,
     "h5ad": h5ad,
     "zarr": zarr,
+    "h5mu": h5mu,
     "GCT": gct12,
     "GCTX": gctx,
     "GEO series matrix": series_matrix,

@@ -14,6 +14,7 @@ from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
 from tybalt_like.aberrant.statistics import inflation, tail_inflation
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import whole_folder
+from tybalt_like.core.provenance import reading_notes
 from tybalt_like.io.lengths import at_lengths, save_lengths
 from tybalt_like.pp.findings import check_samples
 from tybalt_like.report.words import counted
@@ -96,6 +97,8 @@ def aberrant(
         notes.append(text)
         progress.say(text)
 
+    for note in reading_notes(adata):
+        progress.say(note)
     findings = pp.inspect(adata)
     check_samples(findings)
     warnings = findings.doubts

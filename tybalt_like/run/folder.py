@@ -89,6 +89,11 @@ class Run:
             {name: Scorer.load(folder / SCORERS / name, name=name) for name in names},
         )
 
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What its matrix was taken from, such as a layer (`io.Options.parts`)."""
+        return dict(self.about["reading"].get("parts", {}))
+
     def __repr__(self) -> str:
         return as_text("Run", self._facts())
 

@@ -12,7 +12,7 @@ import pandas as pd
 from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
-from tybalt_like.core.provenance import is_images, recorded
+from tybalt_like.core.provenance import is_images, reading_notes, recorded
 from tybalt_like.io.lengths import save_lengths
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.report.words import counted
@@ -154,7 +154,7 @@ def _read(state: State) -> None:
     recipe = cohort.check(recipe, adata)
     cohort.divide(recipe, adata)
     state.adata, state.recipe = adata, recipe
-    for line in recorded(adata)["findings"]:
+    for line in [*reading_notes(adata), *recorded(adata)["findings"]]:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
     progress.say(", ".join(f"{n} {name}" for name, n in sizes.items()))
