@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FILE = "effective_lengths.tsv.gz"
+BROUGHT = "counts are brought to the effective lengths of the cohort that they are compared with"
 
 
 def save_lengths(adata: AnnData, folder: Path) -> None:
@@ -47,6 +48,5 @@ def at_lengths(adata: AnnData, folder: Path) -> AnnData:
     result.X = np.rint(np.asarray(adata.X) * ratio_g).astype(np.float32)
     result.var[LENGTH] = length_g.fillna(adata.var[LENGTH])
     reading = dict(recorded(adata).get("reading", {}))
-    notes = [*reading.get("notes", []), f"counts follow the effective lengths of {folder}"]
-    record(result, reading=reading | {"notes": notes})
+    record(result, reading=reading | {"notes": [*reading.get("notes", []), BROUGHT]})
     return result

@@ -16,7 +16,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
-from tybalt_like.io.lengths import at_lengths
+from tybalt_like.io.lengths import BROUGHT, at_lengths
 from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
 from tybalt_like.report import about_of
@@ -144,7 +144,7 @@ class Run:
         DataError
             If the samples do not suit, or lack the column that scores are calibrated by.
         """
-        adata = at_lengths(adata, self.folder)
+        given, adata = adata, at_lengths(adata, self.folder)
         controls = None if controls is None else at_lengths(controls, self.folder)
         findings = pp.inspect(adata)
         check_samples(findings)
@@ -153,6 +153,7 @@ class Run:
         verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
         parts, notes, explained = list[pd.DataFrame](), findings.copies + findings.doubts, encoded
+        notes += [BROUGHT] * (adata is not given)
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
             notes += _missing(seen, name)
