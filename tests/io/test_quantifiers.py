@@ -161,6 +161,20 @@ def test_files_may_list_genes_in_another_order_but_no_other_genes(tmp_path: Path
         ty.read(tmp_path)
 
 
+@pytest.mark.parametrize("head", ["", "gene{0}count\n", "gene_id{0}gene_name{0}count\n"])
+@pytest.mark.parametrize("sep", ["\t", ",", " "])
+def test_two_columns_of_any_program(tmp_path: Path, head: str, sep: str) -> None:
+    if "name" in head and sep != "\t":
+        pytest.skip("names may hold commas and blanks")
+    between = f"{sep}NAME{sep}" if "name" in head else sep
+    for sample in SAMPLES:
+        rows = "".join(f"{gene}{between}{n}\n" for gene, n in COUNTS[sample].items())
+        write(tmp_path / f"{sample}.counts.csv", head.format(sep) + rows)
+    adata = ty.read(tmp_path)
+    assert (list(adata.obs_names), list(adata.var_names)) == (SAMPLES, GENES)
+    np.testing.assert_array_equal(adata.X, COUNTS.T)
+
+
 def test_several_kinds_of_files_of_the_same_samples_are_no_further_samples(tmp_path: Path) -> None:
     for sample in SAMPLES:
         write(tmp_path / f"{sample}.htseq.counts", htseq(sample))

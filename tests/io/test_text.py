@@ -100,6 +100,14 @@ def test_a_sample_table_with_line_breaks_below_a_title(write) -> None:
     assert adata.obs["age"].tolist() == list(range(5))
 
 
+def test_decimal_commas_of_a_sample_table(write) -> None:
+    rows = "".join(f"{sample};{40 + i},5;1,2\n" for i, sample in enumerate(SAMPLES[:-1]))
+    table = write(f"sample;age;sites\n{rows}S4;;1,2,3\n", "clinical.csv")
+    adata = ty.read(write(FRAME.to_csv(sep="\t", index_label="gene")), obs=table)
+    assert adata.obs["age"].tolist()[:4] == [40.5, 41.5, 42.5, 43.5]
+    assert adata.obs["sites"].tolist() == ["1,2"] * 4 + ["1,2,3"]
+
+
 # Titles ---------------------------------------------------------------------------------------
 
 
@@ -275,6 +283,7 @@ NO_MATRIX = {
     ">chr1\nACGTNN\n": "a file of sequences",
     "@HD\tVN:1.6\nr1\t0\t1\n": "a file of alignments",
     '1\tx\tgene\t1\t2\t.\t+\t.\tgene_id "A";\n': "an annotation .GTF or GFF.; it can be",
+    "Gene ID\tGene Name\tReference\tStrand\tTPM\nA\tB\t1\t+\t5\n": "StringTie's table of one",
     "^SERIES = GSE1\n!x = y\n": "GEO's SOFT format",
     '{"a": [1, 2]}\n': "JSON",
     "Hugo_Symbol\tTumor_Sample_Barcode\nTP53\tA\n": "a MAF of mutations",

@@ -165,6 +165,8 @@ def _instead(folder: Path) -> str:
     """What to name instead of a folder that holds nothing known."""
     if (folder / "run.json").is_file():
         return "it is a finished run: name the matrix that it was made from"
+    if any(folder.glob("*abundance.h5")) or any(folder.glob("*/abundance.h5")):
+        return "of kallisto abundance.tsv is read: make it with `kallisto h5dump`"
     for inside in sorted(folder.iterdir()):
         try:
             if any(format.recognises(Source(inside)) for format in FORMATS):

@@ -22,6 +22,10 @@ _KINDS = {
     rb"(#[^\n]*\n)*[^\n]*\tTumor_Sample_Barcode\b": (
         "a MAF of mutations; name a matrix of expression"
     ),
+    rb"Gene ID\tGene Name\tReference\tStrand\t": (
+        "StringTie's table of one sample; make counts of all samples with its prepDE.py"
+    ),
+    rb"tracking_id\tclass_code\t": "a tracking table of Cufflinks; name the counts of cuffnorm",
     rb"BAM\x01|CRAM|@(HD|SQ)\t": f"a file of alignments; {_COUNT}",
     rb"@[^\n]*\n[A-Za-z.]+\n\+": f"a file of reads (FASTQ); {_COUNT}",
     rb">[^\n]*\n[A-Za-z*.-]+\n": f"a file of sequences (FASTA); {_COUNT}",

@@ -17,7 +17,7 @@ from tybalt_like.io.delimited import Floats
 from tybalt_like.io.format import Format
 from tybalt_like.io.gdc import described
 from tybalt_like.io.grid import Grid
-from tybalt_like.io.layout import CORNER, NUMBER, Layout, decoded
+from tybalt_like.io.layout import CORNER, NUMBER, Layout, decoded, split
 from tybalt_like.io.not_genes import not_genes
 from tybalt_like.io.source import Source
 from tybalt_like.io.table import read_body, read_table
@@ -59,7 +59,20 @@ _NUMBER = NUMBER.pattern.encode()
 _SALMON = re.compile(b"Name\tLength\tEffectiveLength\tTPM\tNumReads")
 _RSEM = ("gene_id\ttranscript_id\\(s\\)", "transcript_id\tgene_id")
 _RSEM_GENES, _RSEM_ISOFORMS = (re.compile(f"{t}\tlength\teff".encode()) for t in _RSEM)
-_TWO_COLUMNS = re.compile(rb"(#[^\n]*\n)*[^\t\n]*\t[^\t\n]+\n[^\t\n]+\t%s\n" % _NUMBER)
+_NAMES = {"\t": rb"[^\t\n]+", ",": rb"\"?[A-Za-z_][^\t,\n]*", " ": rb"[A-Za-z_][^\t, \n]*"}
+"""What a name looks like before each separator."""
+
+
+def _rows(before: bytes, after: bytes = b"") -> re.Pattern[bytes]:
+    """Files whose first lines hold a name and a number, with any of the separators."""
+    kinds = (
+        before.replace(b"~", sep.encode()) + name + sep.encode() + after + _NUMBER + b"\n"
+        for sep, name in _NAMES.items()
+    )
+    return re.compile(b"|".join(b"(?:%s)" % kind for kind in kinds))
+
+
+_ANOTHER_NAME = rb"(?=\t|[^\t\n]*[A-Za-z])[^\t\n]*\t"
 _STRANDS = ("unstranded", "forward", "reverse")
 QUANTIFIERS = (
     Quantifier(
@@ -98,17 +111,14 @@ QUANTIFIERS = (
 """Those known by their first line. Where a folder holds both genes and transcripts, genes come
 first."""
 
+_LIST = "genes and numbers without a header, as of htseq-count"
 _LISTS = (
     Quantifier(
-        "genes and numbers without a header, as of htseq-count",
-        re.compile(rb"([^\t\n]+\t%s\n){2}" % _NUMBER),
-        "",
-        "counts",
-        header=("gene_id", "counts"),
+        _LIST, _rows(rb"[^~\n]+~%s\n" % _NUMBER), "", "counts", header=("gene_id", "counts")
     ),
     Quantifier(
-        "genes and numbers without a header, as of htseq-count",
-        re.compile(rb"([^\t\n]+\t(?=\t|[^\t\n]*[A-Za-z])[^\t\n]*\t%s\n){2}" % _NUMBER),
+        _LIST,
+        re.compile(rb"([^\t\n]+\t%s%s\n){2}" % (_ANOTHER_NAME, _NUMBER)),
         "",
         "counts",
         texts=2,
@@ -117,15 +127,26 @@ _LISTS = (
 )
 """A gene and its count in each line, and no header."""
 
+_COMMENTS = rb"(#[^\n]*\n)*"
 _HEADED = (
     Quantifier(
         "featureCounts",
-        re.compile(b"(#[^\n]*\n)?Geneid\tChr\tStart\tEnd\tStrand\tLength\t[^\t\n]+\n"),
+        re.compile(_COMMENTS + b"Geneid\tChr\tStart\tEnd\tStrand\tLength\t[^\t\n]+\n"),
         "",
         "",
         texts=6,
     ),
-    Quantifier("genes and numbers", _TWO_COLUMNS, "", ""),
+    Quantifier("genes and numbers", _rows(_COMMENTS + rb"[^~\n]*~[^~\n]+\n"), "", ""),
+    Quantifier(
+        "genes and numbers",
+        re.compile(
+            rb"%s[^\t\n]*\t[^\t\n]+\t[^\t\n]+\n[^\t\n]+\t%s%s\n"
+            % (_COMMENTS, _ANOTHER_NAME, _NUMBER)
+        ),
+        "",
+        "",
+        texts=2,
+    ),
 )
 """The same below a header: tables of their own, but for folders."""
 
@@ -218,8 +239,8 @@ def _begins(head: bytes, quantifier: Quantifier) -> bool:
     """Whether a file is of the kind; the header of one sample called by a number is no gene."""
     if not quantifier.start.match(head):
         return False
-    first = decoded(head.partition(b"\t")[0]).strip()
-    return quantifier not in _LISTS or not CORNER.fullmatch(first)
+    first = re.split(rb"[\t, ]", head, maxsplit=1)[0]
+    return quantifier not in _LISTS or not CORNER.fullmatch(decoded(first).strip())
 
 
 def _files_by_content(
@@ -305,14 +326,15 @@ def _read_files(
 def _tables(files: Sequence[Path], quantifier: Quantifier) -> Iterator[tuple[Path, Grid]]:
     for path in files:
         lines = (source := Source(path)).lines()
-        skip, header = 0, list(quantifier.header)
+        line, header = lines.ahead(1)[:1], list(quantifier.header)
         if not header:
             while (line := lines.take(1)) and line[0].startswith(b"#"):
                 pass
-            header = decoded(b"".join(line)).split("\t")
-            skip = lines.taken
+        sep = next((sep for sep in _NAMES if sep.encode() in b"".join(line)), "\t")
+        header = header or split(decoded(b"".join(line)), sep)
         texts = tuple(range(min(quantifier.texts, len(header))))
-        yield path, read_body(lines, Layout("\t", header, skip=skip, texts=texts), source.name)
+        layout = Layout(sep, header, skip=lines.taken, texts=texts)
+        yield path, read_body(lines, layout, source.name)
 
 
 def _column(table: Grid, quantifier: Quantifier, path: Path) -> int:

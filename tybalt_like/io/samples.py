@@ -16,7 +16,7 @@ import pandas as pd
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import matching
-from tybalt_like.io.layout import MISSING, decoded, header_at, is_number, split
+from tybalt_like.io.layout import MISSING, Marks, decoded, header_at, is_number, split
 from tybalt_like.io.lines import BREAK
 from tybalt_like.io.matching import Key, Match
 from tybalt_like.io.source import Source
@@ -269,7 +269,16 @@ def _text(source: Source) -> pd.DataFrame:
             )
     cells = [[cell.strip() for cell in row] for row in rows[1:]]
     frame = pd.DataFrame(cells, columns=_named(header), dtype=object)
-    return frame.mask(frame.isin(UNRECORDED))
+    frame = frame.mask(frame.isin(UNRECORDED))
+    return frame if sep == "," else frame.apply(_with_points)
+
+
+def _with_points(column: pd.Series) -> pd.Series:
+    """Numbers with decimal commas as such with points, where all are numbers."""
+    marks, known = Marks(","), column.dropna()
+    if known.str.contains(",").any() and all(marks.number(cell) is not None for cell in known):
+        return column.str.replace(",", ".")
+    return column
 
 
 def _is_excel(source: Source) -> bool:
