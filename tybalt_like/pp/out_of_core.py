@@ -35,7 +35,11 @@ def open_backed(path: Path | str) -> AnnData:
         adata = _open_zarr(path) if path.is_dir() else anndata.read_h5ad(path, backed="r")
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {error}") from None
-    if isinstance(adata.X, CSCDataset):
+    try:
+        by_columns = isinstance(adata.X, CSCDataset)
+    except KeyError:
+        raise DataError(f"{path}: there is no X; name a layer to read in its place") from None
+    if by_columns:
         raise DataError(f"{path}: the sparse matrix is stored by columns (CSC); store it as CSR")
     return adata
 

@@ -55,9 +55,7 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
     if data.dataset is not None:
         adata = datasets.load(data.dataset)
     else:
-        adata = io.read(
-            str(data.path), obs=data.obs, genes_in=data.genes_in, image_size=data.image_size
-        )
+        adata = io.read(str(data.path), obs=data.obs, options=data)
     if by and data.normal:
         adata = _asked_about(adata, data, by)
     findings = pp.inspect(adata)

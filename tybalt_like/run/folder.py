@@ -16,6 +16,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
+from tybalt_like.io.lengths import BROUGHT, at_lengths
 from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
 from tybalt_like.pp.sex import sexes
@@ -89,6 +90,11 @@ class Run:
             {name: Scorer.load(folder / SCORERS / name, name=name) for name in names},
         )
 
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What its matrix was taken from, such as a layer (`io.Options.parts`)."""
+        return dict(self.about["reading"].get("parts", {}))
+
     def __repr__(self) -> str:
         return as_text("Run", self._facts())
 
@@ -102,7 +108,7 @@ class Run:
 
     def encode(self, adata: AnnData) -> AnnData:
         """New samples on the trained genes and scale, with their latents and reconstructions."""
-        encoded = self.normaliser.transform(adata)
+        encoded = self.normaliser.transform(at_lengths(adata, self.folder))
         tl.latent(encoded, self.model)
         return encoded
 
@@ -139,6 +145,8 @@ class Run:
         DataError
             If the samples do not suit, or lack the column that scores are calibrated by.
         """
+        given, adata = adata, at_lengths(adata, self.folder)
+        controls = None if controls is None else at_lengths(controls, self.folder)
         findings = pp.inspect(adata)
         check_samples(findings)
         default = self.scorers[keys.DEFAULT]
@@ -148,6 +156,7 @@ class Run:
         parts, notes, explained = list[pd.DataFrame](), findings.copies + findings.doubts, encoded
         if (found := sexes(adata, scale=findings.scale)) is not None:
             notes += found.doubts(list(adata.obs_names))
+        notes += [BROUGHT] * (adata is not given)
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
             notes += _missing(seen, name)
