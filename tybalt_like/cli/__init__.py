@@ -23,6 +23,7 @@ from tybalt_like.cli.options import (
     Overwrite,
     Quiet,
     RunDir,
+    files_in,
     reads,
     say_notes,
 )
@@ -174,6 +175,7 @@ def score(
         from tybalt_like.run.new_samples import write_page
 
         inputs = [path for path in (matrix, obs, controls) if path is not None]
+        inputs += files_in(reading)
         title = matrix.name.split(".")[0] or "new samples"
         write_page(found, run, adata, page, name=title, inputs=inputs, overwrite=overwrite)
     _emit(found.scores.assign(genes=of_genes(found.genes)), out)

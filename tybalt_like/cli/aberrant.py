@@ -16,6 +16,7 @@ from tybalt_like.cli.options import (
     RunOut,
     Seed,
     Threads,
+    files_in,
     listed,
     reads,
     use,
@@ -87,7 +88,7 @@ def aberrant(
         alpha=alpha,
         seed=seed or 0,
         overwrite=overwrite,
-        inputs=[matrix, *([] if obs is None else [obs])],
+        inputs=[matrix, *([] if obs is None else [obs]), *files_in(reading)],
         progress=Progress(quiet=quiet),
     )
     print_summary(out, as_json=json)

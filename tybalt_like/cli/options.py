@@ -67,6 +67,13 @@ READING: dict[str, tuple[Any, Any]] = {
         Annotated[str | None, _of_matrix("Which of an h5mu; rna if not given.")],
         None,
     ),
+    "tx2gene": (
+        Annotated[
+            str | None,
+            _of_matrix("GTF, GFF3 or table by which transcripts are summed to genes.", "--tx2gene"),
+        ],
+        None,
+    ),
 }
 """Type and default of every option of `io.Options` that commands have."""
 
@@ -88,6 +95,11 @@ def reads(command: Callable[..., None]) -> Callable[..., None]:
     ]
     with_options.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
     return with_options
+
+
+def files_in(reading: Mapping[str, Any]) -> list[Path]:
+    """The files that options name."""
+    return [Path(reading[name]) for name in ("tx2gene",) if name in reading]
 
 
 def say_notes(adata: Any) -> None:

@@ -19,14 +19,17 @@ from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Axis, Grid, repeated_genes_allowed
 from tybalt_like.io.image_folder import folder_of_images
 from tybalt_like.io.layout import UNNAMED
+from tybalt_like.io.not_genes import controls, left_out, not_genes
 from tybalt_like.io.options import AbsentError, Options, in_words
 from tybalt_like.io.orientation import orientation
 from tybalt_like.io.plain_text import make_plain
+from tybalt_like.io.quantifiers import SUMMED, gene_counts
 from tybalt_like.io.sample_columns import refuse_sample_table, set_aside
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
 from tybalt_like.io.table import read_table
+from tybalt_like.io.tx2gene import AS_TRANSCRIPTS, TranscriptGenes, are_transcripts, summed
 from tybalt_like.io.write import write_h5ad, write_table
 
 if TYPE_CHECKING:
@@ -85,17 +88,19 @@ def read(
     """
     options = replace(options or Options(), **changes)
     opened = Source(source)
+    if isinstance(obs, str | Path) and Path(obs).expanduser() == opened.path:
+        raise DataError(f"{opened.name}: the sample table is the matrix itself; name another file")
     table = None if obs is None else SampleTable.of(obs)
     name = opened.name
-    found, kind, parts, notes = _read(opened, options, usual or {})
+    genes = None if options.tx2gene is None else TranscriptGenes(options.tx2gene)
+    found, kind, parts, notes = _read(opened, options, usual or {}, genes)
     axis = options.genes_in
     if isinstance(found, Grid):
         notes += found.notes
         refuse_sample_table(found, name)
         axis, said = _genes_in(found, table, options, name)
         notes += said
-        if axis == "rows" and (unnamed := found.drop_unnamed_rows()):
-            notes.append(f"genes without a name, left out: {unnamed}")
+        notes += found.keep_genes(axis)
         adata, said = set_aside(found.anndata(axis), name)
         notes += said
     else:
@@ -103,9 +108,18 @@ def read(
         notes += more
         with repeated_genes_allowed():
             adata = adata.T if axis == "rows" else adata
+            if (others := not_genes(adata.var_names.astype(str))).any():
+                notes.append(left_out(list(adata.var_names[others])))
+                adata = adata[:, ~others].copy()
         axis = "columns" if axis == "auto" else axis
     _as_float32(adata, name)
+    if genes is not None and kind != SUMMED:
+        adata, said = summed(adata, genes, name=name)
+        notes += said
     _check(adata, name)
+    notes += controls(adata.var_names)
+    if genes is None and AS_TRANSCRIPTS not in "".join(notes) and are_transcripts(adata.var_names):
+        notes.append(AS_TRANSCRIPTS)
     warnings, unmatched = list[str](), dict[str, Any]()
     if table is not None:
         joined, warnings, unmatched = join(adata, table)
@@ -122,7 +136,10 @@ def read(
 
 
 def _read(
-    source: Source, options: Options, usual: Mapping[str, Any]
+    source: Source,
+    options: Options,
+    usual: Mapping[str, Any],
+    genes: TranscriptGenes | None,
 ) -> tuple[Grid | AnnData | Noted, str, dict[str, Any], list[str]]:
     """What the first format that recognises the source makes of it, the format's name, the parts
     that were chosen, and notes about the choice."""
@@ -130,6 +147,8 @@ def _read(
         size = options.image_size
         return folder_of_images(source, size=size), f"images, {size} pixels wide", {}, []
     try:
+        if genes is not None and (grid := gene_counts(source, genes)) is not None:
+            return grid, SUMMED, {}, []
         for format in (*FORMATS, TEXT):
             if format.recognises(source):
                 found, parts, notes = _of_format(format, source, options, usual)
@@ -139,7 +158,25 @@ def _read(
     except Exception as error:  # parsers of other libraries meet damage with almost any error
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{source.name}: cannot be read as {format.name} ({reason})") from error
-    raise DataError(f"{source.name}: this folder holds no known format")
+    raise DataError(f"{source.name}: this folder holds no known format; {_instead(source.path)}")
+
+
+def _instead(folder: Path) -> str:
+    """What to name instead of a folder that holds nothing known."""
+    if (folder / "run.json").is_file():
+        return "it is a finished run: name the matrix that it was made from"
+    if any(folder.glob("*abundance.h5")) or any(folder.glob("*/abundance.h5")):
+        return "of kallisto abundance.tsv is read: make it with `kallisto h5dump`"
+    for inside in sorted(folder.iterdir()):
+        try:
+            if any(format.recognises(Source(inside)) for format in FORMATS):
+                return f"name what is in it: {inside}"
+        except DataError:
+            continue
+    return (
+        "it may hold files of STAR, RSEM, salmon, kallisto, featureCounts or htseq-count, 10x or "
+        "images; name the file with the matrix"
+    )
 
 
 def _of_format(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import PositiveInt
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.settings import FilePath
 
 
 class AbsentError(DataError):
@@ -31,6 +32,10 @@ class Options:
         Which one of an h5mu; the only one, or else ``rna`` or ``gex``, if None.
     image_size
         Rows and columns to resize the images of a folder to.
+    tx2gene
+        Which gene each transcript belongs to: a GTF or GFF3 file, or a table with a column of each.
+        Transcripts are summed to genes; where salmon, kallisto or RSEM give effective lengths,
+        counts follow them as tximport's ``lengthScaledTPM`` do.
     """
 
     genes_in: Literal["auto", "rows", "columns"] = "auto"
@@ -38,6 +43,7 @@ class Options:
     use_raw: bool = False
     modality: str | None = None
     image_size: PositiveInt | None = None
+    tx2gene: FilePath | None = None
 
     def __post_init__(self) -> None:
         if self.genes_in not in ("auto", "rows", "columns"):
@@ -54,7 +60,7 @@ class Options:
         return {name: value for name, value in chosen.items() if value not in (None, False)}
 
 
-EVERYWHERE = frozenset({"genes_in", "image_size"})
+EVERYWHERE = frozenset({"genes_in", "image_size", "tx2gene"})
 """Options that are no choice among the parts of a file."""
 
 

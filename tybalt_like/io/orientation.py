@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.grid import Axis, Grid
 from tybalt_like.io.layout import GENE_COLUMNS
+from tybalt_like.io.not_genes import not_genes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,9 +115,13 @@ def _clues(grid: Grid) -> Iterator[_Clue]:
     for sign, axis, names in ((1, "row", grid.rows), (-1, "column", grid.columns)):
         shown = _shown(names)
         if _share(GENE_ID, shown) > 0.5:
-            yield _Clue(4 * sign, f"{axis} names look like gene or probe ids ({shown[0]})")
+            like = next(name for name in shown if GENE_ID.match(name))
+            yield _Clue(4 * sign, f"{axis} names look like gene or probe ids ({like})")
         if _share(_SAMPLE_ID, shown) > 0.5:
             yield _Clue(-4 * sign, f"{axis} names look like samples ({shown[0]})")
+        if (no_gene := not_genes(names)).any():
+            said = names[int(no_gene.argmax())]
+            yield _Clue(4 * sign, f"{axis} names include {said}, which is written beside genes")
         known = well_known(names)
         if len(known) >= 3:
             yield _Clue(4 * sign, f"{axis} names include {', '.join(known[:3])}")

@@ -16,7 +16,8 @@ import pandas as pd
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import matching
-from tybalt_like.io.layout import MISSING, decoded, header_at, is_number, split
+from tybalt_like.io.layout import MISSING, Marks, decoded, header_at, is_number, split
+from tybalt_like.io.lines import BREAK
 from tybalt_like.io.matching import Key, Match
 from tybalt_like.io.source import Source
 
@@ -242,8 +243,8 @@ def _indexed(obs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(source: Source) -> pd.DataFrame:
-    raw = [line for block in source.blocks() for line in block.splitlines(keepends=True)]
-    lines = [decoded(line) for line in raw[header_at(raw) :]]
+    raw = [line for block in source.lines().blocks() for line in block.split(b"\n")]
+    lines = [decoded(line.replace(BREAK, b"\n")) for line in raw[header_at(raw) :]]
     sep = max("\t,;", key=lambda sep: len(split(lines[0], sep))) if lines else "\t"
     rows = [row for row in csv.reader(lines, delimiter=sep) if any(row)]
     if len(rows) < 2:
@@ -259,7 +260,16 @@ def _text(source: Source) -> pd.DataFrame:
             )
     cells = [[cell.strip() for cell in row] for row in rows[1:]]
     frame = pd.DataFrame(cells, columns=_named(header), dtype=object)
-    return frame.mask(frame.isin(UNRECORDED))
+    frame = frame.mask(frame.isin(UNRECORDED))
+    return frame if sep == "," else frame.apply(_with_points)
+
+
+def _with_points(column: pd.Series) -> pd.Series:
+    """Numbers with decimal commas as such with points, where all are numbers."""
+    marks, known = Marks(","), column.dropna()
+    if known.str.contains(",").any() and all(marks.number(cell) is not None for cell in known):
+        return column.str.replace(",", ".")
+    return column
 
 
 def _is_excel(source: Source) -> bool:

@@ -16,8 +16,10 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
+from tybalt_like.io.lengths import BROUGHT, at_lengths
 from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
+from tybalt_like.pp.sex import sexes
 from tybalt_like.report import about_of
 from tybalt_like.report.run_contents import NORM
 from tybalt_like.tl.scorer import DETECTOR, MODEL, NORMALISER, Scorer, unscaled
@@ -106,7 +108,7 @@ class Run:
 
     def encode(self, adata: AnnData) -> AnnData:
         """New samples on the trained genes and scale, with their latents and reconstructions."""
-        encoded = self.normaliser.transform(adata)
+        encoded = self.normaliser.transform(at_lengths(adata, self.folder))
         tl.latent(encoded, self.model)
         return encoded
 
@@ -143,6 +145,8 @@ class Run:
         DataError
             If the samples do not suit, or lack the column that scores are calibrated by.
         """
+        given, adata = adata, at_lengths(adata, self.folder)
+        controls = None if controls is None else at_lengths(controls, self.folder)
         findings = pp.inspect(adata)
         check_samples(findings)
         default = self.scorers[keys.DEFAULT]
@@ -150,6 +154,9 @@ class Run:
         verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
         parts, notes, explained = list[pd.DataFrame](), findings.copies + findings.doubts, encoded
+        if (found := sexes(adata, scale=findings.scale)) is not None:
+            notes += found.doubts(list(adata.obs_names))
+        notes += [BROUGHT] * (adata is not given)
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
             notes += _missing(seen, name)

@@ -13,6 +13,7 @@ from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
 from tybalt_like.core.provenance import is_images, reading_notes, recorded
+from tybalt_like.io.lengths import save_lengths
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.report.words import counted
 from tybalt_like.run import cohort
@@ -352,6 +353,7 @@ def embed(adata: AnnData, how: Pictures, *, model: str, seed: int) -> None:
 def _write(state: State) -> None:
     assert state.work is not None  # only the process that has a folder writes
     state.results.write(state.work)
+    save_lengths(state.adata, state.work)
     state.results.write_about(state.work, seconds=state.progress.seconds)
     report.build(state.work)
 
