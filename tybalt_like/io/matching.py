@@ -48,16 +48,22 @@ class Key:
     alike: Sequence[int]
 
     @cached_property
+    def _all(self) -> Ids:
+        return ids_of(self.frame[self.column])
+
+    @cached_property
     def ids(self) -> Ids:
         """Rows of each id; cells without one are left out, and so are `repeats`."""
-        found = ids_of(self.frame[self.column]).items()
+        if not self.repeats:
+            return self._all
+        found = self._all.items()
         return {id: [row for row in rows if row not in self.repeats] for id, rows in found}
 
     @cached_property
     def repeats(self) -> frozenset[int]:
         """Rows that say what another one says of the same id."""
         repeats = set[int]()
-        for rows in ids_of(self.frame[self.column]).values():
+        for rows in self._all.values():
             seen = set[int]()
             for row in rows if len(rows) > 1 else ():
                 if self.alike[row] in seen:
