@@ -156,6 +156,13 @@ def test_files_may_list_genes_in_another_order_but_no_other_genes(tmp_path: Path
     adata = ty.read(tmp_path)
     assert list(adata.obs_names) == [f"GSM10{i}_{s}" for i, s in enumerate(SAMPLES)]
     np.testing.assert_array_equal(adata.X, COUNTS.T[adata.var_names])
+    whole = "".join(f"{gene}\t{n}\n" for gene, n in COUNTS["S5"].items())
+    damaged = write(tmp_path / "GSM105_S5_counts.txt.gz", whole.replace("\n", "?\n", 5)[:-20])
+    assert "other kinds, left aside: 1 (GSM105_S5_counts.txt.gz)" in notes(ty.read(tmp_path))
+    write(damaged, whole.replace(".9\t", ".9\t?", 1))
+    with pytest.raises(DataError, match=r"GSM105.*line 9, row 'ENSG0*8.9', .*: '\?\d+"):
+        ty.read(tmp_path)
+    write(damaged, whole)
     write(tmp_path / "GSM109_S9_counts.txt.gz", htseq("S0").replace("ENSG", "ENSMUSG"))
     with pytest.raises(DataError, match="count all samples with the same annotation"):
         ty.read(tmp_path)
