@@ -19,6 +19,7 @@ from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.io.lengths import BROUGHT, at_lengths
 from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
+from tybalt_like.pp.sex import sexes
 from tybalt_like.report import about_of
 from tybalt_like.report.run_contents import NORM
 from tybalt_like.tl.scorer import DETECTOR, MODEL, NORMALISER, Scorer, unscaled
@@ -153,6 +154,8 @@ class Run:
         verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
         parts, notes, explained = list[pd.DataFrame](), findings.copies + findings.doubts, encoded
+        if (found := sexes(adata, scale=findings.scale)) is not None:
+            notes += found.doubts(list(adata.obs_names))
         notes += [BROUGHT] * (adata is not given)
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
