@@ -335,6 +335,18 @@ def test_transcripts_become_genes_as_tximport_scales_them(tmp_path: Path, progra
             assert adata.var.loc["ENSG00000000021", "gene_name"] == "NAME21"
 
 
+def test_names_of_gencode_and_of_the_tcga_are_told_apart(tmp_path: Path) -> None:
+    table = estimates(0).rename(lambda name: f"{name}|{GENE_OF[name]}.1|OTT|-|A-201|A|1657|")
+    write(tmp_path / "S0" / "quant.sf", table.to_csv(sep="\t"))
+    assert list(ty.read(tmp_path).var_names) == TRANSCRIPTS
+    head = "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM\n"
+    rows = "".join(
+        f"{gene}\tA\t9\t8\t{i}\t1\t2\n" for i, gene in enumerate(["?|1", "?|2", "A1BG|1"])
+    )
+    path = write(tmp_path / "S1.genes.results", head + rows)
+    assert list(ty.read(path).var_names) == ["?|1", "?|2", "A1BG|1"]
+
+
 def test_without_a_table_transcripts_are_taken_as_they_are(tmp_path: Path) -> None:
     folder = salmon(tmp_path / "run")
     table = write(folder / "tx2gene.tsv", TABLES["with a header"])

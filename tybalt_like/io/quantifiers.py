@@ -130,6 +130,9 @@ _LISTS = (
 )
 """A gene and its count in each line, and no header."""
 
+_GENCODE = re.compile(r"(ENS[A-Z]*T\d+(?:\.\d+)?)\|.*")
+"""A transcript as salmon and kallisto call it by the headings of GENCODE's FASTA."""
+
 _COMMENTS = rb"(#[^\n]*\n)*"
 _HEADED = (
     Quantifier(
@@ -286,7 +289,7 @@ def _read_files(
     total_s = np.zeros(len(_STRANDS))
     estimates: Estimates | None = None
     for path, table in _tables(files, quantifier):
-        names = [name.partition("|")[0] for name in table.rows]
+        names = [_GENCODE.sub(r"\1", name) for name in table.rows]
         x_gc = _in_order(table.matrix(transposed=False), names, first or names, path, files[0])
         if not first:
             first, beside = names, table.row_data
