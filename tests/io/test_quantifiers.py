@@ -156,6 +156,13 @@ def test_files_may_list_genes_in_another_order_but_no_other_genes(tmp_path: Path
     adata = ty.read(tmp_path)
     assert list(adata.obs_names) == [f"GSM10{i}_{s}" for i, s in enumerate(SAMPLES)]
     np.testing.assert_array_equal(adata.X, COUNTS.T[adata.var_names])
+    whole = "".join(f"{gene}\t{n}\n" for gene, n in COUNTS["S5"].items())
+    damaged = write(tmp_path / "GSM105_S5_counts.txt.gz", whole.replace("\n", "?\n", 5)[:-20])
+    assert "other kinds, left aside: 1 (GSM105_S5_counts.txt.gz)" in notes(ty.read(tmp_path))
+    write(damaged, whole.replace(".9\t", ".9\t?", 1))
+    with pytest.raises(DataError, match=r"GSM105.*line 9, row 'ENSG0*8.9', .*: '\?\d+"):
+        ty.read(tmp_path)
+    write(damaged, whole)
     write(tmp_path / "GSM109_S9_counts.txt.gz", htseq("S0").replace("ENSG", "ENSMUSG"))
     with pytest.raises(DataError, match="count all samples with the same annotation"):
         ty.read(tmp_path)
@@ -326,6 +333,18 @@ def test_transcripts_become_genes_as_tximport_scales_them(tmp_path: Path, progra
         )
         if kind in ("with a header", "GTF"):
             assert adata.var.loc["ENSG00000000021", "gene_name"] == "NAME21"
+
+
+def test_names_of_gencode_and_of_the_tcga_are_told_apart(tmp_path: Path) -> None:
+    table = estimates(0).rename(lambda name: f"{name}|{GENE_OF[name]}.1|OTT|-|A-201|A|1657|")
+    write(tmp_path / "S0" / "quant.sf", table.to_csv(sep="\t"))
+    assert list(ty.read(tmp_path).var_names) == TRANSCRIPTS
+    head = "gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM\n"
+    rows = "".join(
+        f"{gene}\tA\t9\t8\t{i}\t1\t2\n" for i, gene in enumerate(["?|1", "?|2", "A1BG|1"])
+    )
+    path = write(tmp_path / "S1.genes.results", head + rows)
+    assert list(ty.read(path).var_names) == ["?|1", "?|2", "A1BG|1"]
 
 
 def test_without_a_table_transcripts_are_taken_as_they_are(tmp_path: Path) -> None:

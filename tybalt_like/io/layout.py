@@ -243,7 +243,7 @@ def _marks(rows: Sequence[bytes], layout: Layout, *, name: str) -> Marks:
     if not with_comma:
         return POINT
     n = max(2, min(_MARK_ROWS, _SNIFF_CELLS // len(layout.header)))
-    looked_at = (*with_comma[:n], *rows[:: max(1, len(rows) // n)])
+    looked_at = dict.fromkeys((*with_comma[:n], *rows[:: max(1, len(rows) // n)]))
     split_rows = [split(decoded(row), layout.sep) for row in looked_at]
     fit = [row for row in split_rows if len(row) == len(layout.header)]
     cells = [row[i].strip() for row in fit for i in layout.numbers]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
@@ -18,6 +20,7 @@ from tybalt_like.io.format import Format
 from tybalt_like.io.gdc import described
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.layout import CORNER, NUMBER, Layout, decoded, split
+from tybalt_like.io.lines import Lines
 from tybalt_like.io.not_genes import not_genes
 from tybalt_like.io.source import Source
 from tybalt_like.io.table import read_body, read_table
@@ -127,6 +130,9 @@ _LISTS = (
 )
 """A gene and its count in each line, and no header."""
 
+_GENCODE = re.compile(r"(ENS[A-Z]*T\d+(?:\.\d+)?)\|.*")
+"""A transcript as salmon and kallisto call it by the headings of GENCODE's FASTA."""
+
 _COMMENTS = rb"(#[^\n]*\n)*"
 _HEADED = (
     Quantifier(
@@ -219,6 +225,10 @@ def _inside(folder: Path) -> list[Path]:
     return sorted(p for p in found if p.is_file() and not p.name.startswith("."))
 
 
+def _texts_inside(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if _TEXTS.search(path.name)]
+
+
 def _files(source: Source, *, transcripts: bool = False) -> tuple[Quantifier, list[Path]] | None:
     """By the first line of a file; in a folder by names, else by the first lines of all files."""
     known = [q for q in (*QUANTIFIERS, *_LISTS) if q.lengths or not transcripts]
@@ -232,7 +242,7 @@ def _files(source: Source, *, transcripts: bool = False) -> tuple[Quantifier, li
             return quantifier, files
     if transcripts:
         return None
-    return _files_by_content(source, [path for path in inside if _TEXTS.search(path.name)])
+    return _files_by_content(source, _texts_inside(source.path))
 
 
 def _begins(head: bytes, quantifier: Quantifier) -> bool:
@@ -279,7 +289,7 @@ def _read_files(
     total_s = np.zeros(len(_STRANDS))
     estimates: Estimates | None = None
     for path, table in _tables(files, quantifier):
-        names = [name.partition("|")[0] for name in table.rows]
+        names = [_GENCODE.sub(r"\1", name) for name in table.rows]
         x_gc = _in_order(table.matrix(transposed=False), names, first or names, path, files[0])
         if not first:
             first, beside = names, table.row_data
@@ -294,8 +304,7 @@ def _read_files(
             total_s += x_gc[~not_genes(first)].sum(0, dtype=np.float64)
         else:
             rows.append(x_gc[:, at].copy())
-    n = f"each of {len(files)} files" if len(files) > 1 else "the file"
-    notes = [f"{quantifier.name}: one sample in {n}"]
+    notes = _found(source, quantifier, files)
     if quantifier.name == "STAR":
         strand = _strand(total_s)
         rows = [x_gc[:, _STRANDS.index(strand)] for x_gc in rows]
@@ -323,6 +332,19 @@ def _read_files(
     )
 
 
+def _found(source: Source, quantifier: Quantifier, files: Sequence[Path]) -> list[str]:
+    """Which files were read, and which others of a folder were not."""
+    n = f"each of {len(files)} files" if len(files) > 1 else "the file"
+    notes = [f"{quantifier.name}: one sample in {n}"]
+    named = quantifier.ending and all(quantifier.ending in path.name for path in files)
+    if source.is_folder and not named:
+        others = [path.name for path in _texts_inside(source.path) if path not in files]
+        if others:
+            shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+            notes.append(f"text files of other kinds, left aside: {len(others)} ({shown})")
+    return notes
+
+
 def _tables(files: Sequence[Path], quantifier: Quantifier) -> Iterator[tuple[Path, Grid]]:
     for path in files:
         lines = (source := Source(path)).lines()
@@ -334,7 +356,34 @@ def _tables(files: Sequence[Path], quantifier: Quantifier) -> Iterator[tuple[Pat
         header = header or split(decoded(b"".join(line)), sep)
         texts = tuple(range(min(quantifier.texts, len(header))))
         layout = Layout(sep, header, skip=lines.taken, texts=texts)
-        yield path, read_body(lines, layout, source.name)
+        body = b"".join(lines.blocks())
+        quick = _names_and_numbers(body, layout) if path != files[0] else None
+        rest = Lines([body])
+        rest.taken = lines.taken
+        yield path, quick or read_body(rest, layout, source.name)
+
+
+def _names_and_numbers(body: bytes, layout: Layout) -> Grid | None:
+    """The same without other texts, which the first file has told, and much faster; None where
+    something is wrong, which then is said by line and column."""
+    if b'"' in body:
+        return None
+    numbers = [layout.header[i] for i in layout.numbers]
+    types = {layout.header[0]: pa.string()} | dict.fromkeys(numbers, pa.float32())
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(body),
+            read_options=pa_csv.ReadOptions(column_names=layout.header, use_threads=False),
+            parse_options=pa_csv.ParseOptions(delimiter=layout.sep, quote_char=False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=types, include_columns=list(types), null_values=[""]
+            ),
+        )
+        x_gc = np.stack([table.column(name).to_numpy() for name in numbers], axis=1)
+    except (pa.ArrowInvalid, KeyError):
+        return None
+    names = [name.strip() for name in table.column(0).to_pylist()]
+    return Grid([x_gc], rows=names, columns=numbers)
 
 
 def _column(table: Grid, quantifier: Quantifier, path: Path) -> int:
