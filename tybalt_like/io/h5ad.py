@@ -19,6 +19,7 @@ def _is_h5ad(source: Source) -> bool:
 def _read(source: Source) -> AnnData:
     import anndata
 
+    source.hdf5.check_fits()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files of older anndata, which read all the same
         return anndata.read_h5ad(source.path)

@@ -53,6 +53,7 @@ def _group(source: Source) -> str | None:
 def _read_h5(source: Source) -> AnnData:
     import h5py
 
+    source.hdf5.check_fits()
     group = _group(source)
     with h5py.File(source.path) as file:
         cells = file[group]

@@ -15,6 +15,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import check_file, whole_file
 from tybalt_like.core.toml import changed
+from tybalt_like.io.hdf5 import walked
 from tybalt_like.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -117,10 +118,11 @@ def _is_ours(path: Path) -> bool:
             return "sample_steps" in json.loads(path.read_text(encoding="utf-8"))
         import h5py
 
+        walked(path, name=str(path))
         with h5py.File(path) as file:
             about = file.get(f"uns/{keys.UNS}")
             return about is not None and "normalisation" in json.loads(about[()])
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError, DataError):
         return False
 
 
