@@ -26,8 +26,10 @@ def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"no recipe {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # TOML and Unicode errors; 5,000 digits
+        raise RecipeError(f"{path} is not valid TOML: {_reason(error)}") from None
     profiles = tables.pop("profile", {})
     if profile is not None:
         if not isinstance(profiles, dict) or profile not in profiles:
@@ -35,6 +37,10 @@ def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
             raise RecipeError(f"{path} has no profile {profile!r}; it has: {known}")
         tables = merged(tables, profiles[profile])
     return {"name": path.stem} | located(tables, path.parent)
+
+
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +105,8 @@ def changed(tables: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]
             values[path.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[path.strip()] = text
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"--set {path.strip()}: {_reason(error)}") from None
     return with_values(tables, values)
 
 
