@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from tybalt_like.core.errors import DataError, TybaltLikeError
 
+LARGEST = 1e18
+"""Beyond any value that is learned; its square is still a float32."""
 _AXES = re.compile(r"_([a-z]{1,3})$")
 """The end of an array's name says what its axes are, as everywhere in this package."""
 
@@ -37,12 +39,13 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_arrays(
     path: Path, framework: Literal["np", "pt"] = "np"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arrays (or tensors) by name, and the plain values under ``about``, of a safetensors file.
+    """Arrays by name, and the plain values under ``about``, of a safetensors file.
 
     Raises
     ------
     DataError
-        If the file is missing or damaged, or an array holds NaN.
+        If the file is missing or damaged, or an array (a tensor may) holds NaN or numbers whose
+        squares overflow.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -53,9 +56,9 @@ def read_arrays(
                 arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise ValueError(str(error)) from None
-        unknown = [key for key, array in arrays.items() if (array != array).any()]  # noqa: PLR0124
-        if unknown:
-            raise ValueError(f"{unknown[0]} holds NaN")
+        for key, array in arrays.items():
+            if framework == "np" and not (abs(array) < LARGEST).all():
+                raise ValueError(f"{key} holds what is no number, or too large for one")
         if not isinstance(about, dict):
             raise TypeError("its description is no JSON object")
     return arrays, about

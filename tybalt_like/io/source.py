@@ -29,6 +29,8 @@ LONGEST_LINE = 1 << 28
 RATIO, SHARE = 200, 8
 """What decompresses to so many times its size, and to more than 1 / 8 of the memory, is refused.
 Tables of mostly zeros, the most repetitive ones there are, shrink to about 1 / 100."""
+SMALL, UTMOST = 1 << 26, 2000
+"""So is what decompresses to more than 64 MB, and to so many times its size: gzip never does."""
 
 _MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -147,6 +149,8 @@ class Source:
                     )
                 continue
             block, rest = bytes(rest) + chunk[:cut], bytearray(chunk[cut:])
+            if len(block) >= BLOCK_BYTES and block.isspace():
+                raise DataError(f"{self.name}: {len(block) >> 20} MB of blank lines; no table")
             yield _unix_lines(block)
         if rest:
             yield _unix_lines(bytes(rest) + b"\n")
@@ -197,7 +201,8 @@ class Source:
 
     def _most(self) -> int:
         """Bytes that it may decompress to."""
-        return max(RATIO * self.path.stat().st_size, available() // SHARE)
+        size = self.path.stat().st_size
+        return max(RATIO * size, min(available() // SHARE, max(SMALL, UTMOST * size)))
 
     def _swelling(self, total: int) -> DataError:
         packed, unpacked = self.path.stat().st_size / 2**20, total / 2**20

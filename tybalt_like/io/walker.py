@@ -31,7 +31,7 @@ DEFLATE = 1
 HARMLESS = {DEFLATE, 2, 3, 32000}
 """Deflate, shuffle, Fletcher's checksum and LZF meet damage with an error; data that went through
 other filters are read for a trial."""
-MEMORY, SECONDS, BYTES_PER_SECOND = 1 << 31, 4, 50_000_000
+MEMORY, SECONDS, BYTES_PER_SECOND = 1 << 31, 3, 10_000_000
 """Limits of a fork: memory beside what the process holds, and seconds of the processor."""
 NOTHING = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
 """What h5py raises where HDF5 refuses."""

@@ -16,7 +16,7 @@ from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import whole_file
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.settings import checked
-from tybalt_like.core.stored import read_arrays, sound
+from tybalt_like.core.stored import LARGEST, read_arrays, sound
 from tybalt_like.models.history import History
 
 SCHEMA = 1
@@ -396,6 +396,9 @@ class Model(nn.Module, ABC):
             if wanted != {key: tensor.shape for key, tensor in tensors.items()}:
                 raise ValueError("its weights are not those that it describes")
             model = Model.create(about["model"], about["n_vars"], **about["config"])
+            for key, fresh in model.state_dict().items():  # what nobody knows yet may be infinite
+                if (~(tensors[key].double().abs() < LARGEST) & torch.isfinite(fresh)).any():
+                    raise ValueError(f"{key} holds what is no number, or too large for one")
             model.load_state_dict(tensors)
         return model.eval()
 
