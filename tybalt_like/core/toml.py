@@ -23,7 +23,7 @@ def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
         If there is no such file or profile, or it is not TOML.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = _loaded(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"no recipe {path}") from None
     except OSError as error:
@@ -37,6 +37,22 @@ def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
             raise RecipeError(f"{path} has no profile {profile!r}; it has: {known}")
         tables = merged(tables, profiles[profile])
     return {"name": path.stem} | located(tables, path.parent)
+
+
+DEEPEST = 30
+"""Tables in tables; no recipe has more than five."""
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """Tables of TOML that are not nested without end."""
+    tables = tomllib.loads(text)
+    level: list[Any] = [tables]
+    for _ in range(DEEPEST):
+        inner = (list(one.values()) if isinstance(one, dict) else one for one in level)
+        level = [value for one in inner for value in one if isinstance(value, (dict, list))]
+    if level:
+        raise RecursionError
+    return tables
 
 
 def _reason(error: Exception) -> str:
@@ -99,10 +115,10 @@ def changed(tables: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]
     values = {}
     for change in changes:
         path, equals, text = change.partition("=")
-        if not equals:
-            raise RecipeError(f"--set {change!r}: write table.key=value")
+        if not equals or path.count(".") > DEEPEST:
+            raise RecipeError(f"--set {change[:100]!r}: write table.key=value")
         try:
-            values[path.strip()] = tomllib.loads(f"value = {text}")["value"]
+            values[path.strip()] = _loaded(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[path.strip()] = text
         except (ValueError, RecursionError) as error:

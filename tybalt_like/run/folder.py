@@ -172,7 +172,7 @@ class Run:
         norm_n = self.norm.score(np.asarray(self.normaliser.transform(adata).X))
         parts.append(tables.tabulate({NORM: norm_n}, list(adata.obs_names), model=""))
         found = pd.concat(parts, ignore_index=True)
-        self._check_numbers(found, refused=outcome in ("refused", "shifted") and controls is None)
+        self._check_numbers(found, refused=outcome in ("refused", "shifted"))
         scores = tables.with_q_values(found, fdr=self.about["fdr"])
         return Assessed(
             tables.wide(scores), default.genes(explained, of_interest=of_interest), verdict, notes
