@@ -16,7 +16,10 @@ QUICK = {"epochs": 8, "min_epochs": 0}
 
 @pytest.mark.filterwarnings("default")
 @parametrize_with_checks(
-    [ExpressionEncoder(name, latent_dim=2, training=QUICK) for name in ("tybalt", "pca")]
+    [
+        ExpressionEncoder(name, latent_dim=2, training=QUICK)
+        for name in ("ppca_vae", "tybalt", "pca")
+    ]
 )
 def test_is_a_scikit_learn_estimator(estimator, check) -> None:
     check(estimator)

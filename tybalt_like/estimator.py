@@ -73,7 +73,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
 
     def __init__(
         self,
-        model: str = "tybalt",
+        model: str = keys.MODEL,
         *,
         latent_dim: int = 20,
         config: dict[str, Any] | None = None,

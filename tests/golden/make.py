@@ -1,6 +1,6 @@
 """Make a golden run folder: what this version writes and every later one must read.
 
-    python tests/golden/make.py tests/golden/schema_4
+    python tests/golden/make.py tests/golden/schema_5
 
 Sixty tumours of the embedded cohort, forty genes. Never make an existing folder anew: add one when
 the schema rises.

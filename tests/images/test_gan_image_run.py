@@ -85,9 +85,9 @@ def test_a_detector_shows_where_images_are_strange(strokes: Path, tmp_path: Path
     assert figures.of("made")
     assert figures.rows("share").empty  # one label to learn from: nothing to tell apart
     scores = pd.read_csv(tmp_path / "run" / "scores.tsv", sep="\t")
-    of_training = scores[scores["split"] == "train"]["f_anogan_combined"]
+    of_training = scores[scores["tybalt_split"] == "train"]["f_anogan_combined"]
     assert of_training.notna().sum() == 30
-    assert scores[scores["split"] != "train"]["f_anogan_combined"].notna().all()
+    assert scores[scores["tybalt_split"] != "train"]["f_anogan_combined"].notna().all()
     page = (tmp_path / "run" / "report.html").read_text()
     for figure in ("images_strange", "images_usual", "images_made", "detection_by_label"):
         assert f'id="figure-{figure}"' in page

@@ -220,6 +220,6 @@ def test_the_official_division_and_the_names_of_garments(shared_data: Path, monk
     assert adata.obs["part"].value_counts().to_dict() == {"train": 60_000, "test": 10_000}
     np.testing.assert_array_equal(adata.X[60_000:], datasets.load("mnist_test").X)
     pp.split(adata, label="label", by="part", train=0.9, calibration=0.05)
-    assert (adata.obs["split"] == "test").equals(adata.obs["part"] == "test")
-    assert abs((adata.obs["split"] == "calibration").sum() - 60_000 * 0.05 / 0.95) < 20
+    assert (adata.obs["tybalt_split"] == "test").equals(adata.obs["part"] == "test")
+    assert abs((adata.obs["tybalt_split"] == "calibration").sum() - 60_000 * 0.05 / 0.95) < 20
     assert set(datasets.load("fashion_mnist").obs["label"]) >= {"bag", "ankle boot"}

@@ -201,7 +201,7 @@ def test_a_sample_table_may_lie_on_its_side_and_hold_comments_and_quotes(write) 
     assert adata.obs["stage"].tolist()[:2] == ["I", "II"]
     portal = '#Patient\tNotes\n#STRING\tSTRING\nPATIENT_ID\tNOTES\nS001\t"two\nlines"\n'
     adata = ty.read(matrix, obs=write(portal, "portal.txt"))
-    assert adata.obs["NOTES"].iloc[0] == "two\nlines"
+    assert adata.obs["NOTES"].iloc[0] == "two lines"
 
 
 def test_a_sample_table_may_be_a_workbook(write, tmp_path) -> None:

@@ -176,3 +176,19 @@ def test_cells_of_different_depth_are_on_one_scale(shared_data):
         assert not pp.inspect(adata).other_units
         linear = adata.X.toarray() / adata.X.sum(1) * 1e4
         assert not pp.inspect(AnnData(np.asarray(linear, np.float32))).other_units
+
+
+def test_what_are_hardly_counts_is_said() -> None:
+    counts = simulated("whole counts").astype(np.float32)
+    assert not pp.inspect(AnnData(counts)).doubts
+    (said,) = pp.inspect(AnnData(counts * 101)).doubts
+    assert "all are multiples of 101" in said
+    uneven = np.rint(counts * np.random.default_rng(0).uniform(1e5, 2e5, counts.shape))
+    (said,) = pp.inspect(AnnData(uneven.astype(np.float32))).doubts
+    assert "half of the samples have more than" in said
+
+
+def test_genes_that_became_dates_are_named() -> None:
+    adata = AnnData(simulated("log1p", g=6).astype(np.float32))
+    adata.var_names = ["TP53", "2-Sep", "1-Mar", "Oct-04", "2001-03-01 00:00:00", "HLA-A"]
+    assert pp.inspect(adata).dates == ("2-Sep", "1-Mar", "Oct-04", "2001-03-01 00:00:00")

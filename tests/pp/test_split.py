@@ -200,3 +200,14 @@ def test_an_official_division_may_not_cut_through_groups(cohort) -> None:
     held_out = cohort.obs["donor"].eq("7").to_numpy()  # of which then nothing is said
     pp.split(cohort, by="part", group="donor", held_out=held_out)
     assert (cohort.obs[keys.SPLIT][held_out] == keys.QUERY).all()
+
+
+def test_copies_of_a_sample_are_never_apart(cohort) -> None:
+    copies = np.random.default_rng(1).permutation(300)[:60].reshape(30, 2)
+    cohort.X[copies[:, 1]] = cohort.X[copies[:, 0]]
+    for seed in range(5):
+        pp.split(cohort, label="label", seed=seed)
+        split = cohort.obs[keys.SPLIT].to_numpy()
+        assert (split[copies[:, 0]] == split[copies[:, 1]]).all()
+        # As near to the shares as pairs allow.
+        assert abs((split == keys.TEST).sum() - 60) <= 2

@@ -120,7 +120,9 @@ def write_run(
     """A run folder with 30 tested samples, 15 of them flagged if there are anomalies."""
     rng = np.random.default_rng(0)
     flagged = FLAGGED & bool(anomalies)
-    first = pd.DataFrame({"split": SPLIT} | ({"kind": labels} if labels else {}), index=INDEX)
+    first = pd.DataFrame(
+        {"tybalt_split": SPLIT} | ({"kind": labels} if labels else {}), index=INDEX
+    )
     features = [f"{model}_{i + 1}" for i in range(4)]
     latent = pd.DataFrame(rng.normal(size=(100, 4)), index=INDEX, columns=features)
     maps = [
@@ -153,7 +155,7 @@ def write_run(
 
 
 ABOUT = {
-    "schema": 4,
+    "schema": 5,
     "kind": "run",
     "name": "mine & <yours>",
     "recipe": {"data": {"path": HOSTILE}, "seed": 3},

@@ -21,11 +21,11 @@ def test_sex_is_in_the_latent_of_raw_counts(shared_data) -> None:
     adata = read(folder / "counts.tsv.gz", obs=folder / "samples.csv")
     assert pp.inspect(adata).scale == "counts"
     pp.split(adata, label="sex", train=0.8, calibration=0.1)
-    train_n = np.asarray(adata.obs["split"] == "train")
+    train_n = np.asarray(adata.obs["tybalt_split"] == "train")
     normal = pp.Normaliser.fit(adata, pp.Normalisation(n_genes=300), train=train_n).transform(adata)
     # Five batches an epoch: batch normalisation takes long to settle, so patience has to be long.
     training = Training(batch_size=16, learning_rate=1e-3, patience=40)
-    tl.fit(normal, latent_dim=30, training=training, device="cpu")
+    tl.fit(normal, model="tybalt", latent_dim=30, training=training, device="cpu")
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     accuracy = cross_val_score(probe, normal.obsm["X_tybalt"], adata.obs["sex"], cv=folds).mean()

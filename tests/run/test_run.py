@@ -75,7 +75,7 @@ def test_run_folder_holds_what_was_promised(finished) -> None:
     assert {"pam50", "race", "ppca_vae_1", "ppca_vae_100"} <= set(latent)
     weights = pd.read_csv(finished / "gene_weights.tsv.gz", sep="\t", index_col=0)
     assert list(weights.columns) == (finished / "genes.txt").read_text().split()
-    tested = scores["split"] == "query"
+    tested = scores["tybalt_split"] == "query"
     assert scores.loc[tested, "default_q_value"].notna().all()
     assert scores.loc[~tested, "default_q_value"].isna().all()
     known = scores.loc[~tested, "default_combined"].max()
@@ -98,7 +98,7 @@ def test_run_folder_holds_what_was_promised(finished) -> None:
     genes = pd.read_csv(finished / "evaluation_genes.tsv.gz", sep="\t")
     assert set(genes["gene"]) == set(weights.columns)
     samples = pd.read_csv(finished / "evaluation_samples.tsv.gz", sep="\t")
-    assert set(samples["sample"]) == set(scores.index[scores["split"] == "test"])
+    assert set(samples["sample"]) == set(scores.index[scores["tybalt_split"] == "test"])
     features = pd.read_csv(finished / "latent_features.tsv", sep="\t", index_col=0)
     assert list(features.index) == list(latent.filter(regex="^ppca_vae_").columns)
     assert about["evaluation"]["test"] == about["splits"]["test"]
@@ -119,7 +119,7 @@ def test_flagged_samples_are_explained(finished) -> None:
 def test_new_samples_get_the_scores_that_they_had_in_the_run(finished, cohort, tmp_path) -> None:
     matrix = pd.read_csv(cohort / "expression.tsv.gz", sep="\t", index_col=0)
     scores = scores_of(finished)
-    query = scores.index[scores["split"] == "query"][:15]
+    query = scores.index[scores["tybalt_split"] == "query"][:15]
     shuffled = matrix.sample(frac=1, random_state=0)
     shuffled[query].T.to_csv(tmp_path / "new.csv")
     run = Run.load(finished)
@@ -202,7 +202,7 @@ def test_without_reference_labels_every_sample_is_tested(cohort, tmp_path, monke
     genes = pd.read_csv(out / "gene_scores.tsv.gz", sep="\t")
     assert genes["sample"].iloc[0] == planted.columns[7]
     # Under the null, conformal p-values are uniform, also those of samples in the training split.
-    for _, p in scores.groupby(scores["split"] == "train")["default_p_value"]:
+    for _, p in scores.groupby(scores["tybalt_split"] == "train")["default_p_value"]:
         assert abs((p <= 0.5).mean() - 0.5) < 0.2
 
 
@@ -339,6 +339,6 @@ def test_samples_of_a_donor_stay_together_if_it_is_named(
         assert (said in capsys.readouterr().err) == (name == "alone")
         findings = json.loads((out / "run.json").read_text())["findings"]
         assert any(said in line for line in findings) == (name == "alone")
-        split = scores_of(out).query("split != 'query'")["split"]
+        split = scores_of(out).query("tybalt_split != 'query'")["tybalt_split"]
         parts = split.groupby(clinical["donor"].reindex(split.index)).nunique()
         assert parts.max() == (1 if name == "together" else 4)

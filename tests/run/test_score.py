@@ -83,7 +83,7 @@ def test_the_door_names_what_is_no_new_sample(tumours, command, tmp_path) -> Non
     assert f"3 of the samples are reference samples ({', '.join(known)})" in said
     assert f"samples with the same profile: 1 ({new.index[0]} = copy)" in said
     before = pd.read_csv(folder / "scores.tsv", sep="\t", index_col=0)
-    assert set(before.columns) - {"split", "pam50"} == set(table.columns) - {"genes"}
+    assert set(before.columns) - {"tybalt_split", "pam50"} == set(table.columns) - {"genes"}
     np.testing.assert_allclose(table.loc[known, "norm"], before.loc[known, "norm"], rtol=1e-2)
     for values, said in ((0.0, "have no value but 0"), (2 ** some.iloc[:4], "on another scale")):
         spoilt = some.copy()
@@ -103,11 +103,11 @@ def test_the_page_shows_new_samples_on_the_map_of_the_run(tumours, command, tmp_
     assert "Do these p-values hold?" in text
     assert f"{table['default_flagged'].sum()} of 30 tested samples" in text
     placed = pd.read_csv(page / "placed.tsv.gz", sep="\t", index_col=0)
-    assert (placed["split"] == "new").sum() == 30
+    assert (placed["tybalt_split"] == "new").sum() == 30
     maps = pd.read_csv(folder / "embeddings.tsv.gz", sep="\t", index_col=0)
     xy = placed[["latent_umap_1", "latent_umap_2"]]
     np.testing.assert_allclose(xy.loc[maps.index], maps[list(xy)])
-    assert (xy[placed["split"] == "new"] <= maps[list(xy)].max()).all(axis=None)
+    assert (xy[placed["tybalt_split"] == "new"] <= maps[list(xy)].max()).all(axis=None)
     explained = pd.read_csv(page / "gene_scores.tsv.gz", sep="\t")["sample"]
     assert set(explained) == set(table.index[table["default_flagged"]])
     assert command("report", page).returncode == 0  # it is drawn again from the folder alone

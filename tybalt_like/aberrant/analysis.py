@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tybalt_like import io, report
+from tybalt_like import io, pp, report
 from tybalt_like.aberrant import counts
 from tybalt_like.aberrant import pair_tables as tables
 from tybalt_like.aberrant.reach import reach
@@ -14,6 +14,7 @@ from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
 from tybalt_like.aberrant.statistics import inflation, tail_inflation
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import whole_folder
+from tybalt_like.pp.findings import check_samples
 from tybalt_like.report.words import counted
 from tybalt_like.run.about import write_about
 from tybalt_like.run.progress import Progress
@@ -94,6 +95,9 @@ def aberrant(
         notes.append(text)
         progress.say(text)
 
+    findings = pp.inspect(adata)
+    check_samples(findings)
+    warnings = findings.doubts
     with whole_folder(
         out, kind=KIND, settings=settings | {"seed": seed}, inputs=inputs, overwrite=overwrite
     ) as work:
@@ -108,11 +112,10 @@ def aberrant(
                     say=say,
                 )
                 reference.save(work)
-            warnings = counts.warnings(tested.observed_ng, tested.samples)
+            warnings += counts.warnings(tested.observed_ng, tested.samples)
         else:
             with progress.stage("Testing new samples"):
                 tested = reference.test(adata, say=say)
-            warnings = []
         tails = reference.model.own if using is None else reference.model.new
         say(str(reach(tested, tails, alpha=alpha)))
         with progress.stage("Writing"):

@@ -31,7 +31,7 @@ class Divided:
     Parameters
     ----------
     adata
-        With ``obs["split"]``.
+        With ``obs["tybalt_split"]``.
     seed
         Of the division, and of all that a detector draws at random.
     as_is

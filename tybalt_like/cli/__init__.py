@@ -223,9 +223,9 @@ def _check(out: Path | None, matrix: Path) -> None:
 
 
 def _emit(table: pd.DataFrame, out: Path | None) -> None:
-    from tybalt_like import io
+    from tybalt_like.io.write import defused, write_table
 
     if out is None:
-        table.to_csv(sys.stdout, sep="\t")
+        defused(table).to_csv(sys.stdout, sep="\t")
     else:
-        io.write_table(table, out)
+        write_table(table, out)

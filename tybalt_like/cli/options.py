@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tybalt_like.core.errors import RecipeError
+
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all if not given.", min=1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
@@ -42,11 +44,25 @@ List = Annotated[bool, typer.Option("--list", help="Only print the trainings, on
 
 
 def shipped(recipe: Path) -> Path:
-    """The file itself, or the shipped recipe of that name."""
+    """The file itself, or the shipped recipe of that name.
+
+    Raises
+    ------
+    RecipeError
+        If there is neither; it lists those that are shipped.
+    """
     from tybalt_like.io.datasets import PIPELINES
 
-    inside = PIPELINES / f"{recipe.name.removesuffix('.toml')}.toml"
-    return recipe if recipe.exists() or not inside.exists() else inside
+    if recipe.exists():
+        return recipe
+    known = {path.stem: path for path in sorted(PIPELINES.glob("*.toml"))}
+    name = recipe.name.removesuffix(".toml")
+    if name not in known:
+        raise RecipeError(
+            f"{recipe}: no such recipe file, and none of that name is shipped; shipped: "
+            f"{', '.join(known)}"
+        )
+    return known[name]
 
 
 def use(threads: int | None) -> None:

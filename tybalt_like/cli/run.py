@@ -20,7 +20,6 @@ from tybalt_like.cli.options import (
     Seed,
     Threads,
     execute,
-    listed,
     shipped,
 )
 from tybalt_like.core.errors import RecipeError
@@ -36,10 +35,12 @@ def run(
     obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
     label: Annotated[str | None, typer.Option(help="Column that names the groups.")] = None,
     normal: Annotated[
-        str | None, typer.Option(help="Reference labels, separated by commas; all if not given.")
+        list[str] | None,
+        typer.Option(help="Reference labels, with commas or one by one; all if not given."),
     ] = None,
     anomaly: Annotated[
-        str | None, typer.Option(help="Labels that should be found, separated by commas.")
+        list[str] | None,
+        typer.Option(help="Labels that should be found, with commas or one by one."),
     ] = None,
     group: Annotated[
         str | None,
@@ -103,8 +104,8 @@ def _source(
     matrix: Path | None,
     obs: Path | None,
     label: str | None,
-    normal: str | None,
-    anomaly: str | None,
+    normal: list[str] | None,
+    anomaly: list[str] | None,
     genes_in: str,
 ) -> dict[str, Any]:
     """What the options say of the data."""
@@ -113,4 +114,4 @@ def _source(
     if genes_in != "auto":
         source["genes_in"] = genes_in
     groups = {"normal": normal, "anomalies": anomaly}
-    return source | {key: listed(text) for key, text in groups.items() if text is not None}
+    return source | {key: texts for key, texts in groups.items() if texts}

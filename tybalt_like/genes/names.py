@@ -12,6 +12,12 @@ _WITH_ENTREZ = re.compile(r"(\S+)\|(\d+)")
 _DAY_MONTH = re.compile(r"(?P<n>\d{1,2})-(?P<month>mar|sep|sept|dec)", re.IGNORECASE)
 _MONTH_DAY = re.compile(r"(?P<month>mar|sep|sept|dec)-(?P<n>\d{1,2})", re.IGNORECASE)
 _ISO_DATE = re.compile(r"\d{4}-(?P<month>03|09|12)-(?P<n>\d{2})(?: 00:00:00)?")
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec"
+_ANY_DATE = re.compile(
+    rf"\d{{1,2}}-({_MONTH})(-\d{{2,4}})?|({_MONTH})-\d{{1,2}}|\d{{1,2}}/\d{{1,2}}/\d{{2,4}}"
+    r"|\d{4}-\d{2}-\d{2}( 00:00:00)?",
+    re.IGNORECASE,
+)
 # What annotations write where they know no gene, and the numbers that make such names unique.
 _PLACEHOLDER = re.compile(
     r"(unknown|unnamed|unassigned|unmapped|undefined|not[ _.]?(available|found|assigned)"
@@ -74,6 +80,11 @@ def clean(names: Iterable[str]) -> Cleaned:
         which = ", ".join(unclear)
         notes.append(f"gene names that are dates and can stand for several genes, left: {which}")
     return Cleaned(tuple(repaired), tuple(notes))
+
+
+def dates(names: Iterable[str]) -> list[str]:
+    """Names that are dates, as spreadsheets make of MARCH1, SEPT2 or OCT4."""
+    return [name for name in names if _ANY_DATE.fullmatch(name.strip())]
 
 
 def is_placeholder(name: str) -> bool:

@@ -14,10 +14,12 @@ from tybalt_like.core.errors import DataError, TybaltLikeError
 from tybalt_like.io.format import Format
 from tybalt_like.io.gene_list import read_gene_list
 from tybalt_like.io.gmt import read_gmt
-from tybalt_like.io.grid import Grid, repeated_genes_allowed
+from tybalt_like.io.grid import Axis, Grid, repeated_genes_allowed
 from tybalt_like.io.image_folder import folder_of_images
 from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.orientation import orientation
+from tybalt_like.io.plain_text import make_plain
+from tybalt_like.io.sample_columns import refuse_sample_table, set_aside
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
@@ -80,13 +82,13 @@ def read(
     notes: list[str] = []
     if isinstance(found, Grid):
         notes += found.notes
-        axis = genes_in
-        if axis == "auto":
-            axis, evidence = orientation(found, table, name=name)
-            notes.append(f"genes are in the {axis}: {evidence}")
+        refuse_sample_table(found, name)
+        axis, said = _genes_in(found, table, genes_in, name)
+        notes += said
         if axis == "rows" and (unnamed := found.drop_unnamed_rows()):
             notes.append(f"genes without a name, left out: {unnamed}")
-        adata = found.anndata(axis)
+        adata, said = set_aside(found.anndata(axis), name)
+        notes += said
     else:
         axis = "columns" if genes_in == "auto" else genes_in
         with repeated_genes_allowed():
@@ -97,6 +99,9 @@ def read(
     if table is not None:
         joined, unmatched = join(adata, table)
         notes += joined
+    if cleaned := make_plain(adata):
+        _check(adata, name)  # two names may have become one
+        notes += cleaned
     notes += _free_reserved_names(adata)
     reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
     reading |= {"n_vars": adata.n_vars, "notes": notes} | unmatched
@@ -118,6 +123,22 @@ def _read(source: Source, image_size: int | None) -> tuple[Grid | AnnData, str]:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{source.name}: cannot be read as {format.name} ({reason})") from error
     raise DataError(f"{source.name}: this folder holds no known format")
+
+
+def _genes_in(
+    grid: Grid, table: SampleTable | None, told: Literal["auto", "rows", "columns"], name: str
+) -> tuple[Axis, list[str]]:
+    """Where the genes are, and a sentence about it if it was found out or looks wrong."""
+    if told == "auto":
+        axis, evidence = orientation(grid, table, name=name)
+        return axis, [f"genes are in the {axis}: {evidence}"]
+    try:
+        axis, evidence = orientation(grid, table, name=name)
+    except DataError:
+        return told, []
+    if axis == told:
+        return told, []
+    return told, [f"genes are in the {told}, as told, although {evidence}: is that right?"]
 
 
 def _as_float32(adata: AnnData, name: str) -> None:

@@ -27,7 +27,7 @@ class _Clue(NamedTuple):
     words: str
 
 
-_GENE_ID = re.compile(
+GENE_ID = re.compile(
     r"ENS[A-Z]{0,4}[GTP]\d{6,}|[NX][MR]_\d+|.+_(s_|x_|a_|f_|g_|i_|r_)?at$|ILMN_\d+|A_\d\d_P\d+"
     r"|[^|]+\|\d+$|(?-i:b)\d{4}$|(gene|probe)[_ -]?\d+$|AT[1-5MC]G\d{5}|Y[A-P][LR]\d{3}[WC]"
     r"|FBgn\d+|WBGene\d+|[a-z]{3}-(mir|let|miR)-",
@@ -98,11 +98,11 @@ def _known_samples(grid: Grid, table: SampleTable) -> Orientation | None:
 def _clues(grid: Grid) -> Iterator[_Clue]:
     for sign, axis, names in ((1, "row", grid.rows), (-1, "column", grid.columns)):
         shown = _shown(names)
-        if _share(_GENE_ID, shown) > 0.5:
+        if _share(GENE_ID, shown) > 0.5:
             yield _Clue(4 * sign, f"{axis} names look like gene or probe ids ({shown[0]})")
         if _share(_SAMPLE_ID, shown) > 0.5:
             yield _Clue(-4 * sign, f"{axis} names look like samples ({shown[0]})")
-        known = sorted(set(_WELL_KNOWN.split()).intersection(map(str.upper, names)))
+        known = well_known(names)
         if len(known) >= 3:
             yield _Clue(4 * sign, f"{axis} names include {', '.join(known[:3])}")
     stems = _symbol_stems(grid.rows), _symbol_stems(grid.columns)
@@ -117,16 +117,27 @@ def _clues(grid: Grid) -> Iterator[_Clue]:
         yield _Clue(2, f"row names are called {grid.corner!r}")
     elif _SAMPLE_CORNER.search(grid.corner):
         yield _Clue(-2, f"row names are called {grid.corner!r}")
-    for column in grid.row_data.columns:
-        if str(column).lower() in GENE_COLUMNS:
-            yield _Clue(4, f"column {column!r} describes genes")
-            break
+    texts = [str(column) for column in grid.row_data.columns]
+    if about := next((column for column in texts if is_about_genes("", [column])), None):
+        yield _Clue(4, f"column {about!r} describes genes")
     n_rows, n_columns = len(grid.rows), len(grid.columns)
     if max(n_rows, n_columns) >= 2 * min(n_rows, n_columns):
         sign, more, fewer = (
             (1, "rows", "columns") if n_rows > n_columns else (-1, "columns", "rows")
         )
         yield _Clue(sign, f"there are many more {more} than {fewer}")
+
+
+def well_known(names: Sequence[str]) -> list[str]:
+    """The human genes among them that nearly every platform measures."""
+    return sorted(set(_WELL_KNOWN.split()).intersection(map(str.upper, names)))
+
+
+def is_about_genes(corner: str, texts: Sequence[str]) -> bool:
+    """Whether row names are called genes, or a text column describes genes."""
+    return _GENE_CORNER.search(corner) is not None or any(
+        str(column).lower() in GENE_COLUMNS for column in texts
+    )
 
 
 def _shown(names: Sequence[str]) -> Sequence[str]:

@@ -99,8 +99,9 @@ def _check_texts(grid: Grid, name: str) -> None:
 def _check_numbers(grid: Grid, layout: Layout, name: str) -> None:
     if not grid.columns:
         raise DataError(
-            f"{name}: no column holds numbers (separator taken: {layout.sep_name}); "
-            "is this a sample table?"
+            f"{name}: no column holds numbers ({len(layout.header)} columns, separator taken: "
+            f"{layout.sep_name}); a sample table is given as the sample table (--obs), and the "
+            "expression matrix as the data"
         )
     unnamed = next((i for i, column in enumerate(grid.columns, 1) if not column.strip()), None)
     if unnamed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,8 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table by extension: .tsv, .csv, either with .gz, or .parquet.
 
-    Numbers are written so that reading gives back the same; the same table gives the same bytes.
+    In text, what a spreadsheet would run as a formula gets an apostrophe in front. Numbers are
+    written so that reading gives back the same; the same table gives the same bytes.
 
     Raises
     ------
@@ -81,12 +83,33 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         if kind == "parquet":
             table.to_parquet(partial)
             return
-        sep = "\t" if kind == "tsv" else ","
+        sep, table = "\t" if kind == "tsv" else ",", defused(table)
         if path.suffix != ".gz":
             table.to_csv(partial, sep=sep)
             return
         with partial.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
             table.to_csv(file, sep=sep)
+
+
+_FORMULA = re.compile(r"=|[+\-@].*[(|!]", re.DOTALL)
+"""What spreadsheets run: ``=1+1``, ``@SUM(A1)``, ``-2+cmd|' /C calc'!A0``; not ``+`` or ``-ve``."""
+
+
+def defused(table: pd.DataFrame) -> pd.DataFrame:
+    """With an apostrophe in front of texts that a spreadsheet would run as formulas."""
+    safe = table.copy(deep=False)
+    for i in range(table.shape[1]):
+        texts = table.iloc[:, i]
+        if not pd.api.types.is_numeric_dtype(texts.dtype):
+            safe.isetitem(i, texts.map(_harmless, na_action="ignore").to_numpy())
+    safe.columns = pd.Index([_harmless(name) for name in table.columns], name=table.columns.name)
+    if not pd.api.types.is_numeric_dtype(table.index.dtype):
+        safe.index = table.index.map(_harmless)
+    return safe
+
+
+def _harmless(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def _image(adata: AnnData) -> bytes:

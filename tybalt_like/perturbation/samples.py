@@ -19,6 +19,7 @@ from tybalt_like.perturbation.matching import Index, Units, drugs, units
 from tybalt_like.perturbation.plan import Plan
 from tybalt_like.perturbation.published import is_published, read_published
 from tybalt_like.perturbation.simulation import simulate
+from tybalt_like.pp.findings import check_samples
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,12 +37,15 @@ class Samples:
         One row per group and drug, where responses have a table of their own.
     units
         Pairs and single samples, by drug.
+    findings
+        What is to know about the matrix.
     """
 
     adata: AnnData
     design: Design
     responses: pd.DataFrame | None
     units: dict[str, Units]
+    findings: list[str]
 
     def folds(self, drug: str, *, seed: int) -> Index:
         """The fold of each of the drug's units."""
@@ -55,11 +59,6 @@ class Samples:
         return int(max(self.folds(drug, seed=0).max() for drug in self.units)) + 1
 
     @property
-    def findings(self) -> list[str]:
-        """What is to know about the matrix."""
-        return pp.inspect(self.adata).lines()
-
-    @property
     def reading(self) -> dict[str, object]:
         """How it was read."""
         return dict(recorded(self.adata).get("reading", {}))
@@ -71,16 +70,18 @@ def read(plan: Plan) -> Samples:
     Raises
     ------
     DataError
-        Columns that are missing, treated samples without controls, responses that are unknown or
-        of one class, groups in several folds.
+        Samples that nothing can be said of, columns that are missing, treated samples without
+        controls, responses that are unknown or of one class, groups in several folds.
     """
     adata, responses = _read(plan)
+    findings = pp.inspect(adata)
+    check_samples(findings)
     design = plan.design
     found = {
         drug: units(adata.obs, design, drug=drug, responses=responses)
         for drug in drugs(adata.obs, design)
     }
-    samples = Samples(adata, design, responses, found)
+    samples = Samples(adata, design, responses, found, findings.lines())
     for drug, of_drug in found.items():
         samples.folds(drug, seed=plan.seed)
         if plan.has_response:

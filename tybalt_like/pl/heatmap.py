@@ -41,7 +41,7 @@ Array = NDArray[np.float64]
 def latent_heatmap(
     adata: AnnData,
     *,
-    model: str = "tybalt",
+    model: str = keys.MODEL,
     labels: Sequence[str] = (),
     palettes: Mapping[str, Palette] | None = None,
 ) -> Figure:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.genes.names import dates
 from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
 from tybalt_like.pp.sameness import Sketches
 from tybalt_like.pp.scale import LOG_CEILING, Scale, detect
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+COVERED = 3e8
+"""Reads of a sample that no run yields; sums of coverage, a hundred times as many, exceed it."""
+MULTIPLE = 20
+"""Counts that are all multiples of as much or more were multiplied by something."""
 GAP = 4.0
 """By so much the large values of linear samples exceed those of logged ones, at least."""
 
@@ -51,6 +56,10 @@ class Findings:
         Samples whose profiles are equal but for rounding, those of one measurement together.
     other_units
         Samples that look linear among logged ones, or the other way round: the fewer ones.
+    dates
+        Gene names that are dates.
+    no_counts
+        Why whole numbers are no counts of reads, in words; empty if they may be.
     """
 
     n_obs: int
@@ -67,6 +76,8 @@ class Findings:
     empty: tuple[str, ...]
     same: tuple[tuple[str, ...], ...]
     other_units: tuple[str, ...]
+    dates: tuple[str, ...]
+    no_counts: str
 
     def lines(self) -> list[str]:
         """Short sentences for printing."""
@@ -87,18 +98,31 @@ class Findings:
         ):
             if names:
                 found.append(f"{what}: {len(names):,} ({some(names)})")
-        return found + self.copies
+        return found + self.copies + self.doubts
 
     @property
     def copies(self) -> list[str]:
         """A sentence on samples with the same profile, if there are any."""
-        names = [" = ".join(names) for names in self.same]
+        names = [some(names, joined=" = ") for names in self.same]
         return [f"samples with the same profile: {len(names):,} ({some(names)})"] if names else []
 
+    @property
+    def doubts(self) -> list[str]:
+        """Sentences on what is possible, but probably a mistake."""
+        said = []
+        if self.dates:
+            said.append(
+                f"gene names that a spreadsheet made dates: {len(self.dates):,} "
+                f"({some(self.dates)}); export the matrix without opening it in one"
+            )
+        if self.no_counts:
+            said.append(f"these are hardly counts of reads: {self.no_counts}")
+        return said
 
-def some(names: Sequence[str], n: int = 5) -> str:
+
+def some(names: Sequence[str], n: int = 5, *, joined: str = ", ") -> str:
     """The first few names, as text."""
-    return ", ".join(names[:n]) + (", ..." if len(names) > n else "")
+    return joined.join([*names[:n], "..."] if len(names) > n else names)
 
 
 def inspect(adata: AnnData) -> Findings:
@@ -155,7 +179,21 @@ def inspect(adata: AnnData) -> Findings:
         empty=tuple(samples[empty]),
         same=tuple(tuple(samples[rows]) for rows in sketches.same()),
         other_units=() if whole else tuple(samples[_other_units(np.array(large))]),
+        dates=tuple(dates(names)),
+        no_counts=_no_counts(spread_rows(adata)) if whole and found.scale == "counts" else "",
     )
+
+
+def _no_counts(x_ng: Floats) -> str:
+    """What speaks against counts of reads."""
+    advice = "sums of coverage, as recount3 gives them, are divided by the read length first"
+    whole = x_ng[x_ng > 0].astype(np.int64)
+    if whole.size and (factor := int(np.gcd.reduce(whole))) >= MULTIPLE:
+        return f"all are multiples of {factor} ({advice})"
+    total = float(np.median(np.nansum(x_ng, axis=1)))
+    if total > COVERED:
+        return f"half of the samples have more than {total:.2g} in all ({advice})"
+    return ""
 
 
 def _large(x_ng: Floats) -> Floats:

@@ -118,7 +118,7 @@ class Normaliser:
             The defaults are Tybalt's.
         train
             Boolean mask or row numbers of the samples to learn from; the training split
-            (``obs["split"]``, `pp.split`) if None.
+            (``obs["tybalt_split"]``, `pp.split`) if None.
         memory
             Gigabytes to hold genes in. Where all genes need more, the matrix is read several
             times; the result is the same.
@@ -131,7 +131,9 @@ class Normaliser:
         """
         if train is None:
             if keys.SPLIT not in adata.obs:
-                raise DataError("obs['split'] is missing; run pp.split first, or name the samples")
+                raise DataError(
+                    f"obs[{keys.SPLIT!r}] is missing; run pp.split first, or name the samples"
+                )
             train = np.asarray(adata.obs[keys.SPLIT].astype(str) == keys.TRAIN)
         return cls(**fitted(adata, settings or Normalisation(), train, memory=memory))
 

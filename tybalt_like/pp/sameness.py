@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tybalt_like.pp.matrix import Floats
+from tybalt_like.core import keys
+from tybalt_like.core.provenance import recorded
+from tybalt_like.pp.matrix import Floats, row_chunks
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 SAME = 1e-5
 """Rounding a copy to two decimals leaves a correlation this little below 1; technical replicates
@@ -67,6 +73,18 @@ class Sketches:
         part_n = connected_components(graph, directed=False)[1]
         sizes = np.bincount(part_n)
         return [rows[part_n == part].tolist() for part in np.flatnonzero(sizes > 1)]
+
+
+def same_samples(adata: AnnData) -> list[list[str]]:
+    """Names of samples that are one measurement, together; what is recorded is believed."""
+    known = recorded(adata).get(keys.SAME)
+    if known is not None:
+        return [list(names) for names in known]
+    sketches = Sketches(adata.n_vars)
+    for x_ng in row_chunks(adata):
+        sketches.add(x_ng)
+    names = adata.obs_names.astype(str)
+    return [list(names[rows]) for rows in sketches.same()]
 
 
 def same_profiles(x_ng: Floats) -> list[Sequence[int]]:

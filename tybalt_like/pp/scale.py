@@ -24,7 +24,11 @@ FAMILY: dict[Scale, str] = {
 
 LOG_CEILING = 30.0
 """No logarithm of an expression value is this large: it would stand for a billion reads. One value
-in a thousand may be, by mistake."""
+in a thousand may be, by mistake, and all values of one gene in fifty (`FEW`)."""
+SKEWED = 8.0
+"""Times the median; of logged values, one in a hundred hardly ever exceeds 5 times the median."""
+FEW = 0.02
+"""Genes, as a share, that do not decide what the scale is: columns of another kind among them."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,33 @@ def detect(x_ng: Floats, *, extremes: tuple[float, float] | None = None) -> Dete
     low, high = extremes or (float(finite.min()), float(finite.max()))
     if low < 0:
         return _with_negatives(x_ng, finite, low, high)
-    return _without_negatives(finite, low, high)
+    return _without_negatives(x_ng, finite, low, high)
 
 
-def _without_negatives(finite: Floats, low: float, high: float) -> Detected:
+def _is_large(x_ng: Floats) -> bool:
+    """Whether some values are too large for logarithms: of more than a few genes, or where large
+    values of the other genes are much larger than typical ones."""
+    size_ng = np.where(np.isfinite(x_ng), np.abs(x_ng), 0)
+    if np.quantile(size_ng[size_ng > 0], 0.999) <= LOG_CEILING:
+        return False
+    rest = _of_most_genes(size_ng)
+    typical, large = np.quantile(rest, [0.5, 0.99])
+    return bool(rest.max() > LOG_CEILING or large > SKEWED * typical)
+
+
+def _of_most_genes(x_ng: Floats) -> Floats:
+    """The positive values of all but the few genes that have the highest."""
+    high_g = x_ng.max(0, initial=0, where=np.isfinite(x_ng))
+    rest_ng = x_ng[:, high_g <= np.quantile(high_g[high_g > 0], 1 - FEW)]
+    return rest_ng[(rest_ng > 0) & np.isfinite(rest_ng)]
+
+
+def _without_negatives(x_ng: Floats, finite: Floats, low: float, high: float) -> Detected:
     if (finite == np.rint(finite)).all():
         return Detected("counts", f"whole numbers from {low:.0f} to {high:.0f}")
     positive = finite[finite > 0]
-    typical, large, largest = np.quantile(positive, [0.5, 0.99, 0.999])
-    if largest > LOG_CEILING:
+    typical, large = np.quantile(_of_most_genes(x_ng), [0.5, 0.99])
+    if _is_large(x_ng):
         whole = float(np.mean(positive == np.rint(positive)))
         if whole > 0.3:  # expected counts of RSEM and salmon
             return Detected("counts", f"{whole:.0%} of the values are whole, up to {high:.6g}")
@@ -77,7 +99,7 @@ def _without_negatives(finite: Floats, low: float, high: float) -> Detected:
 def _with_negatives(x_ng: Floats, finite: Floats, low: float, high: float) -> Detected:
     middle = float(np.median(finite))
     share = f"{np.mean(finite < 0):.1%} negative"
-    if np.quantile(np.abs(finite), 0.999) > LOG_CEILING:
+    if _is_large(x_ng):
         return Detected("raw_intensity", f"{share}, from {low:.6g} to {high:.6g}")
     known_ng = x_ng[:, np.isfinite(x_ng).all(0)]
     if known_ng.shape[1] and len(known_ng) > 1:

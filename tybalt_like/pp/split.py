@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import record, recorded
+from tybalt_like.pp.labels import labels_of, named
 from tybalt_like.pp.rounding import NOTHING, whole_numbers
+from tybalt_like.pp.sameness import same_samples
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,19 +37,20 @@ def split(
     group: str | None = None,
     seed: int = 0,
 ) -> None:
-    """Write ``obs["split"]``: train, validation, calibration, test, or query.
+    """Write ``obs["tybalt_split"]``: train, validation, calibration, test, or query.
 
     The reference cohort (samples whose label is in `normal`, or all) is divided at random,
     stratified by label: every part has within one sample of its share of the whole and of every
     label, and every sample is as likely in each part as its share says. Query samples, outside
-    the reference, are never learned from.
+    the reference, are never learned from. Samples with the same profile stay together.
 
     Parameters
     ----------
     label
         obs column to stratify by and to find `normal` in.
     normal
-        Labels of the reference cohort; empty means that every sample belongs to it.
+        Labels of the reference cohort (`pp.labels.named`); empty means that every sample belongs
+        to it.
     train, calibration
         Shares of the reference to learn from and to calibrate on; the rest is the test split.
     validation
@@ -73,13 +76,11 @@ def split(
         are fewer groups than parts, or `by` cuts through a group.
     """
     strata_n = labels_of(adata, label)
-    missing = sorted(set(normal) - set(strata_n))
-    if missing:
-        known = ", ".join(sorted(set(strata_n) - {""}))
-        raise DataError(
-            f"no sample has {label} = {missing[0]!r}; labels in column {label!r}: {known}"
-        )
-    reference_n = np.isin(strata_n, list(normal)) if normal else np.ones(adata.n_obs, bool)
+    reference_n = np.ones(adata.n_obs, bool)
+    if normal:
+        if label is None:
+            raise DataError("normal labels need the column to look in (label)")
+        reference_n = np.isin(strata_n, named(adata, label, normal))
     if held_out is not None:
         reference_n &= ~held_out
     if reference_n.sum() < MIN_REFERENCE:
@@ -87,14 +88,15 @@ def split(
             f"only {reference_n.sum()} reference samples; at least {MIN_REFERENCE} are needed to "
             "train, calibrate and test"
         )
-    group_n = None if group is None else labels_of(adata, group)
     split_n = np.full(adata.n_obs, keys.QUERY, dtype=object)
     if by is not None:
         test_n = reference_n & (labels_of(adata, by) == keys.TEST)
         split_n[test_n], reference_n = keys.TEST, reference_n & ~test_n
         train, calibration = train / (train + calibration), calibration / (train + calibration)
-        if group_n is not None:
-            _refuse_cut(group_n, test_n, reference_n, f"{by!r} puts {group}")
+        if group is not None:
+            _refuse_cut(labels_of(adata, group), test_n, reference_n, f"{by!r} puts {group}")
+    record(adata, **{keys.GROUP: group, keys.SAME: same_samples(adata)})
+    group_n = kept_together(adata, group)
     split_n[reference_n] = divided(
         strata_n[reference_n],
         train=train,
@@ -104,7 +106,6 @@ def split(
         seed=seed,
     )
     adata.obs[keys.SPLIT] = split_n.astype(str)
-    record(adata, **{keys.GROUP: group})
 
 
 def divided(
@@ -250,9 +251,23 @@ def codes(group_n: ArrayLike) -> NDArray[np.intp]:
 
 
 def recorded_groups(adata: AnnData) -> NDArray[np.intp] | None:
-    """Numbers of the groups that `split` kept together; None if it was not asked to."""
-    column = recorded(adata).get(keys.GROUP)
-    return None if column is None else codes(labels_of(adata, column))
+    """What `split` kept together (`kept_together`)."""
+    return kept_together(adata, recorded(adata).get(keys.GROUP))
+
+
+def kept_together(adata: AnnData, group: str | None) -> NDArray[np.intp] | None:
+    """Numbers of the groups of an obs column, those merged that have samples with the same profile
+    (`same_samples`, as recorded); None if every sample stands alone."""
+    row_of = {str(name): row for row, name in enumerate(adata.obs_names)}
+    same = recorded(adata).get(keys.SAME, [])
+    copies = [[row_of[name] for name in names if name in row_of] for names in same]
+    copies = [rows for rows in copies if len(rows) > 1]
+    if group is None and not copies:
+        return None
+    code_n = codes(labels_of(adata, group))
+    for rows in copies:  # whatever the groups of the copies are, they become one
+        code_n[np.isin(code_n, code_n[rows])] = code_n[rows[0]]
+    return code_n
 
 
 def _refuse_cut(
@@ -268,14 +283,3 @@ def _refuse_cut(
             f"{said} {cut[0]!r} ({len(cut)} in all) both into the test split and outside; leave "
             "out one of the two, or mend the column"
         )
-
-
-def labels_of(adata: AnnData, label: str | None) -> np.ndarray:
-    """The label column as text, empty where it is missing."""
-    if label is None:
-        return np.full(adata.n_obs, "", dtype=object)
-    if label not in adata.obs:
-        known = ", ".join(map(str, adata.obs.columns)) or "none"
-        raise DataError(f"no column {label!r} in the sample table; columns: {known}")
-    column = adata.obs[label]
-    return np.where(column.isna(), "", column.astype(str)).astype(object)

@@ -15,7 +15,7 @@ from tybalt_like.core.files import check_intact
 from tybalt_like.core.stored import read_json, sound
 
 ABOUT, PAGE = "run.json", "report.html"
-SCHEMA = 4
+SCHEMA = 5
 """Of the contents of a folder; raised when they change."""
 PACKAGE = "tybalt-like"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from tybalt_like import anomaly, io, pp
 from tybalt_like.core import keys
@@ -16,6 +17,7 @@ from tybalt_like.core.provenance import is_images, record, recorded
 from tybalt_like.genes import names_in
 from tybalt_like.io import datasets
 from tybalt_like.pp.findings import some
+from tybalt_like.pp.labels import candidates, labels_of, named
 from tybalt_like.pp.repeats import suggestion
 from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.run import calls
@@ -35,7 +37,7 @@ LEAST_CALIBRATION = 500
 def prepared(recipe: Recipe) -> AnnData:
     """Read, divide into splits, and normalise by the training split."""
     adata = read(recipe.data, by=recipe.split.by)
-    check(recipe, adata)
+    recipe = check(recipe, adata)
     divide(recipe, adata)
     return pp.Normaliser.fit(adata, recipe.normalize).transform(adata)
 
@@ -59,14 +61,21 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
         adata = _asked_about(adata, data, by)
     findings = pp.inspect(adata)
     pp.check(findings, at_least=MIN_REFERENCE)
-    record(adata, findings=findings.lines(), same=findings.same)
+    record(
+        adata,
+        findings=findings.lines(),
+        doubts=findings.copies + findings.doubts,
+        **{keys.SAME: findings.same},
+    )
     return adata
 
 
-def check(recipe: Recipe, adata: AnnData) -> None:
-    """Refuse what a recipe asks for and the cohort does not have, before anything is trained.
+def check(recipe: Recipe, adata: AnnData) -> Recipe:
+    """Refuse what a recipe asks for and the cohort does not have, before anything is trained; the
+    recipe with its labels as the cohort spells them.
 
-    Without split.group, a column that asks for it joins the findings (`pp.repeats.suggestion`).
+    Without split.group, a column that asks for it joins the findings (`pp.repeats.suggestion`);
+    without a label, so do the columns that could serve.
 
     Raises
     ------
@@ -86,8 +95,32 @@ def check(recipe: Recipe, adata: AnnData) -> None:
             raise RecipeError(f"{key}: the sample table has no column {column!r}")
     if recipe.scores.gene_sets is not None:
         io.read_gmt(recipe.scores.gene_sets)
+    recipe = replace(recipe, data=_named(recipe.data, adata))
+    if recipe.data.label is None and (found := candidates(adata)):
+        _add(adata, f"columns that could serve as a label: {'; '.join(found)}")
     if not recipe.split.group:
         _suggest_groups(recipe.data, adata)
+    return recipe
+
+
+def _named(data: Data, adata: AnnData) -> Data:
+    """With labels as the cohort spells them, and the label column as text where labels are
+    named."""
+    if data.label is None:
+        return data
+    labels_n = labels_of(adata, data.label)
+    if not data.normal:
+        return data
+    if is_numeric_dtype(adata.obs[data.label].dtype):  # truth values too
+        adata.obs[data.label] = [label or None for label in labels_n]
+    normal, anomalies = (
+        named(adata, data.label, wanted) for wanted in (data.normal, data.anomalies)
+    )
+    return replace(data, normal=normal, anomalies=anomalies)
+
+
+def _add(adata: AnnData, finding: str) -> None:
+    record(adata, findings=[*recorded(adata).get("findings", []), finding])
 
 
 def _suggest_groups(data: Data, adata: AnnData) -> None:
@@ -95,20 +128,18 @@ def _suggest_groups(data: Data, adata: AnnData) -> None:
     label = data.label if data.label in adata.obs else None
     reference_n = np.ones(adata.n_obs, dtype=bool)
     if label is not None and data.normal:
-        reference_n = adata.obs[label].astype(str).isin(data.normal).to_numpy()
+        reference_n = np.isin(labels_of(adata, label), data.normal)
     said = suggestion(adata, label=label, reference_n=reference_n)
     if said is not None:
-        record(adata, findings=[*recorded(adata).get("findings", []), said])
+        _add(adata, said)
 
 
 def _asked_about(adata: AnnData, data: Data, by: str) -> AnnData:
     """Without the samples outside the reference that an official division does not test."""
-    columns = (data.label, by)
-    if any(column not in adata.obs for column in columns):
+    if data.label is None or by not in adata.obs:
         return adata  # `pp.split` says what is missing
-    label_n, part_n = (adata.obs[column].astype(str) for column in columns)
-    kept_n = label_n.isin(data.normal) | (part_n == keys.TEST)
-    return adata[kept_n.to_numpy()].copy()
+    normal_n = np.isin(labels_of(adata, data.label), named(adata, data.label, data.normal))
+    return adata[normal_n | (labels_of(adata, by) == keys.TEST)].copy()
 
 
 def split(
@@ -132,9 +163,6 @@ def split(
         group=shares.group or None,
         seed=seed,
     )
-    for label in data.anomalies:
-        if not (adata.obs[data.label].astype(str) == label).any():
-            raise RecipeError(f"data.anomalies: no sample has {data.label} = {label!r}")
     _say_known(adata)
 
 
@@ -143,7 +171,7 @@ def _say_known(adata: AnnData) -> None:
     about, split = recorded(adata), adata.obs[keys.SPLIT].to_dict()
     known = [
         f"{name} = {other}"
-        for names in about.get("same", [])
+        for names in about.get(keys.SAME, [])
         for name in names
         for other in names
         if split.get(name) == keys.QUERY and split.get(other, keys.QUERY) != keys.QUERY
@@ -153,7 +181,7 @@ def _say_known(adata: AnnData) -> None:
             f"query samples that the reference holds under another name: {len(known):,} "
             f"({some(known)}); they look less strange than they are"
         )
-        record(adata, findings=[*about["findings"], said])
+        _add(adata, said)
 
 
 def divide(recipe: Recipe, adata: AnnData) -> None:

@@ -156,7 +156,7 @@ class Run:
         encoded = default.encode(adata)
         verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
-        parts, notes, explained = list[pd.DataFrame](), findings.copies, encoded
+        parts, notes, explained = list[pd.DataFrame](), findings.copies + findings.doubts, encoded
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
             notes += _missing(seen, name)

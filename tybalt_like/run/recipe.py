@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import NonNegativeInt, PositiveInt
 
 from tybalt_like.anomaly import View
+from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import TABLES, FilePath, checked, files_of, table
 from tybalt_like.core.toml import tables_of
@@ -20,8 +21,6 @@ from tybalt_like.pp import Normalisation
 
 MAX_CONTAMINATION = 0.3
 """Of a reference cohort with more anomalies than that nobody can say which part is normal."""
-DEFAULT_MODEL = "ppca_vae"
-"""The model of a recipe that names none."""
 
 
 @table("data")
@@ -277,7 +276,7 @@ class Recipe:
         for key, kind in TABLES.items():
             if key in own and (key in tables or key == "data"):
                 filled[key] = checked(kind, tables.get(key, {}), where=key)
-        model, given = model_of(tables, default=DEFAULT_MODEL)
+        model, given = model_of(tables, default=keys.MODEL)
         return cls(**filled, model=model, given=given)
 
     @classmethod

@@ -15,7 +15,7 @@ from tybalt_like import anomaly, io, pp
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.files import write_text
-from tybalt_like.core.provenance import is_images
+from tybalt_like.core.provenance import is_images, recorded
 from tybalt_like.evaluation import EvaluationReport
 from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.models import Model
@@ -328,6 +328,7 @@ class Results:
         verdict = self.detected.verdict if self.detected else None
         if verdict is not None and verdict.outcome != "fine":
             said.append(f"Do these p-values hold? {sentence(verdict.sentence)}")
+        said += [sentence(doubt) for doubt in recorded(self.adata).get("doubts", [])]
         column = self.recipe.scores.conditional_on
         obs = self.adata.obs
         unknown_n = self.call("p_value").reindex(obs.index).isna()

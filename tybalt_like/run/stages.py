@@ -150,9 +150,9 @@ def _go(state: State, stages: Sequence[Stage]) -> None:
 def _read(state: State) -> None:
     recipe, progress = state.recipe, state.progress
     adata = cohort.read(recipe.data, by=recipe.split.by)
-    cohort.check(recipe, adata)
+    recipe = cohort.check(recipe, adata)
     cohort.divide(recipe, adata)
-    state.adata = adata
+    state.adata, state.recipe = adata, recipe
     for line in recorded(adata)["findings"]:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())

@@ -18,6 +18,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import is_images
 from tybalt_like.models import Model, ModelSettings
+from tybalt_like.pp.split import kept_together
 from tybalt_like.tl.closest_normal import encode, explained, observed
 from tybalt_like.tl.encoders import few_threads
 from tybalt_like.tl.fit import fit, in_split
@@ -121,7 +122,7 @@ def cross_fit(
         left_out = tuple(encoded.obs_names[out])
         encoded = encoded[np.delete(np.arange(encoded.n_obs), out)].copy()
         encoded.obs[keys.SPLIT] = _to_train(
-            groups(encoded, how.group), encoded.n_obs, model, seed=seed
+            kept_together(encoded, how.group), encoded.n_obs, model, seed=seed
         )
         saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
         with few_threads(encoded.n_obs * encoded.n_vars):
@@ -199,7 +200,7 @@ def folds_of(adata: AnnData, how: Detection, *, seed: int) -> NDArray[np.int64]:
         raise DataError(f"{len(rows)} reference samples; at least {LEAST} are needed")
     k = how.folds or (len(rows) if len(rows) <= LEAVE_ONE_OUT else FOLDS)
     fold_n = np.full(adata.n_obs, -1, dtype=np.int64)
-    group_n = groups(adata[rows], how.group)
+    group_n = kept_together(adata[rows], how.group)
     fold_n[rows] = pp.folds(np.full(len(rows), ""), k, group_n=group_n, seed=seed)
     return fold_n
 
@@ -262,7 +263,7 @@ def _expected(
 
 
 def _to_train(
-    group_n: list[str] | None, n: int, model: ModelSettings, *, seed: int
+    group_n: NDArray[np.intp] | None, n: int, model: ModelSettings, *, seed: int
 ) -> NDArray[np.object_]:
     """Which samples train; some, in whole groups, decide when to stop if the model is trained in
     epochs."""

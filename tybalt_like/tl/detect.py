@@ -12,9 +12,11 @@ from tybalt_like import pp
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.anomaly.calibration import Rule
 from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.core.keys import DEFAULT
 from tybalt_like.core.provenance import is_images, record
 from tybalt_like.models import ModelSettings
+from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.tl.cross_fit import Detected, Detection, FoldHook, cross_fit, folds_of, reference
 from tybalt_like.tl.score import write_scores
 from tybalt_like.tl.scorer import Scorer
@@ -57,8 +59,8 @@ def detect(
     Parameters
     ----------
     adata
-        Expression as read, samples x genes. With ``obs["split"]`` (`pp.split`), all samples but
-        the query are the reference; without, all are.
+        Expression as read, samples x genes. With ``obs["tybalt_split"]`` (`pp.split`), all samples
+        but the query are the reference; without, all are.
     normalisation
         Of the genes; by default the 2,000 that vary most, standardised. Genes are always
         standardised, and counts divided by library size and logged; images stay as they are.
@@ -91,8 +93,11 @@ def detect(
     Raises
     ------
     DataError
-        If there are fewer than 8 reference samples, or the values do not suit.
+        If there are fewer than 20 reference samples, or the values do not suit.
     """
+    n = int(reference(adata).sum())
+    if n < MIN_REFERENCE:
+        raise DataError(f"{n} reference samples; at least {MIN_REFERENCE} are needed")
     how = Detection(
         views=tuple(views) if views else None,
         folds=folds,

@@ -28,7 +28,7 @@ def explain(
     adata: AnnData,
     detector: anomaly.Detector,
     *,
-    model: str = "tybalt",
+    model: str = keys.MODEL,
     samples: Sequence[str] | None = None,
     n_top: int | None = 20,
     of_interest: Collection[str] = (),
@@ -65,7 +65,7 @@ def explain_gene_sets(
     adata: AnnData,
     sets: Mapping[str, Collection[str]],
     *,
-    model: str = "tybalt",
+    model: str = keys.MODEL,
     samples: Sequence[str] | None = None,
     n_top: int = 10,
 ) -> pd.DataFrame:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def fit(
     adata: AnnData,
     *,
-    model: str | ModelSettings = "tybalt",
+    model: str | ModelSettings = keys.MODEL,
     training: Training | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -45,7 +45,7 @@ def fit(
     Parameters
     ----------
     adata
-        Normalised, with ``obs["split"]`` (`pp.split`). Validation samples, if there are any,
+        Normalised, with ``obs["tybalt_split"]`` (`pp.split`). Validation samples, if there are any,
         decide when to stop.
     model
         Registered name, or settings that were checked; `config` fills those of a name, for
@@ -81,7 +81,7 @@ def fit(
     where = pick_device(device)
     train_n, validation_n = (in_split(adata, name) for name in (keys.TRAIN, keys.VALIDATION))
     if not train_n.any():
-        raise DataError("no training samples: obs['split'] is never 'train'; run pp.split first")
+        raise DataError(f"no training samples: obs[{keys.SPLIT!r}] is never 'train'; use pp.split")
     if chosen.has("categories"):
         values = categories(adata, chosen.config.covariates, train=train_n)
         chosen = chosen.with_config(categories=values)
@@ -128,7 +128,7 @@ def latent(adata: AnnData, model: Model) -> None:
 def in_split(adata: AnnData, name: str) -> np.ndarray:
     """Boolean mask of the samples in that split."""
     if keys.SPLIT not in adata.obs:
-        raise DataError("obs['split'] is missing; run pp.split first")
+        raise DataError(f"obs[{keys.SPLIT!r}] is missing; run pp.split first")
     return np.asarray(adata.obs[keys.SPLIT].astype(str) == name)
 
 

@@ -29,7 +29,7 @@ MIN_CALIBRATION = 4
 def score(
     adata: AnnData,
     *,
-    model: str | Model = "tybalt",
+    model: str | Model = keys.MODEL,
     fdr: float = 0.05,
     n_neighbors: int = 5,
     views: Sequence[str] | None = None,

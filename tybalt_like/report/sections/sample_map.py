@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from tybalt_like import pl
+from tybalt_like.core import keys
 from tybalt_like.pl.palette import MISSING, SEQUENTIAL
 from tybalt_like.pl.scatter import LEGEND_ROWS
 from tybalt_like.report.figure import Figure
@@ -198,7 +199,7 @@ def _columns(run: RunContents) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "sample": list(run.samples.index),
         "label": list(run.labels),
-        "split": list(run.samples["split"]),
+        "split": list(run.samples[keys.SPLIT]),
         "score": run.score().to_numpy(np.float32),
         "p": _short(run.score("p_value")),
         "q": _short(run.score("q_value")),

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from tybalt_like import pl
+from tybalt_like.core import keys
 from tybalt_like.report.figure import Figure, drawing_of
 from tybalt_like.report.run_contents import Row, RunContents
 from tybalt_like.report.section import Section
@@ -70,7 +71,7 @@ def samples(run: RunContents) -> list[Row]:
     table = pd.DataFrame(
         {
             "label": run.labels,
-            "split": run.samples["split"],
+            "split": run.samples[keys.SPLIT],
             "score": run.score(),
             "p": run.score("p_value"),
             "extrapolated": run.score("extrapolated"),
