@@ -298,3 +298,12 @@ def test_shape_of_zarr_in_the_repeated_description_counts_too(zarr: Path) -> Non
     described.write_text(json.dumps(text))
     with pytest.raises(DataError, match="GB of memory"):
         ty.read(zarr)
+
+
+def test_a_record_that_is_none_is_refused(h5ad: Path) -> None:
+    with h5py.File(h5ad, "r+") as file:
+        file["uns/tybalt_like"] = "[" * 100_000
+        file["uns/tybalt_like"].attrs.update(
+            {"encoding-type": "string", "encoding-version": "0.2.0"}
+        )
+    refused(h5ad, "is no record of this package", backed=False)

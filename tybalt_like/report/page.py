@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tybalt_like.core.files import MARKER, add_to_marker, write_text
+from tybalt_like.core.files import MARKER, SETTINGS, add_to_marker, write_text
 from tybalt_like.core.stored import sound
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.theme import theme
@@ -43,12 +43,11 @@ def build(folder: Path) -> Path:
         If a file of the folder is missing or cannot be read.
     """
     run = Contents.read(folder)
-    finished = (folder / MARKER).exists()
     # What a finished folder cannot be drawn from is damaged, or of another version's making.
-    with sound(folder / ABOUT) if finished else nullcontext():
+    with nullcontext() if (folder / SETTINGS).exists() else sound(folder / ABOUT):
         page, drawn = _page(run)
     write_text(folder / PAGE, page)
-    if finished:
+    if (folder / MARKER).exists():
         names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
         add_to_marker(folder, [PAGE, *names])
     return folder / PAGE
