@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -179,7 +180,8 @@ def typed(column: pd.Series) -> pd.Series:
         return column
     cells = known.astype(str)
     if cells.map(is_number).all() and not cells.str.match(r"\s*[+-]?0\d").any():
-        return pd.to_numeric(column)
+        with suppress(ValueError):  # 1e999 stays text
+            return pd.to_numeric(column)
     if len(known) == len(column) and cells.isin(["True", "False", "TRUE", "FALSE"]).all():
         return cells.str.upper() == "TRUE"
     return column

@@ -237,6 +237,8 @@ class Normaliser:
             raise ValueError("another number of ids than of genes")
         if not all(isinstance(gene, str) for gene in self.read_genes):
             raise TypeError("genes that have no name")
+        if self.scale not in FAMILY:
+            raise ValueError("values of an unknown scale")
         if not np.isfinite(self.median_g).all():
             raise ValueError("medians that are no numbers")
         check_axes({"median_g": self.median_g}, path, g=genes)
