@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint gallery
+.PHONY: demo test check lint fuzz gallery
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -19,6 +19,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# 10,000 damaged files of every format, on one core an hour or two; `make test` tries 300 of each.
+fuzz: $(INSTALLED)
+	$(BIN)/python -W ignore tests/fuzz --each 10000
 
 # The committed pictures and tables: what the README shows. Many hours on two cores; the cohorts
 # are looked for in the folder that TYBALT_LIKE_DATA names.

@@ -1,6 +1,7 @@
 """Recipes are written, read and changed as what they say."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -39,3 +40,15 @@ def test_values_are_set_where_their_keys_say() -> None:
     assert tables == {"model": {"name": "pca"}, "seed": 1}
     with pytest.raises(RecipeError, match="seed is not a table"):
         toml.changed(tables, ["seed.x=1"])
+
+
+@pytest.mark.parametrize(
+    "text", ["x = " + "[" * 5000, "x = " + "9" * 5000, "x" + ".y" * 5000 + " = 1"]
+)
+def test_recipes_without_end_are_one_sentence(tmp_path: Path, text: str, command) -> None:
+    (tmp_path / "r.toml").write_text(text + "\n")
+    for words in (["run", tmp_path / "r.toml"], ["run", "tybalt_brca", "--set", text]):
+        done = command(*words)
+        assert done.returncode == 2
+        assert len(done.stderr) < 1000
+        assert "Traceback" not in done.stderr

@@ -17,6 +17,8 @@ from tybalt_like.aberrant.latent_size import by_injection
 from tybalt_like.aberrant.samples import Samples
 from tybalt_like.aberrant.statistics import Floats, adjusted
 from tybalt_like.core.errors import DataError, RunError
+from tybalt_like.core.files import check_intact
+from tybalt_like.core.stored import check_axes, read_arrays, read_json, sound
 from tybalt_like.genes import align
 from tybalt_like.pp.findings import some
 from tybalt_like.pp.transforms.median_of_ratios import MedianOfRatios
@@ -206,34 +208,39 @@ class Reference:
         RunError
             If the folder holds no whole reference, or another version wrote it.
         """
-        from safetensors.numpy import load_file
-
         lacking = [name for name in (REFERENCE, MODEL) if not (folder / name).is_file()]
         if lacking:
             raise RunError(
                 f"{folder} holds no fitted cohort ({', '.join(lacking)} missing); name a folder "
                 "that `tybalt-like aberrant` wrote without --using"
             )
-        about = json.loads((folder / REFERENCE).read_text(encoding="utf-8"))
-        if about["schema"] > SCHEMA:
+        check_intact(folder, (REFERENCE, MODEL))
+        about = read_json(folder / REFERENCE)
+        with sound(folder / REFERENCE):
+            schema = int(about["schema"])
+        if schema > SCHEMA:
             raise RunError(f"{folder} was written by a newer version of tybalt_like; install it")
-        if about["schema"] < SCHEMA:
+        if schema < SCHEMA:
             raise RunError(
                 f"{folder} was fitted by an older version of tybalt_like with another model; fit "
                 "the cohort again, which takes seconds"
             )
-        arrays = load_file(folder / MODEL)
-        known: Iterator[dict[str, Any]] = (
-            {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
-            for row in about["covariates"]
-        )
-        return cls(
-            genes=about["genes"],
-            n_samples=about["n_samples"],
-            covariates=tuple(Covariate(**row) for row in known),
-            sizes=MedianOfRatios(arrays.pop("geometric_mean_g")),
-            model=Ensemble.from_arrays(arrays),
-        )
+        arrays, _ = read_arrays(folder / MODEL)
+        with sound(folder / REFERENCE):
+            genes = [str(gene) for gene in about["genes"]]
+            known: Iterator[dict[str, Any]] = (
+                {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+                for row in about["covariates"]
+            )
+            covariates = tuple(Covariate(**row) for row in known)
+            n_samples = int(about["n_samples"])
+        with sound(folder / MODEL):
+            sizes = MedianOfRatios(arrays.pop("geometric_mean_g"))
+            model = Ensemble.from_arrays(arrays)
+            of_genes = [vars(sizes), {"spread_g": model.spread_g}, *map(vars, model.fits)]
+            for group in of_genes:
+                check_axes(group, folder / MODEL, g=len(genes))
+        return cls(genes, n_samples, covariates, sizes, model)
 
 
 def _say_unknown(

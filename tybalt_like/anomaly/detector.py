@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from tybalt_like.anomaly.view import N_NEIGHBORS
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import whole_file
 from tybalt_like.core.representation import as_html, as_text
+from tybalt_like.core.stored import check_axes, read_arrays, sound
 
 MANY = 1000
 """Calibration samples among which one more makes no difference to medians."""
@@ -247,18 +248,21 @@ class Detector:
         Raises
         ------
         DataError
-            If a newer version wrote it, or it holds a view that is not known here.
+            If a newer version wrote it, it holds a view that is not known here, or it is damaged.
         """
-        from safetensors import safe_open
-
-        with safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {}).get("about", '{"schema": 1}'))
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if about["schema"] != SCHEMA:
+        arrays, about = read_arrays(path)
+        if about.get("schema", 1) != SCHEMA:
             raise DataError(
-                f"{path}: saved with detector schema {about['schema']}, this version reads "
+                f"{path}: saved with detector schema {about.get('schema', 1)}, this version reads "
                 f"{SCHEMA}; install the tybalt_like version that wrote it"
             )
+        with sound(path):
+            detector = cls._from_stored(arrays, about, path)
+            detector.check(path)
+        return detector
+
+    @classmethod
+    def _from_stored(cls, arrays: dict[str, np.ndarray], about: dict[str, Any], path: Path) -> Self:
         combined, calibration = tuple(about["combined"]), about["calibration"]
         return cls(
             FittedViews.load(arrays, about, path=path),
@@ -275,3 +279,24 @@ class Detector:
             ),
             about["conditional_on"],
         )
+
+    def check(self, path: Path) -> None:
+        """Refuse parts that do not fit each other; `path` stands in the message."""
+        things = {**self.views.views, **self.views.parts, "residuals": self.usual.residuals}
+        genes = self.n_vars
+        for thing in things.values():
+            arrays = {k: v for k, v in vars(thing).items() if isinstance(v, np.ndarray)}
+            check_axes(arrays, path, g=genes)
+        for tail in (self.usual.residuals.up, self.usual.residuals.down):
+            check_axes(vars(tail), path)
+        check_axes({"low_g": self.usual.low_g, "high_g": self.usual.high_g}, path, g=genes)
+        weights = {k: v for k, v in vars(self.combination).items() if k != "views"}
+        check_axes(weights, path, v=len(self.combination.views))
+        m, about = len(self.held_out), self.calibration
+        if about.m != m or not {len(about.stratum_c), len(about.unit_c)} <= {0, m}:
+            raise DataError(f"{path} does not fit: it is calibrated by other samples than it holds")
+
+    @property
+    def n_vars(self) -> int:
+        """Genes that it judges."""
+        return len(self.usual.low_g)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tybalt_like.anomaly.outputs import Array
 from tybalt_like.core.files import whole_file
+from tybalt_like.core.stored import check_axes, read_arrays, sound
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,17 @@ class Norm:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
-        from safetensors.numpy import load_file
+        """Read what `save` wrote.
 
-        return cls(**load_file(path))
+        Raises
+        ------
+        DataError
+            If the file is damaged.
+        """
+        arrays, _ = read_arrays(path)
+        check_axes(arrays, path)
+        with sound(path):
+            return cls(**arrays)
 
 
 def standardised_norm(x_ng: NDArray[np.floating], train_mg: NDArray[np.floating]) -> Array:

@@ -7,6 +7,7 @@ replaced, and only if nothing else was put into it.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,9 @@ from typing import Any
 from tybalt_like.core.errors import DiskFullError, RunError, TybaltLikeError, WriteError
 
 MARKER = ".tybalt_like.json"
-"""In every folder that this package wrote: its kind, and which files in it are the package's."""
+"""In every folder that this package wrote: its kind, which files in it are the package's, and the
+SHA-256 of each."""
+CHECKSUMS = "sha256"
 SETTINGS, CHECKPOINT, JOBS = "settings.json", "checkpoint.safetensors", "jobs"
 """In an unfinished folder: what it depends on, the state of training, finished trainings."""
 RESUMABLE = (f"{Path(CHECKPOINT).stem}*", f"{JOBS}/*")
@@ -186,8 +189,47 @@ def growing_folder(
 
 def add_to_marker(folder: Path, names: Iterable[str]) -> None:
     """Count further files of a finished folder as the package's."""
+    marker, names = _marker(folder), list(names)
+    known = marker.get(CHECKSUMS, {}) | {name: _checksum(folder / name) for name in names}
+    files = sorted({*marker.get("files", []), *names})
+    _mark(folder, str(marker.get("kind", "")), files, known)
+
+
+def check_intact(folder: Path, names: Iterable[str]) -> None:
+    """Refuse files of a finished folder that are not as they were written.
+
+    Of folders without checksums, as earlier versions wrote them, nothing is said.
+
+    Parameters
+    ----------
+    names
+        Files that are about to be read; those that the folder never had may be among them.
+
+    Raises
+    ------
+    RunError
+        If one has changed or is missing, or the marker itself cannot be read.
+    """
     marker = _marker(folder)
-    _mark(folder, str(marker.get("kind", "")), sorted({*marker.get("files", []), *names}))
+    if not marker and (folder / MARKER).is_file():
+        raise RunError(f"{folder / MARKER} is damaged; copy the folder again, or make it anew")
+    known = marker.get(CHECKSUMS, {})
+    for name in names:
+        if name not in known:
+            continue
+        path = folder / name
+        if not path.is_file():
+            raise RunError(f"{folder} is not whole: {name} missing; copy it again, or make it anew")
+        if _checksum(path) != known[name]:
+            raise RunError(
+                f"{path} is not as it was written (its checksum differs): it is damaged or was "
+                "changed; copy the folder again, or make it anew"
+            )
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def kind_of(folder: Path) -> str | None:
@@ -322,8 +364,9 @@ def _end(work: Path, out: Path, kind: str) -> None:
     """The unfinished folder, now whole, becomes `out`."""
     for path in [work / SETTINGS, *work.glob(RESUMABLE[0])]:
         path.unlink(missing_ok=True)
-    files = (path.relative_to(work).as_posix() for path in work.rglob("*") if path.is_file())
-    _mark(work, kind, sorted(files))
+    files = sorted(path for path in work.rglob("*") if path.is_file())
+    known = {path.relative_to(work).as_posix(): _checksum(path) for path in files}
+    _mark(work, kind, list(known), known)
     if not out.exists():
         work.rename(out)
         return
@@ -352,13 +395,20 @@ def _replaced(out: Path) -> Path:
 def _marker(folder: Path) -> dict[str, Any]:
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return marker if isinstance(marker, dict) else {}
+    sound = isinstance(marker, dict) and isinstance(marker.get(CHECKSUMS, {}), dict)
+    return marker if sound else {}
 
 
-def _mark(folder: Path, kind: str, files: list[str]) -> None:
-    write_text(folder / MARKER, json.dumps({"kind": kind, "files": files}, indent=1))
+def _mark(
+    folder: Path, kind: str, files: list[str], checksums: Mapping[str, str] | None = None
+) -> None:
+    """Write the marker; a folder that grows has no checksums."""
+    marker: dict[str, Any] = {"kind": kind, "files": files}
+    if checksums is not None:
+        marker[CHECKSUMS] = dict(checksums)
+    write_text(folder / MARKER, json.dumps(marker, indent=1))
 
 
 def notes_of(error: BaseException) -> list[str]:

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
 
 
 def recorded(adata: AnnData) -> dict[str, Any]:
-    """Everything recorded so far; empty if nothing was."""
-    return dict(json.loads(adata.uns.get(keys.UNS, "{}")))
+    """Everything recorded so far; empty if nothing was.
+
+    Raises
+    ------
+    DataError
+        If a file held something else in that place.
+    """
+    try:
+        return dict(json.loads(adata.uns.get(keys.UNS, "{}")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"uns[{keys.UNS!r}] of these samples is no record of this package; remove it"
+        ) from error
 
 
 def record(adata: AnnData, **entries: Any) -> None:

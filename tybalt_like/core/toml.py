@@ -23,11 +23,13 @@ def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
         If there is no such file or profile, or it is not TOML.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = _loaded(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"no recipe {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # TOML and Unicode errors; 5,000 digits
+        raise RecipeError(f"{path} is not valid TOML: {_reason(error)}") from None
     profiles = tables.pop("profile", {})
     if profile is not None:
         if not isinstance(profiles, dict) or profile not in profiles:
@@ -35,6 +37,26 @@ def tables_of(path: Path, *, profile: str | None = None) -> dict[str, Any]:
             raise RecipeError(f"{path} has no profile {profile!r}; it has: {known}")
         tables = merged(tables, profiles[profile])
     return {"name": path.stem} | located(tables, path.parent)
+
+
+DEEPEST = 30
+"""Tables in tables; no recipe has more than five."""
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """Tables of TOML that are not nested without end."""
+    tables = tomllib.loads(text)
+    level: list[Any] = [tables]
+    for _ in range(DEEPEST):
+        inner = (list(one.values()) if isinstance(one, dict) else one for one in level)
+        level = [value for one in inner for value in one if isinstance(value, (dict, list))]
+    if level:
+        raise RecursionError
+    return tables
+
+
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,12 +115,14 @@ def changed(tables: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]
     values = {}
     for change in changes:
         path, equals, text = change.partition("=")
-        if not equals:
-            raise RecipeError(f"--set {change!r}: write table.key=value")
+        if not equals or path.count(".") > DEEPEST:
+            raise RecipeError(f"--set {change[:100]!r}: write table.key=value")
         try:
-            values[path.strip()] = tomllib.loads(f"value = {text}")["value"]
+            values[path.strip()] = _loaded(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             values[path.strip()] = text
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"--set {path.strip()}: {_reason(error)}") from None
     return with_values(tables, values)
 
 

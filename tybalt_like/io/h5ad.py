@@ -16,6 +16,7 @@ def _is_h5ad(source: Source) -> bool:
 def _read(source: Source, *, layer: str | None = None, use_raw: bool = False) -> Noted:
     import anndata
 
+    source.hdf5.check_fits()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files of older anndata, which read all the same
         adata = anndata.read_h5ad(source.path)

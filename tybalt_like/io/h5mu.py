@@ -16,7 +16,7 @@ from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.options import AbsentError
 from tybalt_like.io.parts import taken
 from tybalt_like.io.source import Source
-from tybalt_like.io.zarr import is_store
+from tybalt_like.io.zarr import check_folder, is_store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -41,6 +41,10 @@ def _read(
 ) -> Noted:
     from anndata.io import read_elem
 
+    if source.is_folder:
+        check_folder(source.path, whole=True)
+    else:
+        source.hdf5.check_fits()
     with _opened(source) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files of older anndata, which read all the same
         names = list(file["mod"])

@@ -34,8 +34,7 @@ def _is_npz(source: Source) -> bool:
 
 
 def _read(source: Source) -> AnnData:
-    if not zipfile.is_zipfile(source.path):
-        raise DataError(f"{source.name}: the npz file is damaged or ends early; copy it again")
+    source.check_archive()
     with np.load(source.path, allow_pickle=False) as file:
         found = {
             part: pair for part, pairs in NAMES.items() for pair in pairs if pair[0] in file.files

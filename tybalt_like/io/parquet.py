@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.memory import available
 from tybalt_like.io.format import Format
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.source import Source
@@ -21,6 +22,13 @@ def _read(source: Source) -> Grid:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    promised = pq.read_metadata(source.path)
+    n_bytes = 4 * promised.num_rows * promised.num_columns
+    if n_bytes > available():
+        raise DataError(
+            f"{source.name}: {promised.num_rows:,} rows x {promised.num_columns:,} columns take "
+            f"{n_bytes / 2**30:,.1f} GB of memory, which are not free; take a part of them"
+        )
     table = pq.read_table(source.path)
     names = _row_names(table, source.name)
     beside, numbers = {}, []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -224,7 +227,8 @@ def typed(column: pd.Series) -> pd.Series:
         return column
     cells = known.astype(str)
     if cells.map(is_number).all() and not cells.str.match(r"\s*[+-]?0\d").any():
-        return pd.to_numeric(column)
+        with suppress(ValueError):  # 1e999 stays text
+            return pd.to_numeric(column)
     if len(known) == len(column) and cells.isin(["True", "False", "TRUE", "FALSE"]).all():
         return cells.str.upper() == "TRUE"
     return column
@@ -276,7 +280,14 @@ def _is_excel(source: Source) -> bool:
     return source.head.startswith(b"PK\x03\x04")
 
 
+MOST_XML, MOST_CELLS = 1 << 28, 20_000_000
+"""Bytes of a workbook when unpacked, and cells of its sheets: reading takes minutes beyond."""
+_CELL = re.compile(rb"""\br\s*=\s*["']([A-Z]{0,3})(\d*)""")
+"""Where a row or a cell says that it is."""
+
+
 def _excel(source: Source) -> pd.DataFrame:
+    _check_workbook(source)
     try:
         frame = pd.read_excel(source.path, dtype=object)
     except ImportError as error:
@@ -284,8 +295,38 @@ def _excel(source: Source) -> pd.DataFrame:
             f"{source.name}: reading Excel needs openpyxl: pip install 'tybalt-like[excel]', or "
             "save the table as tsv"
         ) from error
+    except Exception as error:  # its parsers meet damage with almost any error
+        reason = " ".join(str(error).split())[:100]
+        raise DataError(f"{source.name}: not a sample table in Excel ({reason})") from error
     frame.columns = _named(map(str, frame.columns))
     return frame
+
+
+def _check_workbook(source: Source) -> None:
+    """Refuse a workbook that is small and whose sheets are not: a single cell far down or far to
+    the right makes all before it."""
+    source.check_archive(most=MOST_XML)
+    with zipfile.ZipFile(source.path) as file:
+        for name in file.namelist():
+            if not name.startswith("xl/worksheets/") or not name.endswith(".xml"):
+                continue
+            try:
+                sheet = file.read(name)
+            except (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+                raise DataError(f"{source.name}: {name} is damaged ({error})") from error
+            if b"<!DOCTYPE" in sheet or b"\0" in sheet:
+                raise DataError(f"{source.name}: {name} is no sheet that Excel writes")
+            rows, columns = 1, 1
+            for letters, digits in _CELL.findall(sheet):
+                column = 0
+                for letter in letters:
+                    column = 26 * column + letter - ord("A") + 1
+                rows, columns = max(rows, int(digits[:12] or 1)), max(columns, column)
+            if rows * columns > MOST_CELLS:
+                raise DataError(
+                    f"{source.name}: {name} reaches to row {rows:,} and column {columns:,}; save "
+                    "the table alone, as tsv"
+                )
 
 
 def _named(header: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.io.format import Format, Noted
 from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.layout import decoded
+from tybalt_like.io.matrix_market import read_matrix_market
 from tybalt_like.io.parts import KIND_COLUMNS, genes_of
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
@@ -51,6 +52,7 @@ def _group(source: Source) -> str | None:
 def _read_h5(source: Source) -> Noted:
     import h5py
 
+    source.hdf5.check_fits()
     group = _group(source)
     with h5py.File(source.path) as file:
         cells = file[group]
@@ -75,20 +77,16 @@ def _matrix_file(folder: Path) -> Path | None:
 
 
 def _read_folder(source: Source) -> Noted:
-    from scipy.io import mmread
-
     matrix = _matrix_file(source.path) if source.is_folder else source.path
     assert matrix is not None
     prefix = matrix.name.partition("matrix.mtx")[0]
     barcodes = [row[0] for row in _beside(matrix, prefix, ("barcodes",))]
     features = _beside(matrix, prefix, ("features", "genes"))
-    with Source(matrix).open() as file:
-        x = sparse.csr_matrix(mmread(file)).T.tocsr()
-    if x.shape != (len(barcodes), len(features)):
-        raise DataError(
-            f"{matrix}: {x.shape[1]} x {x.shape[0]} does not fit {len(features)} features and "
-            f"{len(barcodes)} barcodes"
-        )
+    entries = read_matrix_market(Source(matrix), shape=(len(features), len(barcodes)))
+    x = entries.T.tocsr()  # which sums what occurs twice
+    if x.nnz < entries.nnz:
+        twice = entries.nnz - x.nnz
+        raise DataError(f"{matrix}: {twice:,} entries repeat the place of another; copy it again")
     ids = [row[0] for row in features]
     names = [row[1] if len(row) > 1 else row[0] for row in features]
     kinds = [row[2] for row in features] if all(len(row) > 2 for row in features) else None

@@ -16,6 +16,7 @@ from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import whole_file
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.settings import checked
+from tybalt_like.core.stored import LARGEST, read_arrays, sound
 from tybalt_like.models.history import History
 
 SCHEMA = 1
@@ -380,20 +381,25 @@ class Model(nn.Module, ABC):
         Raises
         ------
         DataError
-            If the file was written by a newer schema or names an unknown model.
+            If the file was written by a newer schema, names an unknown model or is damaged.
         """
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tensors, about = read_arrays(path, "pt")
         if about.get("schema") != SCHEMA:
             raise DataError(
                 f"{path}: saved with model schema {about.get('schema')}, this version reads "
                 f"{SCHEMA}; install the tybalt_like version that wrote it"
             )
-        model = Model.create(about["model"], about["n_vars"], **about["config"])
-        model.load_state_dict(tensors)
+        with sound(path):
+            with torch.device("meta"):  # shapes alone, however large the description makes them
+                empty = Model.create(about["model"], about["n_vars"], **about["config"])
+            wanted = {key: tensor.shape for key, tensor in empty.state_dict().items()}
+            if wanted != {key: tensor.shape for key, tensor in tensors.items()}:
+                raise ValueError("its weights are not those that it describes")
+            model = Model.create(about["model"], about["n_vars"], **about["config"])
+            for key, fresh in model.state_dict().items():  # what nobody knows yet may be infinite
+                if (~(tensors[key].double().abs() < LARGEST) & torch.isfinite(fresh)).any():
+                    raise ValueError(f"{key} holds what is no number, or too large for one")
+            model.load_state_dict(tensors)
         return model.eval()
 
     @staticmethod

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import record
+from tybalt_like.io.source import Source
 from tybalt_like.perturbation.design import Design
 
 if TYPE_CHECKING:
@@ -32,12 +33,7 @@ UNLABELLED = -1
 
 def is_published(path: Path) -> bool:
     """Whether the file is HDF5 with that layout."""
-    import h5py
-
-    if not path.is_file() or not h5py.is_hdf5(path):
-        return False
-    with h5py.File(path) as file:
-        return "pair_x1" in file or "sing_x1" in file
+    return path.is_file() and not Source(path).hdf5_keys.isdisjoint({"pair_x1", "sing_x1"})
 
 
 def read_published(path: Path) -> tuple[AnnData, pd.DataFrame]:
@@ -59,6 +55,7 @@ def read_published(path: Path) -> tuple[AnnData, pd.DataFrame]:
     import h5py
     from anndata import AnnData
 
+    Source(path).hdf5.check_fits()
     with h5py.File(path) as file:
         data = {key: _plain(file[key][()]) for key in file}
     _check(data, path)

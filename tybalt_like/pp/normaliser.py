@@ -17,6 +17,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import write_text
 from tybalt_like.core.provenance import record
 from tybalt_like.core.representation import as_html, as_text
+from tybalt_like.core.stored import check_axes, read_json, sound
 from tybalt_like.genes import align
 from tybalt_like.pp.batches import BatchOffsets
 from tybalt_like.pp.columns import Choice, Columns, for_transform
@@ -26,7 +27,13 @@ from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
 from tybalt_like.pp.out_of_core import write_pieces
 from tybalt_like.pp.scale import FAMILY, Scale, detect
 from tybalt_like.pp.settings import Normalisation
-from tybalt_like.pp.transforms.base import GeneTransform, Scaler, Transform, applied
+from tybalt_like.pp.transforms.base import (
+    GeneTransform,
+    SampleTransform,
+    Scaler,
+    Transform,
+    applied,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -206,17 +213,42 @@ class Normaliser:
         DataError
             If the file is not a normaliser, or a newer version wrote it.
         """
-        try:
-            state = json.loads(Path(path).read_text(encoding="utf-8"))
-            schema = state.pop("schema")
-            if schema == SCHEMA:
-                return cls._from_state(state)
-        except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not a saved normaliser: {error!r}") from None
-        raise DataError(
-            f"{path}: saved with normaliser schema {schema}, this version reads {SCHEMA}; install "
-            "the tybalt_like version that wrote it"
-        )
+        path = Path(path)
+        state = read_json(path)
+        schema = state.pop("schema", None)
+        if schema is None:
+            raise DataError(f"{path} is not a saved normaliser: it names no schema")
+        if schema != SCHEMA:
+            raise DataError(
+                f"{path}: saved with normaliser schema {schema}, this version reads {SCHEMA}; "
+                "install the tybalt_like version that wrote it"
+            )
+        with sound(path):
+            normaliser = cls._from_state(state)
+            normaliser._check(path)
+        return normaliser
+
+    def _check(self, path: Path) -> None:
+        """Refuse parts that do not fit each other; `path` stands in the message."""
+        genes, read = len(self.genes), len(self.read_genes)
+        if len(set(self.read_genes)) != read or not set(self.genes) <= set(self.read_genes):
+            raise ValueError("genes that were not read")
+        if any(len(ids) != read for ids in self.ids.values()):
+            raise ValueError("another number of ids than of genes")
+        if not all(isinstance(gene, str) for gene in self.read_genes):
+            raise TypeError("genes that have no name")
+        if self.scale not in FAMILY:
+            raise ValueError("values of an unknown scale")
+        if not np.isfinite(self.median_g).all():
+            raise ValueError("medians that are no numbers")
+        check_axes({"median_g": self.median_g}, path, g=genes)
+        for step in (self.imputer, self.scaler, *self.sample_steps):
+            if step is not None:
+                arrays = {k: v for k, v in vars(step).items() if isinstance(v, np.ndarray)}
+                check_axes(arrays, path, g=read if isinstance(step, SampleTransform) else genes)
+        if self.batches is not None:
+            offsets = {"offset_bg": self.batches.offset_bg}
+            check_axes(offsets, path, b=len(self.batches.batches), g=genes)
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:

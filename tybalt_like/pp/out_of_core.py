@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tybalt_like.core import keys
-from tybalt_like.core.errors import DataError, DiskFullError
+from tybalt_like.core.errors import DataError, DiskFullError, TybaltLikeError
 from tybalt_like.core.files import has_room, whole_file
+from tybalt_like.io.hdf5 import walked
+from tybalt_like.io.zarr import check_folder
 from tybalt_like.pp.matrix import Floats
 
 if TYPE_CHECKING:
@@ -28,13 +30,23 @@ def open_backed(path: Path | str) -> AnnData:
         one after the other.
     """
     import anndata
+    import h5py
     from anndata.abc import CSCDataset
 
     path = Path(path)
     try:
-        adata = _open_zarr(path) if path.is_dir() else anndata.read_h5ad(path, backed="r")
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {error}") from None
+        if path.is_dir():
+            check_folder(path, whole=False)
+            adata = _open_zarr(path)
+        else:
+            if path.is_file() and h5py.is_hdf5(path):
+                walked(path, name=str(path))
+            adata = anndata.read_h5ad(path, backed="r")
+    except TybaltLikeError:
+        raise
+    except Exception as error:  # anndata meets damage with almost any error
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {reason}") from None
     try:
         by_columns = isinstance(adata.X, CSCDataset)
     except KeyError:

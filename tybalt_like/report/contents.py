@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,8 @@ import pandas as pd
 
 from tybalt_like.core.discovery import load_from_rooms
 from tybalt_like.core.errors import RunError
+from tybalt_like.core.files import check_intact
+from tybalt_like.core.stored import read_json, sound
 
 ABOUT, PAGE = "run.json", "report.html"
 SCHEMA = 5
@@ -28,13 +29,12 @@ def about_of(folder: Path) -> dict[str, Any]:
         If it is missing or cannot be read, or another version wrote it.
     """
     path = folder / ABOUT
-    try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if not path.is_file():
+        raise RunError(f"{folder} is not a whole run: {ABOUT} missing; run it again")
+    check_intact(folder, [ABOUT])
+    about = read_json(path)
+    with sound(path):
         schema, wrote = about["schema"], about["versions"].get(PACKAGE, "that wrote it")
-    except FileNotFoundError:
-        raise RunError(f"{folder} is not a whole run: {ABOUT} missing; run it again") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} cannot be read ({error!r})") from None
     if schema != SCHEMA:
         raise RunError(
             f"{folder} has run schema {schema}, this version reads {SCHEMA}; install tybalt_like "
@@ -132,6 +132,7 @@ class Contents:
 
     def _read(self, name: str) -> pd.DataFrame:
         path = self.folder / name
+        check_intact(self.folder, [name])
         if not path.is_file():
             return pd.DataFrame()
         text = dict.fromkeys(self.text_columns(), str)

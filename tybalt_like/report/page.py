@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import nullcontext
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
@@ -12,11 +13,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tybalt_like.core.files import MARKER, add_to_marker, write_text
+from tybalt_like.core.files import MARKER, SETTINGS, add_to_marker, write_text
+from tybalt_like.core.stored import sound
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.theme import theme
 from tybalt_like.report import words
-from tybalt_like.report.contents import PAGE, Contents
+from tybalt_like.report.contents import ABOUT, PAGE, Contents
 from tybalt_like.report.figure import Figure
 from tybalt_like.report.section import EVERY, Section
 
@@ -41,13 +43,25 @@ def build(folder: Path) -> Path:
         If a file of the folder is missing or cannot be read.
     """
     run = Contents.read(folder)
+    # What a finished folder cannot be drawn from is damaged, or of another version's making.
+    with nullcontext() if (folder / SETTINGS).exists() else sound(folder / ABOUT):
+        page, drawn = _page(run)
+    write_text(folder / PAGE, page)
+    if (folder / MARKER).exists():
+        names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
+        add_to_marker(folder, [PAGE, *names])
+    return folder / PAGE
+
+
+def _page(run: Contents) -> tuple[str, list[str]]:
+    """The page, and the names of its figures, which are drawn into the folder."""
     found = [
         (section, content)
         for section in _sections(run.kind)
         if (content := section.content(run)) is not None
     ]
     figures = {section.name: _drawn(section, run) for section, _ in found}
-    environment = _environment(folder)
+    environment = _environment(run.folder)
     parts = [
         {
             "name": section.name,
@@ -66,13 +80,7 @@ def build(folder: Path) -> Path:
         scripts=scripts,
         script_hashes=[_hash(text) for text in scripts],
     )
-    path = folder / PAGE
-    write_text(path, page)
-    drawn = [figure.name for several in figures.values() for figure in several]
-    if (folder / MARKER).exists():
-        names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
-        add_to_marker(folder, [PAGE, *names])
-    return path
+    return page, [figure.name for several in figures.values() for figure in several]
 
 
 def _sections(kind: str) -> list[Section[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,25 @@ from tybalt_like import anomaly, pp, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
+from tybalt_like.core.files import check_intact
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
+from tybalt_like.core.stored import sound
 from tybalt_like.io.lengths import BROUGHT, at_lengths
 from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
 from tybalt_like.pp.sex import sexes
-from tybalt_like.report import about_of
+from tybalt_like.report import ABOUT, about_of
 from tybalt_like.report.run_contents import NORM
-from tybalt_like.tl.scorer import DETECTOR, MODEL, NORMALISER, Scorer, unscaled
+from tybalt_like.tl.scorer import (
+    DETECTOR,
+    DOMAIN,
+    MODEL,
+    NORMALISER,
+    Scorer,
+    check_genes,
+    unscaled,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -72,8 +83,10 @@ class Run:
                 f"{folder} is a run of another kind ({about['kind']}), which has no detector; its "
                 "results are in its tables"
             )
-        decides = about["detector"]["name"]
-        names = [decides, *(name for name in about["scorers"] if name != decides)]
+        with sound(folder / ABOUT):
+            decides = about["detector"]["name"]
+            names = [decides, *(name for name in about["scorers"] if name != decides)]
+            _check_about(about, names)
         needed = [NORMALISER, MODEL, NORM_FILE]
         needed += [f"{SCORERS}/{n}/{file}" for n in names for file in (NORMALISER, MODEL, DETECTOR)]
         missing = [name for name in needed if not (folder / name).is_file()]
@@ -81,14 +94,13 @@ class Run:
             raise RunError(
                 f"{folder} is not a whole run: {', '.join(missing)} missing; run it again"
             )
-        return cls(
-            folder,
-            about,
-            pp.Normaliser.load(folder / NORMALISER),
-            Model.load(folder / MODEL),
-            anomaly.Norm.load(folder / NORM_FILE),
-            {name: Scorer.load(folder / SCORERS / name, name=name) for name in names},
-        )
+        check_intact(folder, [*needed, *(f"{SCORERS}/{name}/{DOMAIN}" for name in names)])
+        normaliser, model = pp.Normaliser.load(folder / NORMALISER), Model.load(folder / MODEL)
+        norm = anomaly.Norm.load(folder / NORM_FILE)
+        for file, genes in ((MODEL, model.n_vars), (NORM_FILE, len(norm.mean_g))):
+            check_genes(folder / file, genes, of=normaliser)
+        scorers = {name: Scorer.load(folder / SCORERS / name, name=name) for name in names}
+        return cls(folder, about, normaliser, model, norm, scorers)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -154,8 +166,8 @@ class Run:
         verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
         parts, notes, explained = list[pd.DataFrame](), findings.copies + findings.doubts, encoded
-        if (found := sexes(adata, scale=findings.scale)) is not None:
-            notes += found.doubts(list(adata.obs_names))
+        if (told := sexes(adata, scale=findings.scale)) is not None:
+            notes += told.doubts(list(adata.obs_names))
         notes += [BROUGHT] * (adata is not given)
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
@@ -171,10 +183,24 @@ class Run:
                 explained, notes = seen, notes + _of_reference(default.known(parts[-1]))
         norm_n = self.norm.score(np.asarray(self.normaliser.transform(adata).X))
         parts.append(tables.tabulate({NORM: norm_n}, list(adata.obs_names), model=""))
-        scores = tables.with_q_values(pd.concat(parts, ignore_index=True), fdr=self.about["fdr"])
+        found = pd.concat(parts, ignore_index=True)
+        self._check_numbers(found, refused=outcome in ("refused", "shifted"))
+        scores = tables.with_q_values(found, fdr=self.about["fdr"])
         return Assessed(
             tables.wide(scores), default.genes(explained, of_interest=of_interest), verdict, notes
         )
+
+    def _check_numbers(self, scores: pd.DataFrame, *, refused: bool) -> None:
+        """Refuse scores, and p-values where there should be some, that are no numbers."""
+        strata = any(scorer.detector.conditional_on for scorer in self.scorers.values())
+        due = scores["score"].eq(tables.COMBINED) & (not refused and not strata)
+        lacking = ~np.isfinite(scores["value"]) | (due & scores["p_value"].isna())
+        if lacking.any():
+            first = scores[lacking].iloc[0]
+            raise RunError(
+                f"{self.folder}: the score {first['score']} of sample {first['sample']} is no "
+                "number; its files are damaged or do not belong together, copy the folder again"
+            )
 
 
 @dataclass(frozen=True)
@@ -197,6 +223,14 @@ class Assessed:
     genes: pd.DataFrame
     verdict: anomaly.Verdict | None
     notes: list[str]
+
+
+def _check_about(about: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse a ``run.json`` that names no detectors."""
+    if keys.DEFAULT not in names or not all(re.fullmatch(r"\w[\w .+-]*", name) for name in names):
+        raise ValueError("its detectors have no proper names")
+    if not 0 < about["fdr"] < 1:
+        raise ValueError("its false-discovery rate is none")
 
 
 def _verdict(scorer: Scorer, encoded: AnnData, controls: AnnData | None) -> anomaly.Verdict | None:

@@ -16,6 +16,7 @@ from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import check_file, whole_file
 from tybalt_like.core.provenance import reading_notes, record
 from tybalt_like.core.toml import changed
+from tybalt_like.io.hdf5 import walked
 from tybalt_like.io.parts import hints, kinds_of
 from tybalt_like.run.progress import Progress
 
@@ -124,10 +125,11 @@ def _is_ours(path: Path) -> bool:
             return "sample_steps" in json.loads(path.read_text(encoding="utf-8"))
         import h5py
 
+        walked(path, name=str(path))
         with h5py.File(path) as file:
             about = file.get(f"uns/{keys.UNS}")
             return about is not None and "normalisation" in json.loads(about[()])
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError, DataError):
         return False
 
 

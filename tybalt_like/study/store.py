@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tybalt_like.core.errors import RecipeError, RunError
 from tybalt_like.core.files import whole_file
+from tybalt_like.core.stored import sound
 from tybalt_like.run.progress import Progress
 
 J = TypeVar("J", bound="Job")
@@ -69,7 +70,7 @@ class Store:
         path = self.path(job)
         if not path.exists():
             return False
-        with np.load(path, allow_pickle=False) as stored:  # reads what is asked for only
+        with sound(path), np.load(path, allow_pickle=False) as stored:  # only what is asked for
             if json.loads(str(stored["about"]))["identity"] == identity:
                 return True
         raise RunError(
@@ -87,7 +88,8 @@ class Store:
 
     def load(self, job: Job) -> Finished:
         """Read what `save` kept."""
-        with np.load(self.path(job), allow_pickle=False) as stored:
+        path = self.path(job)
+        with sound(path), np.load(path, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             arrays = {name: stored[name] for name in stored.files if name != "about"}
         return Finished(about, arrays)

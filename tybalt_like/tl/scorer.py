@@ -16,6 +16,7 @@ from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import whole_file
+from tybalt_like.core.stored import check_axes, read_arrays, sound
 from tybalt_like.genes import names_in
 from tybalt_like.models import Model
 from tybalt_like.pp import Normaliser
@@ -171,19 +172,27 @@ class Scorer:
         Raises
         ------
         DataError
-            If another version wrote it.
+            If another version wrote it, or its files are damaged or do not belong together.
         """
-        from safetensors.numpy import load_file
-
-        domain = None
+        normaliser = Normaliser.load(folder / NORMALISER)
+        model, genes = Model.load(folder / MODEL), len(normaliser.genes)
+        detector, domain = anomaly.Detector.load(folder / DETECTOR), None
         if (folder / DOMAIN).is_file():
-            domain = anomaly.Domain(**load_file(folder / DOMAIN))
-        return cls(
-            name,
-            Normaliser.load(folder / NORMALISER),
-            Model.load(folder / MODEL),
-            anomaly.Detector.load(folder / DETECTOR),
-            domain,
+            arrays, _ = read_arrays(folder / DOMAIN)
+            check_axes(arrays, folder / DOMAIN, g=genes, s=len(anomaly.domain.SIZES))
+            with sound(folder / DOMAIN):
+                domain = anomaly.Domain(**arrays)
+        for file, n in ((MODEL, model.n_vars), (DETECTOR, detector.n_vars)):
+            check_genes(folder / file, n, of=normaliser)
+        return cls(name, normaliser, model, detector, domain)
+
+
+def check_genes(path: Path, n: int, *, of: Normaliser) -> None:
+    """Refuse a file for another number of genes than the normaliser beside it."""
+    if n != len(of.genes):
+        raise DataError(
+            f"{path} is for {n:,} genes, {NORMALISER} beside it for {len(of.genes):,}; copy the "
+            "whole folder again"
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tybalt_like.core.files import whole_file
+from tybalt_like.core.stored import sound
 from tybalt_like.models.history import History
 
 Weights = dict[str, Tensor]
@@ -46,7 +47,20 @@ def save(
 def restore(
     path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
 ) -> tuple[History, Weights | None]:
-    """Put everything back as it was when `save` wrote the file."""
+    """Put everything back as it was when `save` wrote the file.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    with sound(path):
+        return _restored(path, model, optimizers)
+
+
+def _restored(
+    path: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+) -> tuple[History, Weights | None]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
