@@ -307,3 +307,11 @@ def test_a_record_that_is_none_is_refused(h5ad: Path) -> None:
             {"encoding-type": "string", "encoding-version": "0.2.0"}
         )
     refused(h5ad, "is no record of this package", backed=False)
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    empty = pd.DataFrame({"gene": pd.Series(dtype=str), "a": pd.Series(dtype="f4")})
+    empty.to_parquet(tmp_path / "m.parquet", index=False)
+    for genes_in in ("rows", "columns"):
+        with pytest.raises(DataError, match="nothing to do"):
+            ty.read(tmp_path / "m.parquet", genes_in=genes_in)

@@ -51,7 +51,7 @@ class Grid:
 
     def drop_unnamed_rows(self) -> int:
         """Leave out rows whose name says that there is none; how many there were."""
-        keep = np.array([row not in UNNAMED for row in self.rows])
+        keep = np.array([row not in UNNAMED for row in self.rows], dtype=bool)
         if not keep.all():
             ends = np.cumsum([len(block) for block in self.blocks])[:-1]
             pieces = np.split(keep, ends)
