@@ -5,10 +5,12 @@ from anndata import AnnData
 from scipy.stats import false_discovery_control, kstest
 
 from tybalt_like import pp, tl
-from tybalt_like.anomaly import ModelOutputs, ResidualNull, UsualGenes, gene_scores
+from tybalt_like.anomaly import ModelOutputs, ResidualNull, SetNull, UsualGenes, gene_scores
 from tybalt_like.core import keys
 from tybalt_like.io import datasets
 from tybalt_like.models import ModelSettings
+from tybalt_like.tl.cross_fit import Detection
+from tybalt_like.tl.detect import detected
 
 
 @pytest.fixture(scope="module")
@@ -57,21 +59,56 @@ def test_p_values_of_new_residuals_hold_far_out(n: int, df: float) -> None:
     assert with_any <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
 
 
-def test_dependent_genes_widen_the_adjustment_at_most_to_benjamini_yekutieli() -> None:
+def test_samples_that_are_far_off_in_all_genes_get_no_more_genes_than_promised() -> None:
     rng = np.random.default_rng(0)
     noisy_n1 = np.exp(rng.normal(size=(400, 1)))  # all genes of some samples are far off
 
     def residuals(n: int) -> np.ndarray:
         return noisy_n1[:n] * rng.normal(size=(n, 500))
 
-    independent = ResidualNull.fit(rng.normal(size=(200, 500)))
     null = ResidualNull.fit(residuals(200))
     p_ng = null.p_values(null.z(residuals(400)))
-    assert independent.widening < null.widening
     adjusted_ng = null.adjusted(p_ng)
     assert (adjusted_ng <= false_discovery_control(p_ng, axis=1, method="by") + 1e-12).all()
     assert (adjusted_ng >= false_discovery_control(p_ng, axis=1, method="bh") - 1e-12).all()
     assert (adjusted_ng <= 0.05).any(1).mean() <= 0.06
+
+
+def test_one_gene_does_not_make_a_set_strange_but_all_of_them_do() -> None:
+    rng = np.random.default_rng(0)
+    member_sg = np.repeat(np.eye(100, dtype=bool), 5, axis=1)  # 100 sets of 5 genes
+
+    def residuals(n: int) -> np.ndarray:
+        shared_ns = rng.normal(size=(n, 100)) / 2  # genes of a set move together
+        return np.repeat(shared_ns, 5, axis=1) + rng.standard_t(2.5, size=(n, 500))
+
+    null = SetNull.fit(residuals(100), member_sg)
+
+    def p_values(residual_ng: np.ndarray) -> np.ndarray:
+        return null.sets.p_values(null.sets.z(null.mean(residual_ng)))
+
+    ordinary_ng = residuals(2000)
+    p_ns = p_values(ordinary_ng)
+    assert kstest(p_ns.ravel(), "uniform").statistic < 0.02
+    for level in (1e-2, 1e-3, 1e-4):  # 20 values at the last
+        assert (p_ns <= level).mean() / level < 1.5
+    assert (p_values(ordinary_ng + 4) <= 1e-3).mean() > 0.5
+
+
+def test_genes_that_only_some_folds_choose_are_no_stranger_in_new_samples() -> None:
+    rng = np.random.default_rng(0)
+    x_ng = rng.standard_t(4, size=(460, 2000)) + 8  # which genes vary most is chance
+    adata = AnnData(x_ng.astype(np.float32))
+    adata.obs_names = [f"s{i}" for i in range(460)]
+    adata.obs[keys.SPLIT] = np.where(np.arange(460) < 60, keys.TRAIN, keys.QUERY)
+    how = pp.Normalisation(units="log2", n_genes=200)
+    found = detected(adata, Detection(), normalisation=how)
+    residual_ng = found.expected.X - found.expected.layers[keys.reconstruction("default")]
+    null = found.scorer.detector.usual.residuals
+    p_ng = null.p_values(null.z(residual_ng[60:]))
+    for level in (1e-2, 1e-3, 1e-4):  # 8 values at the last
+        assert 0.5 < (p_ng <= level).mean() / level < 2
+    assert (residual_ng[:60] != 0).all()
 
 
 def test_a_null_survives_saving_and_genes_that_were_not_measured() -> None:

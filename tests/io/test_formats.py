@@ -79,6 +79,19 @@ def zarr(folder: Path) -> Path:
     return folder / "m.zarr"
 
 
+def h5mu(folder: Path) -> Path:
+    """As mudata writes it, with proteins beside the genes."""
+    obs, var = pd.DataFrame(index=SAMPLES), pd.DataFrame(index=GENES)
+    proteins = anndata.AnnData(np.ones((4, 1)), obs=obs, var=pd.DataFrame(index=["CD3"]))
+    with h5py.File(folder / "m.h5mu", "w", userblock_size=512) as file:
+        for name, one in {"rna": anndata.AnnData(X_NG, obs=obs, var=var), "prot": proteins}.items():
+            anndata.io.write_elem(file, f"mod/{name}", one)
+        anndata.io.write_elem(file, "obs", obs.assign(**{"rna:x": 1.0, "donor": list("abab")}))
+    with (folder / "m.h5mu").open("r+b") as raw:
+        raw.write(b"MuData (format-version=0.1.0)")
+    return folder / "m.h5mu"
+
+
 def gct12(folder: Path) -> Path:
     frame = FRAME.T
     frame.insert(0, "Description", "a gene")
@@ -158,10 +171,37 @@ def feature_counts(folder: Path) -> Path:
 
 def star(folder: Path) -> Path:
     for sample, x in zip(SAMPLES, X_NG, strict=True):
-        rows = [f"N_{kind}\t9\t9\t9" for kind in ("unmapped", "multimapping", "noFeature", "x")]
+        rows = [
+            f"N_{kind}\t9\t9\t9" for kind in ("unmapped", "multimapping", "noFeature", "ambiguous")
+        ]
         rows += [f"{gene}\t{int(v) + 1}\t0\t{int(v)}" for gene, v in zip(GENES, x, strict=True)]
         (folder / f"{sample}_ReadsPerGene.out.tab").write_text("\n".join(rows))
     return folder
+
+
+def gdc_star(folder: Path) -> Path:
+    head = "gene_id\tgene_name\tgene_type\tunstranded\tstranded_first\tstranded_second\ttpm\n"
+    for sample, x in zip(SAMPLES, X_NG, strict=True):
+        rows = ["N_unmapped\t\t\t9\t9\t9\t\n"]
+        rows += [f"{gene}\tA\tB\t{int(v)}\t0\t1\t0.5\n" for gene, v in zip(GENES, x, strict=True)]
+        path = folder / f"{sample}.rna_seq.augmented_star_gene_counts.tsv"
+        path.write_text("# gene-model: GENCODE v36\n" + head + "".join(rows))
+    return folder
+
+
+def htseq(folder: Path) -> Path:
+    for sample, x in zip(SAMPLES, X_NG, strict=True):
+        rows = [f"{gene}\t{int(v)}\n" for gene, v in zip(GENES, x, strict=True)]
+        (folder / f"{sample}_counts.txt").write_text("".join([*rows, "__no_feature\t9\n"]))
+    return folder
+
+
+def gctx(folder: Path) -> Path:
+    with h5py.File(folder / "m.gctx", "w") as file:
+        file["0/DATA/0/matrix"] = X_NG
+        file["0/META/COL/id"], file["0/META/ROW/id"] = np.array(SAMPLES, "S"), np.array(GENES, "S")
+        file["0/META/COL/dose"] = np.arange(4.0)
+    return folder / "m.gctx"
 
 
 def rsem(folder: Path) -> Path:
@@ -201,7 +241,9 @@ WRITERS = {
     "parquet, without index": plain_parquet,
     "h5ad": h5ad,
     "zarr": zarr,
+    "h5mu": h5mu,
     "GCT": gct12,
+    "GCTX": gctx,
     "GEO series matrix": series_matrix,
     "10x": tenx_h5,
     "10x, version 2": old_tenx_h5,
@@ -209,6 +251,8 @@ WRITERS = {
     "loom": loom,
     "featureCounts": feature_counts,
     "read counts, STAR": star,
+    "read counts, STAR at the GDC": gdc_star,
+    "read counts, htseq-count": htseq,
     "read counts, RSEM": rsem,
     "read counts, salmon": salmon,
     "read counts, kallisto": kallisto,

@@ -227,7 +227,16 @@ BAD = {
         "line 3, row 'MYC', column 'S2': 'oops' is not a number",
     ),
     "text above numbers": ("gene\tS1\tS2\nTP53\t1\toops\nMYC\t1\t2\nMYC2\t1\t2\n", "'oops'"),
-    "decimal commas": ("gene\tS1\tS2\nTP53\t1,5\t2,5\n", "'1,5' is not a number; write decimals"),
+    "a decimal comma": (
+        "gene\tS1\tS2\nTP53\t1,5\t2.5\n",
+        "line 2, row 'TP53', column 'S1': '1,5' is not a number; write decimals",
+    ),
+    "a decimal point": (
+        "gene\tS1\tS2\nTP53\t1,5\t2,5\nMYC\t0,5\t2.5\n",
+        "line 3, row 'MYC', column 'S2': '2.5' is not a number, for the file has numbers with "
+        "decimal commas",
+    ),
+    "decimal commas or thousands": ("gene\tS1\tS2\nTP53\t1,500\t2,500\n", "1500 or 1.500"),
     "decimal commas in csv": ("gene,S1,S2\nTP53,1,5,2,5\n", "3 fields and the first row 5"),
     "one sample, decimal comma": ("gene,S1\nTP53,1,5\n", "2 fields and the first row 3"),
     "and no corner": ("symb,S1\nTP53,1,5\n", "decimal commas need another separator"),

@@ -14,6 +14,8 @@ from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
 from tybalt_like.aberrant.statistics import inflation, tail_inflation
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import whole_folder
+from tybalt_like.core.provenance import reading_notes
+from tybalt_like.io.lengths import BROUGHT, at_lengths, save_lengths
 from tybalt_like.pp.findings import check_samples
 from tybalt_like.report.words import counted
 from tybalt_like.run.about import write_about
@@ -95,13 +97,15 @@ def aberrant(
         notes.append(text)
         progress.say(text)
 
+    for note in reading_notes(adata):
+        progress.say(note)
     findings = pp.inspect(adata)
     check_samples(findings)
     warnings = findings.doubts
     with whole_folder(
         out, kind=KIND, settings=settings | {"seed": seed}, inputs=inputs, overwrite=overwrite
     ) as work:
-        if reference is None:
+        if reference is None or using is None:
             with progress.stage("Learning from the cohort"):
                 reference, tested = Reference.fit(
                     adata,
@@ -112,10 +116,14 @@ def aberrant(
                     say=say,
                 )
                 reference.save(work)
+                save_lengths(adata, work)
             warnings += counts.warnings(tested.observed_ng, tested.samples)
         else:
             with progress.stage("Testing new samples"):
-                tested = reference.test(adata, say=say)
+                moved = at_lengths(adata, using)
+                if moved is not adata:
+                    say(BROUGHT)
+                tested = reference.test(moved, say=say)
         tails = reference.model.own if using is None else reference.model.new
         say(str(reach(tested, tails, alpha=alpha)))
         with progress.stage("Writing"):

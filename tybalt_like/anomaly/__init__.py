@@ -16,6 +16,7 @@ from tybalt_like.anomaly.norm import Norm, standardised_norm
 from tybalt_like.anomaly.null import ResidualNull
 from tybalt_like.anomaly.outputs import ModelOutputs
 from tybalt_like.anomaly.recalibration import as_reference, left_out, offset
+from tybalt_like.anomaly.set_null import SetNull
 from tybalt_like.anomaly.trimming import trimmed
 from tybalt_like.anomaly.verdict import Verdict
 from tybalt_like.anomaly.view import View
@@ -32,6 +33,7 @@ __all__ = [
     "Norm",
     "PValues",
     "ResidualNull",
+    "SetNull",
     "UsualGenes",
     "Verdict",
     "View",

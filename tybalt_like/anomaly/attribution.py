@@ -36,11 +36,15 @@ class UsualGenes:
     high_g: Array
 
     @classmethod
-    def fit(cls, residual_cg: Array, observed_cg: NDArray[np.floating]) -> Self:
-        """Learn from held-out samples; residuals are NaN where their model was not given the
-        gene."""
+    def fit(
+        cls,
+        residual_cg: Array,
+        observed_cg: NDArray[np.floating],
+        chosen_cg: NDArray[np.bool_] | None = None,
+    ) -> Self:
+        """Learn from held-out samples; see `ResidualNull.fit`."""
         low_g, high_g = np.quantile(observed_cg.astype(np.float64), USUAL, axis=0)
-        return cls(ResidualNull.fit(residual_cg), low_g, high_g)
+        return cls(ResidualNull.fit(residual_cg, chosen_cg=chosen_cg), low_g, high_g)
 
 
 def gene_scores(

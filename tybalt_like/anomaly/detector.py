@@ -40,14 +40,17 @@ class HeldOut:
     measures
         A row per sample, a column per view (`FittedViews.measure`).
     residual_cg
-        What the model missed of them; NaN for genes that it was not given.
+        What the model missed of them.
     observed_cg
         Their profiles, on the same scale.
+    chosen_cg
+        Whether the gene was chosen without the sample; None if all were.
     """
 
     measures: pd.DataFrame
     residual_cg: Array
     observed_cg: NDArray[np.floating]
+    chosen_cg: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, views: FittedViews, samples: ModelOutputs) -> Self:
@@ -144,7 +147,7 @@ class Detector:
         return cls(
             views,
             combination,
-            UsualGenes.fit(held_out.residual_cg, held_out.observed_cg),
+            UsualGenes.fit(held_out.residual_cg, held_out.observed_cg, held_out.chosen_cg),
             held_out.measures[list(combination.views)].reset_index(drop=True),
             Calibration(len(held_out.measures), strata_c, tuple(unit_c), rule),
             conditional_on,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import read
@@ -50,7 +50,8 @@ def of_file(
     label: str,
     normal: Sequence[str],
     anomalies: Sequence[str],
-    obs: str | None = None,
+    obs: str | Path | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> tuple[Case, AnnData]:
     """A case of one's own.
 
@@ -62,13 +63,15 @@ def of_file(
         Column with the labels below.
     obs
         Sample table to join to the matrix.
+    reading
+        `io.Options` by name.
 
     Raises
     ------
     DataError
         If the column or one of the labels does not exist.
     """
-    adata = read(path, obs=obs)
+    adata = read(path, obs=obs, **(reading or {}))
     if label not in adata.obs:
         known = ", ".join(map(str, adata.obs.columns)) or "none"
         raise DataError(f"{path}: no column {label!r} in the sample table; columns: {known}")

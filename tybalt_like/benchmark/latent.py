@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +122,8 @@ def of_file(
     labels: Sequence[str],
     covariate: str | None = None,
     group: str | None = None,
-    obs: str | None = None,
+    obs: str | Path | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> tuple[str, Task, AnnData]:
     """A cohort of one's own; see `latent`.
 
@@ -131,7 +132,7 @@ def of_file(
     DataError
         If a column does not exist.
     """
-    adata = read(path, obs=obs)
+    adata = read(path, obs=obs, **(reading or {}))
     for column in (*labels, *(name for name in (covariate, group) if name)):
         if column not in adata.obs:
             known = ", ".join(map(str, adata.obs.columns)) or "none"

@@ -19,7 +19,7 @@ NUMBERS = (
     *("nominal", "smallest", "p_001", "any_10", "any_05", "planted"),
     *("seconds", "prevalence"),
     *("asked", "draw", "k", "n_samples", "lowest", "limit", "size", "unexplained", "few_genes"),
-    *("p_0001", "any", "first_10", "first_50"),
+    *("p_0001", "any", "first_10", "first_50", "set_1", "set_2"),
     *(f"{what}_{size}_{n}" for what in ("power", "false") for size in (6, 8) for n in (5, 50)),
     *("level", "flagged", "p_05_recentred", "p_10_recentred", "auroc_before", "se"),
 )

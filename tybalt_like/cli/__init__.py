@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,13 +16,16 @@ from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
 from tybalt_like.cli.models import models
 from tybalt_like.cli.options import (
-    GenesIn,
     GenesOfInterest,
     Matrix,
+    Obs,
     OutTable,
     Overwrite,
     Quiet,
     RunDir,
+    files_in,
+    reads,
+    say_notes,
 )
 from tybalt_like.cli.perturbation import perturbation
 from tybalt_like.cli.run import run
@@ -106,23 +110,28 @@ def _options(
 
 
 @app.command()
+@reads
 def latent(
-    run_dir: RunDir, matrix: Matrix, genes_in: GenesIn = "auto", out: OutTable = None
+    run_dir: RunDir, matrix: Matrix, reading: Mapping[str, Any], out: OutTable = None
 ) -> None:
     """Encode new samples with a finished run: one row of latent features each."""
     from tybalt_like import io
     from tybalt_like.run.folder import Run
 
     _check(out, matrix)
-    _emit(Run.load(run_dir).latent(io.read(matrix, genes_in=genes_in)), out)
+    run = Run.load(run_dir)
+    adata = io.read(matrix, usual=run.parts, **reading)
+    say_notes(adata)
+    _emit(run.latent(adata), out)
 
 
 @app.command()
+@reads
 def score(
     run_dir: RunDir,
     matrix: Matrix,
-    genes_in: GenesIn = "auto",
-    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    reading: Mapping[str, Any],
+    obs: Obs = None,
     controls: Annotated[
         Path | None,
         typer.Option(help="Normal samples from where the new ones come: a matrix of at least 5."),
@@ -146,9 +155,12 @@ def score(
 
     _check(out, matrix)
     _check(genes, matrix)
-    adata = io.read(matrix, obs=obs, genes_in=genes_in)
-    known = None if controls is None else io.read(controls, genes_in=genes_in)
     run = Run.load(run_dir)
+    adata = io.read(matrix, obs=obs, usual=run.parts, **reading)
+    say_notes(adata)
+    known = None
+    if controls is not None:
+        known = io.read(controls, usual=run.parts, **reading)
     listed = () if genes_of_interest is None else io.read_gene_list(genes_of_interest)
     found = run.assess(adata, controls=known, of_interest=listed)
     for note in found.notes:
@@ -163,6 +175,7 @@ def score(
         from tybalt_like.run.new_samples import write_page
 
         inputs = [path for path in (matrix, obs, controls) if path is not None]
+        inputs += files_in(reading)
         title = matrix.name.split(".")[0] or "new samples"
         write_page(found, run, adata, page, name=title, inputs=inputs, overwrite=overwrite)
     _emit(found.scores.assign(genes=of_genes(found.genes)), out)
@@ -177,10 +190,12 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
 
 
 @app.command()
+@reads
 def normalize(
     matrix: Annotated[Path, typer.Argument(help="Expression matrix, of any known format.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="h5ad file to write.")],
-    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    reading: Mapping[str, Any],
+    obs: Obs = None,
     batch: Annotated[str | None, typer.Option(help="Column of batches, for the QC page.")] = None,
     train: Annotated[
         str | None, typer.Option(help="COLUMN=VALUE: learn from these samples only.")
@@ -199,7 +214,7 @@ def normalize(
     """Normalise a matrix and draw its quality on one page.
 
     Writes OUT.h5ad, the fitted OUT.normaliser.json and the page OUT.qc.png. An h5ad or zarr
-    matrix stays on disk and may be larger than memory.
+    matrix stays on disk and may be larger than memory, unless a part of it is chosen (--layer).
     """
     from tybalt_like.run.normalise import normalise as execute
     from tybalt_like.run.progress import Progress
@@ -208,6 +223,7 @@ def normalize(
         matrix,
         out,
         obs=obs,
+        reading=reading,
         batch=batch,
         train=train,
         using=using,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from tybalt_like.cli.options import (
-    GenesIn,
     Json,
+    Obs,
     Overwrite,
     Quiet,
     RunOut,
     Seed,
     Threads,
+    files_in,
     listed,
+    reads,
     use,
 )
 from tybalt_like.core.errors import RecipeError
@@ -24,11 +27,13 @@ if TYPE_CHECKING:
     from tybalt_like.aberrant.reference import LatentSize
 
 
+@reads
 def aberrant(
     matrix: Annotated[
         Path, typer.Argument(metavar="COUNTS", help="Raw counts of any known format.")
     ],
-    obs: Annotated[Path | None, typer.Option(help="Sample table to join to them.")] = None,
+    reading: Mapping[str, Any],
+    obs: Obs = None,
     covariates: Annotated[
         str | None, typer.Option(help="Sample columns to control for, separated by commas.")
     ] = None,
@@ -36,7 +41,6 @@ def aberrant(
         Path | None, typer.Option(help="Folder of an earlier cohort to compare new samples with.")
     ] = None,
     out: RunOut = None,
-    genes_in: GenesIn = "auto",
     min_count: Annotated[
         int, typer.Option(help="Genes need so many counts in half of the samples.", min=1)
     ] = 10,
@@ -65,14 +69,16 @@ def aberrant(
         raise RecipeError("--covariates are those of the cohort named by --using; leave them out")
     from tybalt_like import io
     from tybalt_like.aberrant import aberrant as execute
+    from tybalt_like.report import about_of
     from tybalt_like.run.progress import Progress
     from tybalt_like.run.terminal import print_summary
 
     use(threads)
     name = matrix.name.split(".")[0] or "counts"
     out = out or Path("reports/aberrant") / name
+    usual = about_of(using)["reading"].get("parts") if using is not None else None
     execute(
-        io.read(matrix, obs=obs, genes_in=genes_in),
+        io.read(matrix, obs=obs, usual=usual, **reading),
         out,
         name=name,
         using=using,
@@ -82,7 +88,7 @@ def aberrant(
         alpha=alpha,
         seed=seed or 0,
         overwrite=overwrite,
-        inputs=[matrix, *([] if obs is None else [obs])],
+        inputs=[matrix, *([] if obs is None else [obs]), *files_in(reading)],
         progress=Progress(quiet=quiet),
     )
     print_summary(out, as_json=json)

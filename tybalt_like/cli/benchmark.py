@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tybalt_like.cli.options import Quiet, Threads, listed, use
+from tybalt_like.cli.options import Obs, Quiet, Threads, listed, reads, use
 
 benchmark = typer.Typer(
     help="Measure encoders and detectors beside their baselines, on your data.",
@@ -15,7 +16,6 @@ benchmark = typer.Typer(
 )
 
 Data = Annotated[str, typer.Option(help="Expression matrix of any known format.")]
-Obs = Annotated[str | None, typer.Option(help="Sample table to join to it.")]
 Seeds = Annotated[int, typer.Option(help="Number of seeds, from 0.", min=1)]
 Rows = Annotated[
     Path | None,
@@ -24,8 +24,10 @@ Rows = Annotated[
 
 
 @benchmark.command()
+@reads
 def anomaly(
     data: Data,
+    reading: Mapping[str, Any],
     label: Annotated[str, typer.Option(help="Sample column with the labels below.")],
     normal: Annotated[str, typer.Option(help="Labels to learn, separated by commas.")],
     anomaly: Annotated[str, typer.Option(help="Labels to find, separated by commas.")],
@@ -49,7 +51,7 @@ def anomaly(
     use(threads)
     groups = {"normal": listed(normal), "anomalies": listed(anomaly)}
     rows = measure.detect(
-        [measure.of_file(data, obs=obs, label=label, **groups)],
+        [measure.of_file(data, obs=obs, label=label, reading=reading, **groups)],
         detectors=named(detectors.split(";")) if detectors else None,
         seeds=seeds,
         file=table,
@@ -59,8 +61,10 @@ def anomaly(
 
 
 @benchmark.command()
+@reads
 def latent(
     data: Data,
+    reading: Mapping[str, Any],
     label: Annotated[str, typer.Option(help="Sample columns to read off, with commas.")],
     obs: Obs = None,
     covariate: Annotated[
@@ -84,7 +88,9 @@ def latent(
     from tybalt_like.run.progress import Progress
 
     use(threads)
-    cohort = of_file(data, labels=listed(label), covariate=covariate, group=group, obs=obs)
+    cohort = of_file(
+        data, labels=listed(label), covariate=covariate, group=group, obs=obs, reading=reading
+    )
     rows = measure(
         [cohort],
         encoders=listed(encoders) if encoders else None,

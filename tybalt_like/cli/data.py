@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tybalt_like.cli.options import GenesIn
+from tybalt_like.cli.options import Obs, reads
 
 data = typer.Typer(help="Named data sets.", no_args_is_help=True)
 
@@ -30,18 +31,20 @@ def fetch(name: str) -> None:
 
 
 @data.command()
+@reads
 def inspect(
     matrix: Annotated[Path, typer.Argument(help="File, folder, or - for stdin.")],
-    genes_in: GenesIn = "auto",
+    reading: Mapping[str, Any],
+    obs: Obs = None,
 ) -> None:
     """Say how an expression file was understood: orientation, shape, scale, what is odd."""
     from tybalt_like import io, pp
-    from tybalt_like.core.provenance import recorded
+    from tybalt_like.core.provenance import reading_notes, recorded
 
-    adata = io.read(matrix, genes_in=genes_in)
-    reading = recorded(adata)["reading"]
-    print(f"{reading['source']}: {reading['format']}")
-    for line in [*reading["notes"], *pp.inspect(adata).lines()]:
+    adata = io.read(matrix, obs=obs, **reading)
+    about = recorded(adata)["reading"]
+    print(f"{about['source']}: {about['format']}")
+    for line in [*reading_notes(adata), *pp.inspect(adata).lines()]:
         print(f"  {line}")
     if len(adata.obs.columns):
         print(f"  sample columns: {', '.join(map(str, adata.obs.columns))}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +18,6 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
 RunDir = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 Matrix = Annotated[Path, typer.Argument(help="Expression matrix of the new samples.")]
-GenesIn = Annotated[Literal["auto", "rows", "columns"], typer.Option(help="Where the genes are.")]
 GenesOfInterest = Annotated[
     Path | None,
     typer.Option(help="Genes that matter more, one a line: found more easily, shown first."),
@@ -41,6 +42,72 @@ RunOut = Annotated[
     typer.Option("--out", "-o", help="Folder of the results; reports/.../NAME if not given."),
 ]
 List = Annotated[bool, typer.Option("--list", help="Only print the trainings, one a line.")]
+
+Obs = Annotated[Path | None, typer.Option(help="Sample table to join to the matrix.")]
+
+
+def _of_matrix(help: str, *names: str) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel="How to read the matrix")
+
+
+READING: dict[str, tuple[Any, Any]] = {
+    "genes_in": (
+        Annotated[Literal["auto", "rows", "columns"], _of_matrix("Where the genes are.")],
+        "auto",
+    ),
+    "layer": (
+        Annotated[str | None, _of_matrix("Layer of an h5ad, zarr, h5mu or loom in place of X.")],
+        None,
+    ),
+    "use_raw": (
+        Annotated[bool, _of_matrix(".raw of an h5ad, with its genes, in place of X.", "--use-raw")],
+        False,
+    ),
+    "modality": (
+        Annotated[str | None, _of_matrix("Which of an h5mu; rna if not given.")],
+        None,
+    ),
+    "tx2gene": (
+        Annotated[
+            str | None,
+            _of_matrix("GTF, GFF3 or table by which transcripts are summed to genes.", "--tx2gene"),
+        ],
+        None,
+    ),
+}
+"""Type and default of every option of `io.Options` that commands have."""
+
+
+def reads(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `READING`; those that were given reach it as ``reading``."""
+
+    @functools.wraps(command)
+    def with_options(**kwargs: Any) -> None:
+        chosen = {name: kwargs.pop(name) for name in READING}
+        given = {name: value for name, value in chosen.items() if value != READING[name][1]}
+        command(**kwargs, reading=given)
+
+    own = inspect.signature(command, eval_str=True)
+    kept = [one for one in own.parameters.values() if one.name != "reading"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+        for name, (hint, default) in READING.items()
+    ]
+    with_options.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+    return with_options
+
+
+def files_in(reading: Mapping[str, Any]) -> list[Path]:
+    """The files that options name."""
+    return [Path(reading[name]) for name in ("tx2gene",) if name in reading]
+
+
+def say_notes(adata: Any) -> None:
+    """Print on standard error how a matrix was read."""
+    from tybalt_like.core.provenance import reading_notes
+
+    for note in reading_notes(adata):
+        typer.echo(f"note: {note}", err=True)
 
 
 def shipped(recipe: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +11,9 @@ import typer
 from tybalt_like.cli.options import (
     Change,
     Device,
-    GenesIn,
     GenesOfInterest,
     Json,
+    Obs,
     Overwrite,
     Quiet,
     Resume,
@@ -20,19 +21,22 @@ from tybalt_like.cli.options import (
     Seed,
     Threads,
     execute,
+    reads,
     shipped,
 )
 from tybalt_like.core.errors import RecipeError
 
 
+@reads
 def run(
+    reading: Mapping[str, Any],
     recipe: Annotated[
         Path | None, typer.Argument(help="TOML recipe, or the name of one that is shipped.")
     ] = None,
     matrix: Annotated[
         Path | None, typer.Option("--data", help="Expression matrix, instead of a recipe's.")
     ] = None,
-    obs: Annotated[Path | None, typer.Option(help="Sample table to join to it.")] = None,
+    obs: Obs = None,
     label: Annotated[str | None, typer.Option(help="Column that names the groups.")] = None,
     normal: Annotated[
         list[str] | None,
@@ -51,7 +55,6 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="Profile of the recipe, such as quick.")
     ] = None,
-    genes_in: GenesIn = "auto",
     change: Change = None,
     seed: Seed = None,
     device: Device = "auto",
@@ -72,7 +75,7 @@ def run(
     tables: dict[str, Any] = {"name": matrix.name.split(".")[0] if matrix else ""}
     if recipe is not None:
         tables = tables_of(shipped(recipe), profile=profile)
-    source = _source(matrix, obs, label, normal, anomaly, genes_in)
+    source = _source(matrix, obs, label, normal, anomaly, reading)
     if source and ("perturbation" in tables or "simulation" in tables):
         raise RecipeError("a recipe with [perturbation] takes its data from the recipe alone")
     if source:
@@ -106,12 +109,11 @@ def _source(
     label: str | None,
     normal: list[str] | None,
     anomaly: list[str] | None,
-    genes_in: str,
+    reading: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the options say of the data."""
     named = {"path": matrix, "obs": obs, "label": label}
     source: dict[str, Any] = {key: str(value) for key, value in named.items() if value is not None}
-    if genes_in != "auto":
-        source["genes_in"] = genes_in
     groups = {"normal": normal, "anomalies": anomaly}
-    return source | {key: texts for key, texts in groups.items() if texts}
+    source |= {key: texts for key, texts in groups.items() if texts}
+    return source | dict(reading)

@@ -32,6 +32,8 @@ SCORE_COLUMNS = "score_columns"
 """Entry of the provenance: the obs columns that hold scores, p- and q-values and flags."""
 
 
+CHOSEN = "chosen"
+"""Layer with whether a gene was chosen without the sample."""
 UNSCALED = "unscaled"
 """Layer with the values before the last step of the normalisation, which gives all genes one
 scale."""

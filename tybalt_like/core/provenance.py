@@ -33,6 +33,12 @@ def record(adata: AnnData, **entries: Any) -> None:
     adata.uns[keys.UNS] = json.dumps(recorded(adata) | entries)
 
 
+def reading_notes(adata: AnnData) -> list[str]:
+    """How it was read, in sentences, what is doubtful last; empty if that is not recorded."""
+    reading = recorded(adata).get("reading", {})
+    return [*reading.get("notes", []), *reading.get("warnings", [])]
+
+
 def is_images(adata: AnnData) -> bool:
     """Whether the samples were read as images."""
     return "image" in recorded(adata)

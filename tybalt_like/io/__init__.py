@@ -3,34 +3,40 @@ known to `read`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tybalt_like.core import discovery as _discovery
 from tybalt_like.core import provenance
 from tybalt_like.core.errors import DataError, TybaltLikeError
-from tybalt_like.io.format import Format
+from tybalt_like.io.format import Format, Noted
 from tybalt_like.io.gene_list import read_gene_list
 from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Axis, Grid, repeated_genes_allowed
 from tybalt_like.io.image_folder import folder_of_images
 from tybalt_like.io.layout import UNNAMED
+from tybalt_like.io.not_genes import controls, left_out, not_genes
+from tybalt_like.io.options import AbsentError, Options, in_words
 from tybalt_like.io.orientation import orientation
 from tybalt_like.io.plain_text import make_plain
+from tybalt_like.io.quantifiers import SUMMED, gene_counts
 from tybalt_like.io.sample_columns import refuse_sample_table, set_aside
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
 from tybalt_like.io.table import read_table
+from tybalt_like.io.tx2gene import AS_TRANSCRIPTS, TranscriptGenes, are_transcripts, summed
 from tybalt_like.io.write import write_h5ad, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["read", "read_gene_list", "read_gmt", "write_h5ad", "write_table"]
+__all__ = ["Options", "read", "read_gene_list", "read_gmt", "write_h5ad", "write_table"]
 
 _MODULES = _discovery.load_modules(__name__, __path__)
 FORMATS: list[Format] = [module.FORMAT for module in _MODULES if hasattr(module, "FORMAT")]
@@ -45,8 +51,9 @@ def read(
     source: str | Path,
     *,
     obs: str | Path | pd.DataFrame | None = None,
-    genes_in: Literal["auto", "rows", "columns"] = "auto",
-    image_size: int | None = None,
+    options: Options | None = None,
+    usual: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> AnnData:
     """Read an expression matrix of any known format as samples x genes, images as samples x pixels.
 
@@ -55,11 +62,16 @@ def read(
     source
         File or folder; ``-`` is standard input.
     obs
-        Sample table, joined by sample id: a file, or a table with the ids as index or column.
-    genes_in
-        Where the file has its genes; found out if ``"auto"``.
-    image_size
-        Rows and columns to resize the images of a folder to.
+        Sample table, joined by sample id: a file, or a table with the ids as index or column. The
+        ids may stand in any of its columns, and beside the matrix too; small differences in
+        spelling are overcome where that is unambiguous, and said.
+    options
+        How to read; see `Options`.
+    usual
+        `Options.parts` of an earlier reading: they are chosen again where nothing else is and the
+        file has them; if it has not, X is read, and a note says so.
+    **changes
+        Single options, such as ``genes_in="rows"``, ``layer="counts"`` or ``use_raw=True``.
 
     Returns
     -------
@@ -71,64 +83,130 @@ def read(
     ------
     DataError
         If the file is missing, empty, damaged, of no known format, ragged, holds text or
-        infinite values in the matrix, names a sample twice, or has no sample in `obs`.
+        infinite values in the matrix, names a sample twice, lacks the part that was chosen, or
+        has no sample in `obs`.
     """
-    if genes_in not in ("auto", "rows", "columns"):
-        raise DataError(f'genes_in is {genes_in!r}; it must be "auto", "rows" or "columns"')
+    options = replace(options or Options(), **changes)
     opened = Source(source)
+    if isinstance(obs, str | Path) and Path(obs).expanduser() == opened.path:
+        raise DataError(f"{opened.name}: the sample table is the matrix itself; name another file")
     table = None if obs is None else SampleTable.of(obs)
     name = opened.name
-    found, kind = _read(opened, image_size)
-    notes: list[str] = []
+    genes = None if options.tx2gene is None else TranscriptGenes(options.tx2gene)
+    found, kind, parts, notes = _read(opened, options, usual or {}, genes)
+    axis = options.genes_in
     if isinstance(found, Grid):
         notes += found.notes
         refuse_sample_table(found, name)
-        axis, said = _genes_in(found, table, genes_in, name)
+        axis, said = _genes_in(found, table, options, name)
         notes += said
-        if axis == "rows" and (unnamed := found.drop_unnamed_rows()):
-            notes.append(f"genes without a name, left out: {unnamed}")
+        notes += found.keep_genes(axis)
         adata, said = set_aside(found.anndata(axis), name)
         notes += said
     else:
-        axis = "columns" if genes_in == "auto" else genes_in
+        adata, more = found if isinstance(found, Noted) else (found, [])
+        notes += more
         with repeated_genes_allowed():
-            adata = found.T if axis == "rows" else found
+            adata = adata.T if axis == "rows" else adata
+            if (others := not_genes(adata.var_names.astype(str))).any():
+                notes.append(left_out(list(adata.var_names[others])))
+                adata = adata[:, ~others].copy()
+        axis = "columns" if axis == "auto" else axis
     _as_float32(adata, name)
+    if genes is not None and kind != SUMMED:
+        adata, said = summed(adata, genes, name=name)
+        notes += said
     _check(adata, name)
-    unmatched: dict[str, list[str]] = {}
+    notes += controls(adata.var_names)
+    if genes is None and AS_TRANSCRIPTS not in "".join(notes) and are_transcripts(adata.var_names):
+        notes.append(AS_TRANSCRIPTS)
+    warnings, unmatched = list[str](), dict[str, Any]()
     if table is not None:
-        joined, unmatched = join(adata, table)
+        joined, warnings, unmatched = join(adata, table)
         notes += joined
     if cleaned := make_plain(adata):
         _check(adata, name)  # two names may have become one
         notes += cleaned
     notes += _free_reserved_names(adata)
     reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
-    reading |= {"n_vars": adata.n_vars, "notes": notes} | unmatched
+    reading |= {"n_vars": adata.n_vars, "parts": parts, "notes": notes, "warnings": warnings}
+    reading |= unmatched
     provenance.record(adata, reading=reading)
     return adata
 
 
-def _read(source: Source, image_size: int | None) -> tuple[Grid | AnnData, str]:
-    """What the first format that recognises the source makes of it, and the format's name."""
-    if image_size is not None:
-        return folder_of_images(source, size=image_size), f"images, {image_size} pixels wide"
+def _read(
+    source: Source,
+    options: Options,
+    usual: Mapping[str, Any],
+    genes: TranscriptGenes | None,
+) -> tuple[Grid | AnnData | Noted, str, dict[str, Any], list[str]]:
+    """What the first format that recognises the source makes of it, the format's name, the parts
+    that were chosen, and notes about the choice."""
+    if options.image_size is not None:
+        size = options.image_size
+        return folder_of_images(source, size=size), f"images, {size} pixels wide", {}, []
     try:
+        if genes is not None and (grid := gene_counts(source, genes)) is not None:
+            return grid, SUMMED, {}, []
         for format in (*FORMATS, TEXT):
             if format.recognises(source):
-                return format.read(source), format.name
+                found, parts, notes = _of_format(format, source, options, usual)
+                return found, format.name, parts, notes
     except TybaltLikeError:
         raise
     except Exception as error:  # parsers of other libraries meet damage with almost any error
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{source.name}: cannot be read as {format.name} ({reason})") from error
-    raise DataError(f"{source.name}: this folder holds no known format")
+    raise DataError(f"{source.name}: this folder holds no known format; {_instead(source.path)}")
+
+
+def _instead(folder: Path) -> str:
+    """What to name instead of a folder that holds nothing known."""
+    if (folder / "run.json").is_file():
+        return "it is a finished run: name the matrix that it was made from"
+    if any(folder.glob("*abundance.h5")) or any(folder.glob("*/abundance.h5")):
+        return "of kallisto abundance.tsv is read: make it with `kallisto h5dump`"
+    for inside in sorted(folder.iterdir()):
+        try:
+            if any(format.recognises(Source(inside)) for format in FORMATS):
+                return f"name what is in it: {inside}"
+        except DataError:
+            continue
+    return (
+        "it may hold files of STAR, RSEM, salmon, kallisto, featureCounts or htseq-count, 10x or "
+        "images; name the file with the matrix"
+    )
+
+
+def _of_format(
+    format: Format, source: Source, options: Options, usual: Mapping[str, Any]
+) -> tuple[Grid | AnnData | Noted, dict[str, Any], list[str]]:
+    """What a format makes of a source, the parts that were chosen, and notes about the choice."""
+    parts = options.parts()
+    foreign = {name: value for name, value in parts.items() if name not in format.takes}
+    if foreign:
+        raise DataError(
+            f"{source.name}: {in_words(foreign)} has no meaning in this format ({format.name}); "
+            "leave it out"
+        )
+    if not usual or parts:
+        return format.read(source, **parts), parts, []
+    again = {name: usual[name] for name in format.takes if name in usual}
+    chosen, why = in_words(again or usual), f"{format.name} has no such parts"
+    if again:
+        try:
+            return format.read(source, **again), again, [f"read as the earlier matrix: {chosen}"]
+        except AbsentError as error:
+            why = str(error)
+    return format.read(source), {}, [f"not read as the earlier matrix ({chosen}): {why}"]
 
 
 def _genes_in(
-    grid: Grid, table: SampleTable | None, told: Literal["auto", "rows", "columns"], name: str
+    grid: Grid, table: SampleTable | None, options: Options, name: str
 ) -> tuple[Axis, list[str]]:
     """Where the genes are, and a sentence about it if it was found out or looks wrong."""
+    told = options.genes_in
     if told == "auto":
         axis, evidence = orientation(grid, table, name=name)
         return axis, [f"genes are in the {axis}: {evidence}"]

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tybalt_like.io.grid import Grid
 from tybalt_like.io.source import Source
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+class Noted(NamedTuple):
+    """Samples x genes, with sentences about what was understood."""
+
+    adata: AnnData
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,11 @@ class Format:
         Whether the source is of this format; formats exclude one another.
     read
         A `Grid` if either orientation is possible, else an AnnData of samples x genes.
+    takes
+        `Options` that it understands beside those that all do; `read` gets them as keywords.
     """
 
     name: str
     recognises: Callable[[Source], bool]
-    read: Callable[[Source], Grid | AnnData]
+    read: Callable[..., Grid | AnnData | Noted]
+    takes: tuple[str, ...] = ()

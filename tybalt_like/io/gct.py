@@ -31,10 +31,13 @@ def _read(source: Source) -> Grid:
         raise DataError(
             f"{name}: lines 1 to 3 do not make the head of a GCT file: version, sizes, header"
         ) from None
+    numbered = _is_numbered(header, 1 + n_row_data + n_columns)
+    if numbered:
+        n_row_data += 1
     if len(header) != 1 + n_row_data + n_columns:
         raise DataError(
             f"{name}: line 2 promises {n_row_data} + {n_columns} columns beside the row names, "
-            f"line 3 names {len(header) - 1}"
+            f"line 3 names {len(header) - 1}; correct line 2"
         )
     first = 1 + n_row_data
     described = [decoded(line).split("\t") for line in lines.take(n_column_data)]
@@ -50,12 +53,20 @@ def _read(source: Source) -> Grid:
             raise DataError(
                 f"{name}: the metadata row {row[0]!r} has {len(row)} fields, not {len(header)}"
             )
-    grid.row_data = grid.row_data.apply(_known)
-    grid.column_data = pd.DataFrame({row[0]: _known(pd.Series(row[first:])) for row in described})
+    if numbered:
+        grid.rows, grid.corner = list(grid.row_data.pop(header[1])), header[1]
+        grid.notes.append("rows are called by their Name, not by the running number before it")
+    grid.row_data = grid.row_data.apply(known)
+    grid.column_data = pd.DataFrame({row[0]: known(pd.Series(row[first:])) for row in described})
     grid.genes_in = "rows"
     grid.notes.append(f"GCT {version[0].lstrip('#')}")
-    _blank(grid)
+    blank(grid)
     return grid
+
+
+def _is_numbered(header: list[str], promised: int) -> bool:
+    """GTEx' files of one tissue have a running number, ``id``, before Name and Description."""
+    return len(header) == promised + 1 and [h.lower() for h in header[:2]] == ["id", "name"]
 
 
 def _sizes(version: str, sizes: list[str]) -> tuple[int, int, int, int]:
@@ -66,12 +77,14 @@ def _sizes(version: str, sizes: list[str]) -> tuple[int, int, int, int]:
     return n_rows, n_columns, n_row_data, n_column_data
 
 
-def _known(cells: pd.Series) -> pd.Series:
-    absent = (*UNRECORDED, "na", "-666")
+def known(cells: pd.Series) -> pd.Series:
+    """Metadata with types, and NaN where nothing is known."""
+    absent = (*UNRECORDED, "na", "-666", MISSING_NUMBER)
     return typed(cells.astype(object).mask(cells.isin(absent)))
 
 
-def _blank(grid: Grid) -> None:
+def blank(grid: Grid) -> None:
+    """Missing values as NaN, counted in a note."""
     n = 0
     for x in grid.blocks:
         absent = x == MISSING_NUMBER

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like.io.layout import UNNAMED
+from tybalt_like.io.not_genes import left_out, not_genes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -49,16 +51,35 @@ class Grid:
     genes_in: Axis | None = None
     notes: list[str] = field(default_factory=list)
 
-    def drop_unnamed_rows(self) -> int:
-        """Leave out rows whose name says that there is none; how many there were."""
-        keep = np.array([row not in UNNAMED for row in self.rows], dtype=bool)
-        if not keep.all():
-            ends = np.cumsum([len(block) for block in self.blocks])[:-1]
-            pieces = np.split(keep, ends)
-            self.blocks = [x[kept] for x, kept in zip(self.blocks, pieces, strict=True)]
-            self.rows = [row for row, kept in zip(self.rows, keep, strict=True) if kept]
-            self.row_data = self.row_data[keep] if len(self.row_data.columns) else self.row_data
-        return int((~keep).sum())
+    def keep_rows(self, keep: NDArray[np.bool_]) -> None:
+        """Leave out the other rows."""
+        ends = np.cumsum([len(block) for block in self.blocks])[:-1]
+        pieces = np.split(keep, ends)
+        self.blocks = [x[kept] for x, kept in zip(self.blocks, pieces, strict=True)]
+        self.rows = list(compress(self.rows, keep))
+        self.row_data = self.row_data[keep] if len(self.row_data.columns) else self.row_data
+
+    def keep_columns(self, keep: NDArray[np.bool_]) -> None:
+        """Leave out the other columns."""
+        self.blocks = [x[:, keep] for x in self.blocks]
+        self.columns = list(compress(self.columns, keep))
+        if len(self.column_data.columns):
+            self.column_data = self.column_data[keep]
+
+    def keep_genes(self, genes_in: Axis) -> list[str]:
+        """Leave out rows or columns that are no genes, and rows without a name; what was, in
+        words."""
+        names = self.rows if genes_in == "rows" else self.columns
+        others, notes = not_genes(names), []
+        if others.any():
+            notes.append(left_out(list(compress(names, others))))
+            (self.keep_rows if genes_in == "rows" else self.keep_columns)(~others)
+        if genes_in == "rows":
+            named = np.array([row not in UNNAMED for row in self.rows], dtype=bool)
+            if not named.all():
+                notes.append(f"genes without a name, left out: {(~named).sum()}")
+                self.keep_rows(named)
+        return notes
 
     def matrix(self, *, transposed: bool) -> NDArray[np.float32]:
         """The whole matrix in C order. Empties `blocks` on the way to need memory only once."""

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.grid import Axis, Grid
 from tybalt_like.io.layout import GENE_COLUMNS
+from tybalt_like.io.not_genes import not_genes
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tybalt_like.io.samples import SampleTable
 
 
@@ -84,24 +87,41 @@ def orientation(grid: Grid, table: SampleTable | None, *, name: str) -> Orientat
 
 def _known_samples(grid: Grid, table: SampleTable) -> Orientation | None:
     """By the sample table, if it knows at least half of the samples or they half of it; fewer
-    matches, such as Entrez ids that equal some laboratory value, mean nothing."""
-    in_rows, in_columns = table.hits(grid.rows), table.hits(grid.columns)
-    if in_rows > in_columns:
-        hits, names, found = in_rows, grid.rows, Orientation("columns", "rows")
-    else:
-        hits, names, found = in_columns, grid.columns, Orientation("rows", "columns")
-    if in_rows == in_columns or 2 * hits < min(len(names), len(table.frame)):
-        return None
-    return found._replace(evidence=f"{hits} {found.evidence} are named in the sample table")
+    matches, such as Entrez ids that equal some laboratory value, mean nothing. Equal ids come
+    first, and similar ones (`matching.find`) where they tell nothing."""
+    for exactly in (True, False):
+        rows, row_data = _some_of(grid.rows, grid.row_data, all_of=exactly)
+        columns, column_data = _some_of(grid.columns, grid.column_data, all_of=exactly)
+        in_rows = table.hits(rows, row_data, exactly=exactly)
+        in_columns = table.hits(columns, column_data, exactly=exactly)
+        if in_rows > in_columns:
+            hits, names, found = in_rows, rows, Orientation("columns", "rows")
+        else:
+            hits, names, found = in_columns, columns, Orientation("rows", "columns")
+        if in_rows != in_columns and 2 * hits >= min(len(names), len(table.frame)):
+            return found._replace(evidence=f"{hits} {found.evidence} are named in the sample table")
+    return None
+
+
+def _some_of(
+    names: Sequence[str], beside: pd.DataFrame, *, all_of: bool
+) -> tuple[Sequence[str], pd.DataFrame]:
+    """All names with what is known of them, or at most a thousand, evenly spread."""
+    step = 1 if all_of else _step(names)
+    return names[::step], beside.iloc[::step]
 
 
 def _clues(grid: Grid) -> Iterator[_Clue]:
     for sign, axis, names in ((1, "row", grid.rows), (-1, "column", grid.columns)):
         shown = _shown(names)
         if _share(GENE_ID, shown) > 0.5:
-            yield _Clue(4 * sign, f"{axis} names look like gene or probe ids ({shown[0]})")
+            like = next(name for name in shown if GENE_ID.match(name))
+            yield _Clue(4 * sign, f"{axis} names look like gene or probe ids ({like})")
         if _share(_SAMPLE_ID, shown) > 0.5:
             yield _Clue(-4 * sign, f"{axis} names look like samples ({shown[0]})")
+        if (no_gene := not_genes(names)).any():
+            said = names[int(no_gene.argmax())]
+            yield _Clue(4 * sign, f"{axis} names include {said}, which is written beside genes")
         known = well_known(names)
         if len(known) >= 3:
             yield _Clue(4 * sign, f"{axis} names include {', '.join(known[:3])}")
@@ -142,7 +162,11 @@ def is_about_genes(corner: str, texts: Sequence[str]) -> bool:
 
 def _shown(names: Sequence[str]) -> Sequence[str]:
     """At most a thousand of them, evenly spread."""
-    return names[:: max(1, len(names) // 500)]
+    return names[:: _step(names)]
+
+
+def _step(names: Sequence[str]) -> int:
+    return max(1, len(names) // 500)
 
 
 def _share(pattern: re.Pattern[str], names: Sequence[str]) -> float:

@@ -7,18 +7,21 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import pandas as pd
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.io.layout import MISSING, decoded, header_at, is_number, split
+from tybalt_like.io import matching
+from tybalt_like.io.layout import MISSING, Marks, decoded, header_at, is_number, split
+from tybalt_like.io.lines import BREAK
+from tybalt_like.io.matching import Key, Match
 from tybalt_like.io.source import Source
 
 if TYPE_CHECKING:
@@ -27,30 +30,8 @@ if TYPE_CHECKING:
 UNRECORDED = (*MISSING, "[Not Available]", "[Not Applicable]", "[Not Evaluated]", "'--", "--")
 """Cells of a sample table that say that nothing is known."""
 
-_BARCODE = re.compile(r"TCGA[-.]\w{2}[-.]\w{4}", re.IGNORECASE)
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Match:
-    """Which row of a sample table belongs to which sample.
-
-    Parameters
-    ----------
-    frame
-        The table.
-    column
-        Its column of sample ids.
-    characters
-        How many characters of TCGA barcodes were compared; None means whole ids.
-    rows
-        Row number for each sample, -1 where there is none.
-    """
-
-    frame: pd.DataFrame
-    column: str
-    characters: int | None
-    rows: list[int]
+_UNNAMED = re.compile(r"column_\d+|Unnamed: \d+|")
 
 
 @dataclass(frozen=True)
@@ -60,13 +41,16 @@ class SampleTable:
     Parameters
     ----------
     frame
-        Cells as text, NaN where nothing is recorded; its index is a plain range.
+        Cells as text, NaN where nothing is recorded; its index numbers the rows of the file.
     name
         Of the file, for messages.
+    repeated
+        Rows that said what another one says; they are left out.
     """
 
     frame: pd.DataFrame
     name: str
+    repeated: int = 0
 
     @classmethod
     def of(cls, obs: str | Path | pd.DataFrame) -> SampleTable:
@@ -81,56 +65,51 @@ class SampleTable:
             except (csv.Error, ValueError, BadZipFile) as error:
                 raise DataError(f"{name}: not a sample table ({error})") from error
         _refuse_repeated(frame.columns, name)
-        return cls(frame, name)
+        named = [column for column in frame if _is_named(column)]
+        again = frame[named or list(frame)].astype(str).duplicated()
+        return cls(frame[~again], name, int(again.sum()))
 
-    def hits(self, names: Sequence[str]) -> int:
-        """How many of the names the best column, or the headings, of the table hold."""
-        return self._best(names)[0]
+    def hits(
+        self, names: Sequence[str], beside: pd.DataFrame | None = None, *, exactly: bool = True
+    ) -> int:
+        """How many of the names, or of the rows of what stands beside them, the table knows."""
+        beside = pd.DataFrame() if beside is None else beside
+        return matching.find(names, beside, self.keys, exactly=exactly).hits
 
-    def match(self, samples: Sequence[str]) -> Match:
+    def match(self, samples: Sequence[str], beside: pd.DataFrame) -> Match:
         """Find the row of each sample.
+
+        Parameters
+        ----------
+        samples
+            Their names.
+        beside
+            What the matrix knows of them.
 
         Raises
         ------
         DataError
-            If no sample is in the table, or one has several rows.
+            If no sample is in the table, or it cannot be told which row is whose.
         """
-        hits, frame, column, characters = self._best(samples)
-        if hits == 0:
+        match = matching.find(samples, beside, self.keys)
+        if match.clash is not None:
+            raise DataError(f"{self.name}: {clash_of(match)}")
+        if match.hits == 0:
             theirs = [str(cell) for cell in self.frame.iloc[:, 0].dropna()]
+            near = "; ".join(matching.nearest(samples, self.keys))
             raise DataError(
                 f"{self.name}: no sample of the matrix is in this table (matrix: "
                 f"{_some(samples, 3)}; first column: {_some(theirs, 3)}); use the same ids"
+                + (f"; are these the same: {near}?" if near else "")
             )
-        _refuse_repeated(frame.columns, self.name)
-        keys = [_key(str(cell), characters) for cell in frame[column]]
-        wanted = [_key(sample, characters) for sample in samples]
-        times = Counter(keys)
-        twice = next((key for key in wanted if times[key] > 1), None)
-        if twice is not None:
-            raise DataError(
-                f"{self.name}: sample {twice!r} has {times[twice]} rows in column {column!r}; keep "
-                "one row for each sample"
-            )
-        row_of = {key: row for row, key in enumerate(keys)}
-        return Match(frame, column, characters, [row_of.get(key, -1) for key in wanted])
+        _refuse_repeated(match.right.frame.columns, self.name)
+        return match
 
-    def _best(self, names: Sequence[str]) -> tuple[int, pd.DataFrame, str, int | None]:
-        """Samples found, table (turned over if its headings are samples), column and characters
-        compared. Whole ids win where barcodes cut to 15 or 12 characters find no more."""
-        best: tuple[int, pd.DataFrame, str, int | None] = (0, self.frame, "", None)
-        candidates = [(self.frame, column) for column in self.frame.columns]
-        candidates.append((self._turned, "sample"))
-        barcodes = any(_BARCODE.match(name) for name in names)
-        for characters in (None, 15, 12) if barcodes else (None,):
-            keys = {_key(name, characters) for name in names}
-            for frame, column in candidates:
-                ids = {_key(str(cell), characters) for cell in frame[column].dropna()}
-                if len(keys & ids) > best[0]:
-                    best = (len(keys & ids), frame, column, characters)
-            if best[0] == len(keys):
-                break
-        return best
+    @cached_property
+    def keys(self) -> list[Key]:
+        """Where ids may stand: in any column, or in the headings."""
+        columns = [Key(self.frame, column) for column in self.frame.columns]
+        return [*columns, Key(self._turned, "sample")]
 
     @cached_property
     def _turned(self) -> pd.DataFrame:
@@ -141,36 +120,108 @@ class SampleTable:
         return turned.rename_axis("sample").reset_index()
 
 
-def join(adata: AnnData, table: SampleTable) -> tuple[list[str], dict[str, list[str]]]:
+def clash_of(match: Match) -> str:
+    """What is wrong with a match, in words."""
+    assert match.clash is not None
+    (*others, last), rows = match.clash
+    frame, column = match.right.frame, match.right.column
+    how = f", {match.spelling.words}" if match.spelling else ""
+    numbers = " and ".join(_number(frame, row) for row in rows)
+    if others:
+        names = f"{', '.join(map(repr, others))} and {last!r}"
+        theirs = ", ".join(repr(str(frame[column].iloc[row])) for row in rows)
+        return f"samples {names} would share row {numbers} ({theirs}){how}; tell them apart"
+    ids = frame[column].iloc[rows].astype(str)
+    if len(set(ids)) > 1:
+        theirs = ", ".join(map(repr, ids))
+        return f"sample {last!r} may be any of rows {numbers} ({theirs}){how}; use one spelling"
+    cells = frame.iloc[rows].astype(str)
+    differing = [name for name in cells if len(set(cells[name])) > 1]
+    where = next((name for name in differing if _is_named(name)), differing[0])
+    values = " and ".join(cells[where].unique()[:2])
+    return (
+        f"sample {last!r} has {len(rows)} rows in column {column!r} ({numbers} below the "
+        f"header), which differ in {where!r} ({values}); keep one row for each sample"
+    )
+
+
+class Joined(NamedTuple):
+    """How a sample table was joined.
+
+    Attributes
+    ----------
+    notes
+        In sentences.
+    warnings
+        What makes the join doubtful.
+    record
+        Names of the samples and rows that found none, and where ids were found.
+    """
+
+    notes: list[str]
+    warnings: list[str]
+    record: dict[str, Any]
+
+
+def join(adata: AnnData, table: SampleTable) -> Joined:
     """Put the columns of a sample table into ``adata.obs``.
 
     Samples without a row keep missing values; rows without a sample are left out. Both are
-    counted in the sentences returned, and listed in full in the dictionary.
+    counted in the notes, and listed in full in the record. The column of ids is put in where it
+    spells them in another way.
 
     Raises
     ------
     DataError
-        If no sample is found in the table, or one is found in several of its rows.
+        If no sample is found in the table, or it cannot be told which row is whose.
     """
     samples = list(adata.obs_names)
-    match = table.match(samples)
-    ids = match.frame[match.column].astype(str)
-    chosen = match.frame.drop(columns=match.column).reindex(match.rows)
-    chosen = chosen.apply(typed).set_axis(adata.obs_names)
-    kept = adata.obs.drop(columns=chosen.columns, errors="ignore")
-    adata.obs = pd.concat([kept, chosen], axis=1)
+    match = table.match(samples, adata.obs)
+    frame, column = match.right.frame, match.right.column
+    kept = frame if match.loose else frame.drop(columns=column)
+    chosen = kept.reset_index(drop=True).reindex(match.rows).apply(typed)
+    chosen = chosen.set_axis(adata.obs_names)
+    both = [name for name in adata.obs if name in chosen]
+    adata.obs = pd.concat([adata.obs.drop(columns=both), chosen], axis=1)
     missed = [sample for sample, row in zip(samples, match.rows, strict=True) if row < 0]
-    unused = list(ids.drop(index=[row for row in set(match.rows) if row >= 0]))
-    how = f"the first {match.characters} characters" if match.characters else "whole ids"
-    notes = [
-        f"{len(samples) - len(missed)} of {len(samples)} samples found in column "
-        f"{match.column!r} of {table.name}, by {how}"
-    ]
-    if missed:
-        notes.append(f"samples without a row there: {len(missed)} ({_some(missed)})")
-    if unused:
-        notes.append(f"rows there without a sample here: {len(unused)} ({_some(unused)})")
-    return notes, {"samples_without_row": missed, "rows_without_sample": unused}
+    times = Counter(row for row in match.rows if row >= 0)
+    unused = [str(id) for row, id in enumerate(frame[column]) if row not in times]
+    shared = [str(frame[column].iloc[row]) for row, n in times.items() if n > 1]
+    found = f"{match.hits:,} of {len(samples):,} samples"
+    name = Path(table.name).name
+    notes = [f"{found} found {_where(match, name)}"]
+    for said, names in (
+        ("samples without a row there", missed),
+        ("rows there without a sample here", unused),
+        ("rows there that several samples have", shared),
+        ("columns of the matrix that the table replaces", both),
+    ):
+        if names:
+            notes.append(f"{said}: {len(names):,} ({_some(names)})")
+    if table.repeated:
+        notes.append(f"rows there that repeat another one, left out: {table.repeated:,}")
+    if match.refused is not None:
+        notes.append(f"not done: {clash_of(match.refused)}")
+    warnings = []
+    if 2 * len(missed) > len(samples):
+        warnings.append(
+            f"Only {found} have a row in {name}; what it says of the others is missing."
+        )
+    record = {"joined": notes[0], "samples_without_row": missed, "rows_without_sample": unused}
+    return Joined(notes, warnings, record)
+
+
+def _where(match: Match, name: str) -> str:
+    """Where the ids were found, and how they were compared."""
+    beside = "" if match.left is None else f" through the matrix's own {match.left!r}"
+    place = f"in column {match.right.column!r} of {name}{beside}"
+    if not match.loose or match.spelling is None:
+        return f"{place}, by whole ids"
+    alike = ", ".join(f"{mine} = {theirs}" for mine, theirs in match.loose[:2])
+    more = ", ..." if len(match.loose) > 2 else ""
+    exact = match.hits - len(match.loose) if match.left is None else 0
+    whole = f"{exact:,} by whole ids, {len(match.loose):,} " if exact else ""
+    return f"{place}, {whole}{match.spelling.words} ({alike}{more})"
 
 
 def typed(column: pd.Series) -> pd.Series:
@@ -187,11 +238,9 @@ def typed(column: pd.Series) -> pd.Series:
     return column
 
 
-def _key(sample: str, characters: int | None) -> str:
-    """A sample id, or the first characters of a TCGA barcode in its usual spelling."""
-    if characters is None or not _BARCODE.match(sample):
-        return sample
-    return sample.upper().replace(".", "-")[:characters]
+def _number(frame: pd.DataFrame, row: int) -> str:
+    """As people count the rows below the header."""
+    return str(int(frame.index[row]) + 1)
 
 
 def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
@@ -207,8 +256,8 @@ def _indexed(obs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(source: Source) -> pd.DataFrame:
-    raw = [line for block in source.blocks() for line in block.splitlines(keepends=True)]
-    lines = [decoded(line) for line in raw[header_at(raw) :]]
+    raw = [line for block in source.lines().blocks() for line in block.split(b"\n")]
+    lines = [decoded(line.replace(BREAK, b"\n")) for line in raw[header_at(raw) :]]
     sep = max("\t,;", key=lambda sep: len(split(lines[0], sep))) if lines else "\t"
     rows = [row for row in csv.reader(lines, delimiter=sep) if any(row)]
     if len(rows) < 2:
@@ -224,7 +273,16 @@ def _text(source: Source) -> pd.DataFrame:
             )
     cells = [[cell.strip() for cell in row] for row in rows[1:]]
     frame = pd.DataFrame(cells, columns=_named(header), dtype=object)
-    return frame.mask(frame.isin(UNRECORDED))
+    frame = frame.mask(frame.isin(UNRECORDED))
+    return frame if sep == "," else frame.apply(_with_points)
+
+
+def _with_points(column: pd.Series) -> pd.Series:
+    """Numbers with decimal commas as such with points, where all are numbers."""
+    marks, known = Marks(","), column.dropna()
+    if known.str.contains(",").any() and all(marks.number(cell) is not None for cell in known):
+        return column.str.replace(",", ".")
+    return column
 
 
 def _is_excel(source: Source) -> bool:
@@ -282,6 +340,11 @@ def _check_workbook(source: Source) -> None:
 
 def _named(header: Iterable[str]) -> list[str]:
     return [cell or f"column_{i}" for i, cell in enumerate(header, 1)]
+
+
+def _is_named(column: Hashable) -> bool:
+    """Whether a column has a name of its own, which the running number of pandas has not."""
+    return _UNNAMED.fullmatch(str(column)) is None
 
 
 def _refuse_repeated(columns: Iterable[str], name: str) -> None:

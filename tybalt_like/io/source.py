@@ -46,6 +46,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
     cast(type[Exception], IsalError),
 )
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 class Source:
@@ -101,7 +102,7 @@ class Source:
     @cached_property
     def hdf5_keys(self) -> frozenset[str]:
         """Names at the top of an HDF5 file; none for other files."""
-        if self.head[:8] != b"\x89HDF\r\n\x1a\n":
+        if _HDF5 not in (self.head[:8], self.head[512:520]):  # h5mu begins with a text of its own
             return frozenset()
         return self.hdf5.keys
 

@@ -5,24 +5,29 @@ Reads what UCSC Xena, cBioPortal and LinkedOmics (.cct) offer, and R's write.tab
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.io.delimited import Floats, read_rows
 from tybalt_like.io.grid import Grid
-from tybalt_like.io.layout import GENE_COLUMNS, MISSING, UNNAMED, Layout, is_number, sniff
+from tybalt_like.io.layout import (
+    GENE_COLUMNS,
+    MISSING,
+    MISSING_NUMBER,
+    POINT,
+    UNNAMED,
+    Layout,
+    decoded,
+    is_number,
+    sniff,
+)
 from tybalt_like.io.lines import Lines
+from tybalt_like.io.other_files import refuse_other, refuse_tested
 from tybalt_like.io.source import Source
 
-_OTHERS = {
-    b"PK\x03\x04": "this is a zip archive or an Excel workbook; save the table as tsv",
-    b"RDX": "this is an R data file; write the matrix as tsv in R",
-    b"X\n": "this is an R data file; write the matrix as tsv in R",
-    b"%PDF": "this is a PDF; ask for the table as tsv",
-    b"<!": "this is a web page, perhaps an error message of the server; download it again",
-    b"<html": "this is a web page, perhaps an error message of the server; download it again",
-}
 # Blocks so large that freeing one gives its memory back to the system (glibc maps none of its own
 # below this), so that the finished matrix and its pieces are not both in memory.
 _BLOCK_BYTES = 1 << 25
@@ -33,17 +38,20 @@ def read_table(source: Source) -> Grid:
 
     Columns that hold text, and leading columns that describe genes, are kept beside the matrix.
     """
-    for magic, advice in _OTHERS.items():
-        if source.head.startswith(magic):
-            raise DataError(f"{source.name}: {advice}")
+    refuse_other(source)
     lines = source.lines()
     layout = sniff(lines, source.name)
-    lines.take(layout.skip)
+    above = [line for line in lines.take(layout.skip)[:-1] if line.strip() and line[:1] != b"#"]
     grid = read_body(lines, layout, source.name)
     _check_texts(grid, source.name)
     _check_numbers(grid, layout, source.name)
     _name_rows(grid)
-    grid.notes.append(f"text with {layout.sep_name} as separator")
+    grid.notes.insert(0, f"text with {layout.sep_name} as separator")
+    if above:
+        title = decoded(above[0]).strip(" \t,;")
+        grid.notes.append(f"lines above the header, left out: {len(above)} ({title[:60]!r})")
+    if layout.marks != POINT:
+        grid.notes.append(f"{layout.marks}, as the first rows show")
     if len(grid.row_data.columns):
         grid.notes.append(f"kept beside the matrix: {', '.join(grid.row_data.columns)}")
     return grid
@@ -54,8 +62,10 @@ def read_body(lines: Lines, layout: Layout, name: str) -> Grid:
     texts: list[list[str]] = [[] for _ in layout.texts]
     blocks: list[Floats] = []
     pieces: list[Floats] = []
+    missing: Counter[str] = Counter()
     for part in read_rows(lines, layout, name):
         pieces.append(part.x)
+        missing += part.missing
         if sum(piece.nbytes for piece in pieces) > _BLOCK_BYTES:
             blocks.append(np.concatenate(pieces))
             pieces.clear()
@@ -73,7 +83,13 @@ def read_body(lines: Lines, layout: Layout, name: str) -> Grid:
         columns=[layout.header[i] for i in layout.numbers],
         row_data=beside.mask(beside.isin(MISSING)),
         corner=layout.header[0],
+        notes=[f"missing values: {missing.total():,} ({_shown(missing)})"] if missing else [],
     )
+
+
+def _shown(missing: Counter[str]) -> str:
+    shown = [f"{n:,} {cell}" if cell else f"{n:,} empty" for cell, n in missing.most_common(5)]
+    return ", ".join(shown) + (", ..." if len(missing) > 5 else "")
 
 
 def _check_texts(grid: Grid, name: str) -> None:
@@ -87,6 +103,7 @@ def _check_texts(grid: Grid, name: str) -> None:
             del grid.row_data[column]
         if column.lower() in GENE_COLUMNS:
             continue  # chromosomes are numbers but for X and Y
+        cells = cells[~cells.isin(MISSING_NUMBER)]
         texts = cells[~cells.map(is_number).astype(bool)]
         if 0 < len(texts) < len(cells) / 2:
             raise DataError(
@@ -98,12 +115,16 @@ def _check_texts(grid: Grid, name: str) -> None:
 
 def _check_numbers(grid: Grid, layout: Layout, name: str) -> None:
     if not grid.columns:
+        first = [repr(str(cell)) for cell in grid.row_data.iloc[0].dropna()[:3]]
         raise DataError(
-            f"{name}: no column holds numbers ({len(layout.header)} columns, separator taken: "
-            f"{layout.sep_name}); a sample table is given as the sample table (--obs), and the "
-            "expression matrix as the data"
+            f"{name}: no column holds numbers; row {grid.rows[0]!r} begins {', '.join(first)} "
+            f"({len(layout.header)} columns, separator taken: {layout.sep_name}); values must be "
+            "plain numbers, and a sample table is given as the sample table (--obs)"
         )
+    refuse_tested(grid.columns, name)
     unnamed = next((i for i, column in enumerate(grid.columns, 1) if not column.strip()), None)
+    if unnamed and layout.sep == " ":
+        raise DataError(f"{name}: several blanks between fields; separate them by tabs")
     if unnamed:
         raise DataError(f"{name}: column {unnamed} of the matrix has no name; name it")
 

@@ -10,18 +10,17 @@ import pandas as pd
 from scipy import sparse
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.io.format import Format
+from tybalt_like.io.format import Format, Noted
 from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.layout import decoded
 from tybalt_like.io.matrix_market import read_matrix_market
+from tybalt_like.io.parts import KIND_COLUMNS, genes_of
 from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
 
 if TYPE_CHECKING:
     import h5py
-    from anndata import AnnData
 
-_EXPRESSION = "Gene Expression"
 _OLD = {"barcodes", "data", "gene_names", "genes", "indices", "indptr", "shape"}
 
 
@@ -33,7 +32,7 @@ def _is_10x(source: Source) -> bool:
     return bool(source.hdf5_keys) and _group(source) is not None
 
 
-def _read(source: Source) -> AnnData:
+def _read(source: Source) -> Noted:
     return _read_h5(source) if source.hdf5_keys else _read_folder(source)
 
 
@@ -50,7 +49,7 @@ def _group(source: Source) -> str | None:
     return old[0] if old else None
 
 
-def _read_h5(source: Source) -> AnnData:
+def _read_h5(source: Source) -> Noted:
     import h5py
 
     source.hdf5.check_fits()
@@ -65,7 +64,7 @@ def _read_h5(source: Source) -> AnnData:
         # columns of the file are cells, so that its compressed columns are our rows
         x = sparse.csr_matrix(tuple(parts), shape=tuple(cells["shape"][:])[::-1])
         check_indices(x)
-        return _anndata(x, ids, names, kinds, _strings(cells["barcodes"]))
+        return _genes(x, ids, names, kinds, _strings(cells["barcodes"]), source.name)
 
 
 def _strings(dataset: h5py.Dataset) -> list[str]:
@@ -77,7 +76,7 @@ def _matrix_file(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _read_folder(source: Source) -> AnnData:
+def _read_folder(source: Source) -> Noted:
     matrix = _matrix_file(source.path) if source.is_folder else source.path
     assert matrix is not None
     prefix = matrix.name.partition("matrix.mtx")[0]
@@ -91,7 +90,7 @@ def _read_folder(source: Source) -> AnnData:
     ids = [row[0] for row in features]
     names = [row[1] if len(row) > 1 else row[0] for row in features]
     kinds = [row[2] for row in features] if all(len(row) > 2 for row in features) else None
-    return _anndata(x, ids, names, kinds, barcodes)
+    return _genes(x, ids, names, kinds, barcodes, source.name)
 
 
 def _beside(matrix: Path, prefix: str, stems: tuple[str, ...]) -> list[list[str]]:
@@ -103,22 +102,23 @@ def _beside(matrix: Path, prefix: str, stems: tuple[str, ...]) -> list[list[str]
     raise DataError(f"{matrix}: there is no {prefix}{stems[0]}.tsv beside it")
 
 
-def _anndata(
+def _genes(
     x: sparse.csr_matrix,
     ids: list[str],
     names: list[str],
     kinds: list[str] | None,
     cells: list[str],
-) -> AnnData:
+    file: str,
+) -> Noted:
     """Cells x genes under their symbols; other features, such as antibodies, are left out."""
     from anndata import AnnData
 
     var = pd.DataFrame({"gene_id": ids}, index=np.array(names, dtype=object))
-    if kinds is not None and _EXPRESSION in kinds:
-        genes = np.array(kinds) == _EXPRESSION
-        x, var = x[:, genes], var[genes]
+    if kinds is not None:
+        var[KIND_COLUMNS[0]] = kinds
     with repeated_genes_allowed():
-        return AnnData(x, obs=pd.DataFrame(index=np.array(cells, dtype=object)), var=var)
+        adata = AnnData(x, obs=pd.DataFrame(index=np.array(cells, dtype=object)), var=var)
+    return genes_of(adata, file)
 
 
 FORMAT = Format("10x", _is_10x, _read)

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import (
+    is_bool_dtype,
+    is_complex_dtype,
+    is_datetime64_any_dtype,
+    is_numeric_dtype,
+)
+from scipy.sparse import issparse
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import has_room, whole_file
@@ -22,9 +29,11 @@ if TYPE_CHECKING:
 def write_h5ad(adata: AnnData, path: str | Path) -> None:
     """Write an AnnData as h5ad, compressed.
 
-    `adata` is left as it is. In the file, text with missing values becomes categorical, columns
-    of mixed kinds become text, a slash in a name becomes an underscore, and entries of ``uns``
-    that h5ad cannot hold become JSON strings.
+    `adata` is left as it is. Every column of every table in the file is of a kind that R reads
+    too: numbers, truth values, text without gaps, and categories. Text and truth values with
+    missing ones become categories; whole numbers with missing ones become floating point; dates
+    and columns of mixed kinds become text; a slash in a name becomes an underscore, and entries
+    of ``uns`` that h5ad cannot hold become JSON strings.
 
     Parameters
     ----------
@@ -46,14 +55,15 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
             obs=_plain(adata.obs),
             var=_plain(adata.var),
             uns={_key(key): _storable(value) for key, value in adata.uns.items()},
-            obsm={_key(key): value for key, value in adata.obsm.items()},
-            varm={_key(key): value for key, value in adata.varm.items()},
+            obsm={_key(key): _plain_of(value) for key, value in adata.obsm.items()},
+            varm={_key(key): _plain_of(value) for key, value in adata.varm.items()},
             layers={_key(key): value for key, value in adata.layers.items()},
             obsp=dict(adata.obsp),
             varp=dict(adata.varp),
         )
         if adata.raw is not None:
-            clean.raw = adata.raw.to_adata()
+            raw = adata.raw
+            clean.raw = AnnData(raw.X, obs=clean.obs, var=_plain(raw.var), varm=dict(raw.varm))
     path = Path(path)
     with whole_file(path) as partial, settings.override(allow_write_nullable_strings=False):
         if has_room(path, clean.__sizeof__()):
@@ -126,21 +136,43 @@ def _image(adata: AnnData) -> bytes:
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns of the few kinds that every reader of h5ad knows."""
     index = frame.index.astype(str).astype(object).rename(None)
-    columns = {_key(str(name)): _plain_column(column) for name, column in frame.items()}
+    columns: dict[str, pd.Series[Any]] = {}
+    for name, column in frame.items():
+        key = _key(str(name))
+        while key in columns:  # a/b beside a_b
+            key += "_"
+        columns[key] = _plain_column(column)
     return pd.DataFrame(
         {name: column.set_axis(index) for name, column in columns.items()}, index=index
     )
 
 
+def _plain_of(value: Any) -> Any:
+    """The same for what may be a table."""
+    return _plain(value) if isinstance(value, pd.DataFrame) else value
+
+
 def _plain_column(column: pd.Series[Any]) -> pd.Series[Any]:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.rename_categories([str(c) for c in column.cat.categories])
-    if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
-        texts = column.map(str, na_action="ignore").astype(object)
-        return texts.astype("category") if texts.isna().any() else texts
-    if isinstance(column.dtype, pd.api.extensions.ExtensionDtype):
-        return column.astype(np.float64 if column.isna().any() else column.dtype.type)
-    return column
+    kind, gaps = column.dtype, bool(column.isna().any())
+    if column.isna().all() and len(column):
+        return column.astype(object).astype(np.float64)  # hdf5r reads no empty list of categories
+    if isinstance(kind, pd.CategoricalDtype):
+        return column.cat.rename_categories([_text(c) for c in column.cat.categories])
+    if is_bool_dtype(kind) and not gaps:
+        return column.astype(bool)
+    if is_numeric_dtype(kind) and not is_bool_dtype(kind) and not is_complex_dtype(kind):
+        if gaps or kind == np.float16:
+            return column.astype(np.float64)
+        bytes_ = kind in (np.int8, np.uint8)  # which R takes for raw ones
+        return column.astype(np.int32) if bytes_ else pd.Series(column.to_numpy(), column.index)
+    if is_datetime64_any_dtype(kind):
+        column = column.astype(str).where(column.notna())  # days without a time of day
+    texts = column.astype(object).map(_text, na_action="ignore")
+    return texts.astype("category") if gaps else texts
+
+
+def _text(cell: Any) -> str:
+    return str(cell).replace("\0", "")  # which HDF5 takes for the end
 
 
 def _key(name: str) -> str:
@@ -148,9 +180,14 @@ def _key(name: str) -> str:
 
 
 def _storable(value: Any) -> Any:
-    """As it is if h5ad holds it, else as a JSON string."""
+    """As it is if h5ad holds it, tables with plain columns, else as a JSON string."""
     if isinstance(value, dict):
         return {_key(str(key)): _storable(item) for key, item in value.items()}
-    if isinstance(value, str | int | float | bool | np.generic | np.ndarray | pd.DataFrame):
+    if isinstance(value, pd.DataFrame):
+        return _plain(value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        strings = all(isinstance(item, str) for item in value.flat)
+        return value if strings else json.dumps(value.tolist(), default=str)
+    if isinstance(value, str | int | float | bool | np.generic | np.ndarray) or issparse(value):
         return value
     return json.dumps(value, default=str)

@@ -8,18 +8,21 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.memory import available
-from tybalt_like.io.format import Format
+from tybalt_like.io.format import Format, Noted
+from tybalt_like.io.parts import taken
 from tybalt_like.io.source import Source
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 
 def _is_zarr(source: Source) -> bool:
+    return is_store(source) and not (source.path / "mod").is_dir()
+
+
+def is_store(source: Source) -> bool:
+    """Whether this is a folder that zarr made."""
     return source.is_folder and any(
         (source.path / mark).exists() for mark in (".zgroup", "zarr.json")
     )
@@ -100,13 +103,14 @@ def _width(kind: object) -> int:
         return 8
 
 
-def _read(source: Source) -> AnnData:
+def _read(source: Source, *, layer: str | None = None, use_raw: bool = False) -> Noted:
     import anndata
 
     check_folder(source.path, whole=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files of older anndata, which read all the same
-        return anndata.read_zarr(source.path)
+        adata = anndata.read_zarr(source.path)
+    return taken(adata, source.name, layer=layer, use_raw=use_raw)
 
 
-FORMAT = Format("zarr", _is_zarr, _read)
+FORMAT = Format("zarr", _is_zarr, _read, takes=("layer", "use_raw"))

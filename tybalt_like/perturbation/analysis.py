@@ -10,6 +10,7 @@ import pandas as pd
 
 from tybalt_like import io, report
 from tybalt_like.core import files
+from tybalt_like.core.provenance import reading_notes
 from tybalt_like.perturbation import prediction_tables as tables
 from tybalt_like.perturbation.design import TABLE
 from tybalt_like.perturbation.plan import PairedJob, Plan
@@ -117,7 +118,7 @@ def train(
 
 def _read(plan: Plan, progress: Progress) -> Samples:
     samples = read(plan)
-    for line in samples.findings:
+    for line in [*reading_notes(samples.adata), *samples.findings]:
         progress.say(line)
     for drug, found in samples.units.items():
         table = found.table

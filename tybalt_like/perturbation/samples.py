@@ -13,6 +13,7 @@ from tybalt_like import io, pp
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import recorded
 from tybalt_like.io import datasets
+from tybalt_like.io.options import in_words
 from tybalt_like.perturbation.design import ONE_TREATMENT, Design
 from tybalt_like.perturbation.folds import folds
 from tybalt_like.perturbation.matching import Index, Units, drugs, units
@@ -99,9 +100,11 @@ def _read(plan: Plan) -> tuple[AnnData, pd.DataFrame | None]:
     if data.dataset is not None:
         adata = datasets.load(data.dataset)
     elif is_published(Path(str(data.path))):
+        if data.parts():
+            raise DataError(f"{data.path}: {in_words(data.parts())} has no meaning there")
         adata, responses = read_published(Path(str(data.path)))
     else:
-        adata = io.read(str(data.path), obs=data.obs, genes_in=data.genes_in)
+        adata = io.read(str(data.path), obs=data.obs, options=data)
     if plan.design.responses is not None:
         responses = read_responses(Path(plan.design.responses), plan.design)
     return adata, responses

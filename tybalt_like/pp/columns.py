@@ -64,15 +64,19 @@ def for_training(
     adata: AnnData, rows_n: NDArray[np.intp], how: Duplicates
 ) -> tuple[list[str], Columns, dict[str, Choice]]:
     """Distinct genes of a matrix, their columns, and which copy was taken of those with several.
+    Reads on no gene, which some programs write among the genes, are left out.
 
     Raises
     ------
     DataError
         If `how` is ``"refuse"`` and a gene occurs more than once.
     """
+    from tybalt_like.io.not_genes import not_genes
+
     places: dict[str, list[int]] = {}
-    for place, name in enumerate(adata.var_names.astype(str)):
-        places.setdefault(name, []).append(place)
+    names = adata.var_names.astype(str)
+    for place in np.flatnonzero(~not_genes(names)).tolist():
+        places.setdefault(names[place], []).append(place)
     copied = {name: columns for name, columns in places.items() if len(columns) > 1}
     choices = {name: Choice(0, len(columns)) for name, columns in copied.items()}
     if copied and how == "max_mean":

@@ -35,6 +35,8 @@ def fitted(
     adata: AnnData, settings: Normalisation, train: ArrayLike, *, memory: float
 ) -> dict[str, Any]:
     """The fields of a fitted `Normaliser`; `memory` in gigabytes."""
+    from tybalt_like.io.not_genes import left_out, not_genes
+
     rows_n = row_numbers(train)
     names, columns, choices = for_training(adata, rows_n, settings.duplicates)
     x_nv = spread_rows(adata, rows_n)
@@ -54,6 +56,8 @@ def fitted(
     for step in _sample_transforms(settings, found, x_nv):
         rows = rows.after(step.fit(rows) if isinstance(step, type) else step)
     chosen_g, notes = _chosen(rows, names, settings, found)
+    if (others := not_genes(adata.var_names.astype(str))).any():
+        notes.insert(0, left_out(list(adata.var_names[others])))
     rows = rows.of_genes(chosen_g)
     chosen = tuple(names[g] for g in chosen_g)
     reads_g = np.arange(len(names)) if rows.whole else chosen_g

@@ -47,7 +47,11 @@ def open_backed(path: Path | str) -> AnnData:
     except Exception as error:  # anndata meets damage with almost any error
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {reason}") from None
-    if isinstance(adata.X, CSCDataset):
+    try:
+        by_columns = isinstance(adata.X, CSCDataset)
+    except KeyError:
+        raise DataError(f"{path}: there is no X; name a layer to read in its place") from None
+    if by_columns:
         raise DataError(f"{path}: the sparse matrix is stored by columns (CSC); store it as CSR")
     return adata
 

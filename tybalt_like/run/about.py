@@ -44,12 +44,15 @@ def write_about(
         As read, with the record of that; None if nothing was.
     summary
         What was found, in sentences, the gravest first.
+    warnings
+        What to be careful about; what was doubtful in reading `adata` comes first.
     facts
         Numbers and names that the page shows in a table.
     special
         What runs of this kind say beside.
     """
     read = {} if adata is None else recorded(adata)
+    doubts = read.get("reading", {}).get("warnings", [])
     about = {
         "schema": SCHEMA,
         "kind": kind,
@@ -61,7 +64,7 @@ def write_about(
         "reading": read.get("reading", {}),
         "findings": read.get("findings", []),
         "summary": list(summary),
-        "warnings": list(warnings),
+        "warnings": [*doubts, *warnings],
         "facts": facts,
         "seconds": seconds,
     }

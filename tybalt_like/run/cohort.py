@@ -19,6 +19,7 @@ from tybalt_like.io import datasets
 from tybalt_like.pp.findings import some
 from tybalt_like.pp.labels import candidates, labels_of, named
 from tybalt_like.pp.repeats import suggestion
+from tybalt_like.pp.sex import sexes
 from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.run import calls
 from tybalt_like.tl.cross_fit import MOST_TRAININGS_ON, is_closed_form, reference
@@ -54,19 +55,16 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
     if data.dataset is not None:
         adata = datasets.load(data.dataset)
     else:
-        adata = io.read(
-            str(data.path), obs=data.obs, genes_in=data.genes_in, image_size=data.image_size
-        )
+        adata = io.read(str(data.path), obs=data.obs, options=data)
     if by and data.normal:
         adata = _asked_about(adata, data, by)
     findings = pp.inspect(adata)
     pp.check(findings, at_least=MIN_REFERENCE)
-    record(
-        adata,
-        findings=findings.lines(),
-        doubts=findings.copies + findings.doubts,
-        **{keys.SAME: findings.same},
-    )
+    lines, doubts = findings.lines(), findings.copies + findings.doubts
+    if (found := sexes(adata, scale=findings.scale)) is not None:
+        doubts += found.doubts(list(adata.obs_names))
+        lines += [found.finding, *found.doubts(list(adata.obs_names))]
+    record(adata, findings=lines, doubts=doubts, **{keys.SAME: findings.same})
     return adata
 
 

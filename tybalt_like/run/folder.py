@@ -19,8 +19,10 @@ from tybalt_like.core.files import check_intact
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.stored import sound
+from tybalt_like.io.lengths import BROUGHT, at_lengths
 from tybalt_like.models import Model
 from tybalt_like.pp.findings import check_samples, some
+from tybalt_like.pp.sex import sexes
 from tybalt_like.report import ABOUT, about_of
 from tybalt_like.report.run_contents import NORM
 from tybalt_like.tl.scorer import (
@@ -100,6 +102,11 @@ class Run:
         scorers = {name: Scorer.load(folder / SCORERS / name, name=name) for name in names}
         return cls(folder, about, normaliser, model, norm, scorers)
 
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What its matrix was taken from, such as a layer (`io.Options.parts`)."""
+        return dict(self.about["reading"].get("parts", {}))
+
     def __repr__(self) -> str:
         return as_text("Run", self._facts())
 
@@ -113,7 +120,7 @@ class Run:
 
     def encode(self, adata: AnnData) -> AnnData:
         """New samples on the trained genes and scale, with their latents and reconstructions."""
-        encoded = self.normaliser.transform(adata)
+        encoded = self.normaliser.transform(at_lengths(adata, self.folder))
         tl.latent(encoded, self.model)
         return encoded
 
@@ -150,6 +157,8 @@ class Run:
         DataError
             If the samples do not suit, or lack the column that scores are calibrated by.
         """
+        given, adata = adata, at_lengths(adata, self.folder)
+        controls = None if controls is None else at_lengths(controls, self.folder)
         findings = pp.inspect(adata)
         check_samples(findings)
         default = self.scorers[keys.DEFAULT]
@@ -157,6 +166,9 @@ class Run:
         verdict = _verdict(default, encoded, controls)
         outcome = "fine" if verdict is None else verdict.outcome
         parts, notes, explained = list[pd.DataFrame](), findings.copies + findings.doubts, encoded
+        if (found := sexes(adata, scale=findings.scale)) is not None:
+            notes += found.doubts(list(adata.obs_names))
+        notes += [BROUGHT] * (adata is not given)
         for name, scorer in self.scorers.items():
             seen = encoded if scorer is default else scorer.encode(adata)
             notes += _missing(seen, name)
@@ -171,9 +183,9 @@ class Run:
                 explained, notes = seen, notes + _of_reference(default.known(parts[-1]))
         norm_n = self.norm.score(np.asarray(self.normaliser.transform(adata).X))
         parts.append(tables.tabulate({NORM: norm_n}, list(adata.obs_names), model=""))
-        found = pd.concat(parts, ignore_index=True)
-        self._check_numbers(found, refused=outcome in ("refused", "shifted"))
-        scores = tables.with_q_values(found, fdr=self.about["fdr"])
+        scored = pd.concat(parts, ignore_index=True)
+        self._check_numbers(scored, refused=outcome in ("refused", "shifted"))
+        scores = tables.with_q_values(scored, fdr=self.about["fdr"])
         return Assessed(
             tables.wide(scores), default.genes(explained, of_interest=of_interest), verdict, notes
         )

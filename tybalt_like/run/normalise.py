@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from tybalt_like import io, pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import check_file, whole_file
+from tybalt_like.core.provenance import reading_notes, record
 from tybalt_like.core.toml import changed
 from tybalt_like.io.hdf5 import walked
+from tybalt_like.io.parts import hints, kinds_of
 from tybalt_like.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def normalise(
     out: Path,
     *,
     obs: Path | None = None,
+    reading: Mapping[str, Any] | None = None,
     batch: str | None = None,
     train: str | None = None,
     using: Path | None = None,
@@ -45,6 +48,8 @@ def normalise(
         Any format that `io.read` knows. h5ad and zarr stay on disk.
     obs
         Sample table; with one, the matrix is read into memory.
+    reading
+        `io.Options` by name; with any, the matrix is read into memory.
     batch
         obs column of batches: the page then shows how much samples keep to theirs.
     train
@@ -69,7 +74,9 @@ def normalise(
         inputs = [matrix, *(given for given in (obs, using) if given is not None)]
         check_file(path, inputs=inputs, ours=overwrite and _is_ours(path))
     with progress.stage("Reading"):
-        adata = _open(matrix, obs)
+        adata = _open(matrix, obs, reading or {})
+        for note in reading_notes(adata):
+            progress.say(note)
         findings = pp.inspect(adata)
         for line in findings.lines():
             progress.say(line)
@@ -126,11 +133,15 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _open(matrix: Path, obs: Path | None) -> AnnData:
-    """On disk where that is possible, in memory otherwise."""
-    if obs is None and matrix.suffix in (".h5ad", ".zarr"):
-        return pp.open_backed(matrix)
-    return io.read(matrix, obs=obs)
+def _open(matrix: Path, obs: Path | None, reading: Mapping[str, Any]) -> AnnData:
+    """On disk where that is possible, in memory otherwise: an h5ad or zarr of which all is used."""
+    whole = matrix.suffix in (".h5ad", ".zarr") and not (matrix / "mod").is_dir()
+    if obs is None and not reading and whole:
+        adata = pp.open_backed(matrix)
+        if kinds_of(adata) is None:
+            record(adata, reading={"notes": hints(adata)})
+            return adata
+    return io.read(matrix, obs=obs, **reading)
 
 
 def _rows(adata: AnnData, train: str | None) -> NDArray[np.bool_]:

@@ -16,6 +16,8 @@ from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import TABLES, FilePath, checked, files_of, table
 from tybalt_like.core.toml import tables_of
 from tybalt_like.images.settings import Images
+from tybalt_like.io import Options
+from tybalt_like.io.options import in_words
 from tybalt_like.models import Model, ModelSettings
 from tybalt_like.pp import Normalisation
 
@@ -25,8 +27,8 @@ MAX_CONTAMINATION = 0.3
 
 @table("data")
 @dataclass(frozen=True)
-class Data:
-    """What is read, and which samples are the reference.
+class Data(Options):
+    """What is read, and which samples are the reference; how it is read says `io.Options`.
 
     Parameters
     ----------
@@ -36,10 +38,6 @@ class Data:
         a file with the expression matrix, and
     obs
         a sample table to join to it.
-    genes_in
-        Orientation of a text matrix.
-    image_size
-        Rows and columns to resize the images of a folder to.
     label
         Column that colours the figures and names the groups below.
     normal
@@ -55,14 +53,15 @@ class Data:
     dataset: str | None = None
     path: FilePath | None = None
     obs: FilePath | None = None
-    genes_in: Literal["auto", "rows", "columns"] = "auto"
-    image_size: PositiveInt | None = None
     label: str | None = None
     normal: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
     contamination: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dataset is not None and self.parts():
+            raise RecipeError(f"data: {in_words(self.parts())} needs data.path, not data.dataset")
         if (self.dataset is None) == (self.path is None):
             raise RecipeError("give either data.dataset or data.path")
         if (self.normal or self.anomalies) and self.label is None:

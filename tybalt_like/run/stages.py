@@ -12,7 +12,8 @@ import pandas as pd
 from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
-from tybalt_like.core.provenance import is_images, recorded
+from tybalt_like.core.provenance import is_images, reading_notes, recorded
+from tybalt_like.io.lengths import save_lengths
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.report.words import counted
 from tybalt_like.run import cohort
@@ -153,7 +154,7 @@ def _read(state: State) -> None:
     recipe = cohort.check(recipe, adata)
     cohort.divide(recipe, adata)
     state.adata, state.recipe = adata, recipe
-    for line in recorded(adata)["findings"]:
+    for line in [*reading_notes(adata), *recorded(adata)["findings"]]:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
     progress.say(", ".join(f"{n} {name}" for name, n in sizes.items()))
@@ -352,6 +353,7 @@ def embed(adata: AnnData, how: Pictures, *, model: str, seed: int) -> None:
 def _write(state: State) -> None:
     assert state.work is not None  # only the process that has a folder writes
     state.results.write(state.work)
+    save_lengths(state.adata, state.work)
     state.results.write_about(state.work, seconds=state.progress.seconds)
     report.build(state.work)
 

@@ -29,6 +29,7 @@ from tybalt_like.training.loop import EpochHook
 if TYPE_CHECKING:
     from anndata import AnnData
 
+Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 FoldHook = Callable[[int, int], None]
 
@@ -38,6 +39,8 @@ LEAST = 8
 """Reference samples that a detector can be fitted to."""
 MOST_TRAININGS_ON = 1000
 """Reference samples up to which models that are trained in epochs are trained once a fold."""
+RIDGES = np.geomspace(1e-4, 1e2, 7)
+"""Penalties to choose from, for each training sample and standardised codes."""
 VALIDATION = 0.1
 """Share of the training samples of a fold that decides when to stop, as in a recipe."""
 
@@ -68,7 +71,8 @@ class Detected:
         Every sample on the scale of ``tl.closest_normal.explained``, log2 where a logarithm was
         taken. Under the scorer's name: the layer with what is expected, the closest normal profile
         that a model which has not seen the sample can make, and the latents. The reference is
-        called the calibration split.
+        called the calibration split; the layer ``chosen`` holds whether a gene was chosen without
+        the sample.
     left_out
         Names of the reference samples that were too strange to learn from.
     verdict
@@ -136,28 +140,39 @@ def cross_fit(
             )
         train = model_outputs(encoded, model=fitted)[in_split(encoded, keys.TRAIN)]
         views = anomaly.FittedViews.fit(train, n_neighbors=how.n_neighbors)
-        return _Learned(normaliser, fitted, views, left_out)
+        codes_nk = np.asarray(encoded.obsm[keys.latent(fitted.name)])
+        rows = np.delete(np.flatnonzero(train_n), out)
+        return _Learned(normaliser, fitted, views, left_out, rows, codes_nk)
 
     n_folds, reference_n = int(fold_n.max()) + 1, fold_n >= 0
     whole = learned(reference_n, normalisation, n_folds)
     # What kind of values these are does not depend on the fold.
     same = replace(normalisation, units=whole.normaliser.scale)
+    encoded = whole.encoded(adata)
+    observed_ng = observed(encoded, whole.model)
+    values = pd.DataFrame(observed_ng, columns=encoded.var_names)
+    chosen_ng = np.ones(observed_ng.shape, dtype=bool)
     measures, residuals = [], []
     for fold in range(n_folds):
         held = np.flatnonzero(fold_n == fold)
         without = learned(reference_n & (fold_n != fold), same, fold)
-        encoded = without.encoded(adata[held])
-        measures.append(without.measure(encoded).set_axis(held))
-        residuals.append(without.residuals(encoded).set_axis(held))
+        unseen = without.encoded(adata[held])
+        measures.append(without.measure(unseen).set_axis(held))
+        residuals.append(without.residuals(unseen, values, held).set_axis(held))
+        chosen_ng[held] = values.columns.isin(unseen.var_names)
         if on_fold is not None:
             on_fold(fold + 1, n_folds)
-    known, encoded = adata[reference_n], whole.encoded(adata)
+    known = adata[reference_n]
     measured = pd.concat(measures).sort_index()
-    missed = pd.concat(residuals).reindex(columns=encoded.var_names)
-    observed_ng = observed(encoded, whole.model)
+    missed = pd.concat(residuals)
     detector = anomaly.Detector.calibrated(
         whole.views,
-        anomaly.HeldOut(measured, missed.sort_index().to_numpy(), observed_ng[reference_n]),
+        anomaly.HeldOut(
+            measured,
+            missed.sort_index().to_numpy(),
+            observed_ng[reference_n],
+            chosen_ng[reference_n],
+        ),
         combined=how.views or usual_views(adata),
         conditional_on=how.conditional_on,
         stratum_c=groups(known, how.conditional_on) or (),
@@ -172,14 +187,15 @@ def cross_fit(
     if not reference_n.all():
         query = np.flatnonzero(~reference_n)
         scores.append(scorer.score_encoded(encoded[query]))
-        missed = pd.concat([missed, whole.residuals(encoded[query]).set_axis(query)])
+        missed = pd.concat([missed, whole.residuals(encoded[query], values, query).set_axis(query)])
     verdict = None
     if domain is not None and not reference_n.all():
         verdict = domain.check(unscaled(encoded)[~reference_n])
     expected = _expected(
         encoded,
         observed_ng,
-        missed.sort_index().fillna(0.0),
+        missed.sort_index(),
+        chosen_ng,
         reference_n,
         model=whole.model,
         name=name,
@@ -225,6 +241,8 @@ class _Learned:
     model: Model
     views: anomaly.FittedViews
     left_out: tuple[str, ...]
+    rows: NDArray[np.intp]
+    codes_nk: Array
 
     def encoded(self, adata: AnnData) -> AnnData:
         """Samples on the learned genes and scale, with latents and reconstructions."""
@@ -234,16 +252,45 @@ class _Learned:
         """The views of samples, a row each."""
         return self.views.measure(model_outputs(encoded, model=self.model))
 
-    def residuals(self, encoded: AnnData) -> pd.DataFrame:
-        """Observed minus expected (`explained`), samples x genes."""
+    def residuals(
+        self, encoded: AnnData, values: pd.DataFrame, rows: NDArray[np.intp]
+    ) -> pd.DataFrame:
+        """Observed minus expected (`explained`), samples x genes of `values`.
+
+        Genes that are not among the learned ones are expected by ridge regression on the codes.
+        Were they left out, those would be missing that are chosen only where these very samples,
+        in which they are far off, have a say, and new samples would seem to be further off.
+
+        Parameters
+        ----------
+        encoded
+            The samples, as `encoded` gives them.
+        values
+            All samples and the genes that are asked for.
+        rows
+            Of the samples in `values`.
+        """
         samples = explained(encoded, self.normaliser, self.model, self.views.error_g)
-        return pd.DataFrame(samples.residual_ng, columns=encoded.var_names)
+        missed = pd.DataFrame(samples.residual_ng, columns=encoded.var_names)
+        others = values.columns.difference(encoded.var_names, sort=False)
+        if len(others):
+            from sklearn.linear_model import RidgeCV
+
+            centre_k, sd_k = self.codes_nk.mean(0), self.codes_nk.std(0)
+            sd_k = np.where(sd_k > 0, sd_k, 1.0)
+            ridge = RidgeCV(RIDGES * len(self.rows), alpha_per_target=True)
+            ridge.fit((self.codes_nk - centre_k) / sd_k, values[others].iloc[self.rows])
+            codes_nk = np.asarray(encoded.obsm[keys.latent(self.model.name)])
+            expected_no = ridge.predict((codes_nk - centre_k) / sd_k)
+            missed[others] = values[others].to_numpy()[rows] - expected_no.reshape(len(rows), -1)
+        return missed[values.columns]
 
 
 def _expected(
     encoded: AnnData,
     observed_ng: NDArray[np.floating],
     missed: pd.DataFrame,
+    chosen_ng: Mask,
     reference_n: Mask,
     *,
     model: Model,
@@ -258,7 +305,10 @@ def _expected(
         obs=encoded.obs.assign(**{keys.SPLIT: split_n}),
         var=encoded.var[[]],
         obsm={keys.latent(name): encoded.obsm[keys.latent(model.name)]},
-        layers={keys.reconstruction(name): observed_ng - missed.to_numpy()},
+        layers={
+            keys.reconstruction(name): observed_ng - missed.to_numpy(),
+            keys.CHOSEN: chosen_ng,
+        },
     )
 
 

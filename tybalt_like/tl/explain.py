@@ -71,9 +71,9 @@ def explain_gene_sets(
 ) -> pd.DataFrame:
     """The gene sets whose genes, together, are furthest from what the model expects.
 
-    A set's residual in a sample is the mean z of its genes. It is compared with the same mean in
-    the calibration samples (`anomaly.ResidualNull`, as for genes), which know how the genes of the
-    set move together: a test that took them for independent would call every large set significant.
+    A set's residual in a sample is the mean z of its genes, as normal scores. It is compared with
+    the same mean in the calibration samples (`anomaly.SetNull`), which know how the genes of the
+    set move together.
 
     Parameters
     ----------
@@ -88,7 +88,9 @@ def explain_gene_sets(
     -------
     pandas.DataFrame
         Columns ``sample, rank, set, n_genes, mean_z, z, p_value, p_adjusted, direction``, the
-        `n_top` smallest p-values of each sample; ``p_adjusted`` is over all sets of the sample.
+        `n_top` smallest p-values of each sample. ``mean_z``: of the genes, as normal scores;
+        ``z``: the same in units of what is usual for the set; ``p_adjusted``: over all sets of the
+        sample.
 
     Raises
     ------
@@ -99,14 +101,16 @@ def explain_gene_sets(
     rows = _rows(adata, samples)
     within = GeneSets.within(list(adata.var_names), sets)
     outputs = model_outputs(adata, model=model)
-    calibration_cg = outputs[in_split(adata, keys.CALIBRATION)].residual_ng
-    of_genes = anomaly.ResidualNull.fit(calibration_cg)
-    member_sg = within.member_sg / within.member_sg.sum(1, keepdims=True)
-    of_sets = anomaly.ResidualNull.fit(of_genes.z(calibration_cg) @ member_sg.T)
-    mean_ns = of_genes.z(outputs[rows].residual_ng) @ member_sg.T
-    z_ns = of_sets.z(mean_ns)
-    p_ns = of_sets.p_values(z_ns)
-    adjusted_ns = of_sets.adjusted(p_ns)
+    known_n, chosen_ng = in_split(adata, keys.CALIBRATION), adata.layers.get(keys.CHOSEN)
+    null = anomaly.SetNull.fit(
+        outputs[known_n].residual_ng,
+        within.member_sg,
+        chosen_cg=None if chosen_ng is None else np.asarray(chosen_ng)[known_n],
+    )
+    mean_ns = null.mean(outputs[rows].residual_ng)
+    z_ns = null.sets.z(mean_ns)
+    p_ns = null.sets.p_values(z_ns)
+    adjusted_ns = null.sets.adjusted(p_ns)
     n_top = min(n_top, len(within.names))
     top_nt = np.lexsort((-np.abs(z_ns), p_ns), axis=1)[:, :n_top]
     z = np.take_along_axis(z_ns, top_nt, axis=1).ravel()

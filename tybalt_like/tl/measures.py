@@ -145,7 +145,7 @@ def groups(
     found, left_out = evaluation.label_columns(obs, leave_out=leave_out, group_n=group_n)
     if not found:
         least = evaluation.labels.MIN_PER_CLASS
-        several = "" if group_n is None else f" in several groups of {together}"
+        several = "" if together is None else f" in several groups of {together}"
         notes.append(
             f"no label column has two classes of at least {least} held-out samples{several}"
         )

@@ -13,6 +13,14 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
     """Tables of everything that the run depended on."""
 
     template = """
+{% if notes %}
+<h3>How the matrix was read</h3>
+<ul>
+{% for line in notes %}
+<li>{{ line }}</li>
+{% endfor %}
+</ul>
+{% endif %}
 {% if about.findings %}
 <h3>What was found in the data</h3>
 <ul>
@@ -48,7 +56,9 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
             "Seconds": flattened(about["seconds"]),
         }
         files = {name: what for name, what in run.files.items() if (run.folder / name).exists()}
-        return {"recipe": flattened(about["recipe"]), "tables": tables, "files": files}
+        notes = about.get("reading", {}).get("notes", [])
+        recipe = flattened(about["recipe"])
+        return {"notes": notes, "recipe": recipe, "tables": tables, "files": files}
 
 
 def flattened(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -80,8 +80,9 @@ def data(run: RunContents) -> str:
         "chose the best epoch" if run.about["model"]["best_epoch"] >= 0 else "watched its progress"
     )
     watched = f", {splits['validation']:,} others {role}" * (splits["validation"] > 0)
+    joined = sentence(reading["joined"]) + " " if reading.get("joined") else ""
     encoded = (
-        f"The matrix holds {size}. {capital(run.title())} learned to encode them from "
+        f"The matrix holds {size}. {joined}{capital(run.title())} learned to encode them from "
         f"{counted(splits['train'])}{of}{watched}"
     )
     detector = run.about["detector"]
