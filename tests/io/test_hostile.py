@@ -14,6 +14,8 @@ import anndata
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
 from scipy.io import mmwrite
@@ -307,3 +309,11 @@ def test_a_record_that_is_none_is_refused(h5ad: Path) -> None:
             {"encoding-type": "string", "encoding-version": "0.2.0"}
         )
     refused(h5ad, "is no record of this package", backed=False)
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    empty = pa.table({"gene": pa.array([], pa.string()), "a": pa.array([], pa.float32())})
+    pq.write_table(empty, tmp_path / "m.parquet")
+    for genes_in in ("rows", "columns"):
+        with pytest.raises(DataError, match="nothing to do"):
+            ty.read(tmp_path / "m.parquet", genes_in=genes_in)

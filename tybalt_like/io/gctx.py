@@ -28,6 +28,7 @@ def _is_gctx(source: Source) -> bool:
 def _read(source: Source) -> Grid:
     import h5py
 
+    source.hdf5.check_fits()
     with h5py.File(source.path) as file:
         lacking = [path for path in (_MATRIX, f"{_ROWS}/id", f"{_COLUMNS}/id") if path not in file]
         if lacking:

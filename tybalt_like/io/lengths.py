@@ -3,6 +3,7 @@ follow the same."""
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.core.errors import RunError
+from tybalt_like.core.files import check_intact
 from tybalt_like.core.provenance import record, recorded
 from tybalt_like.io.tx2gene import LENGTH
 from tybalt_like.io.write import write_table
@@ -34,14 +36,15 @@ def at_lengths(adata: AnnData, folder: Path) -> AnnData:
     Raises
     ------
     RunError
-        If the file of lengths is damaged.
+        If the file of lengths is damaged or missing.
     """
+    check_intact(folder, [FILE])
     if LENGTH not in adata.var or not (folder / FILE).is_file():
         return adata
     try:
         table = pd.read_csv(folder / FILE, sep="\t", index_col=0)
         length_g = table[LENGTH].astype(float).reindex(adata.var_names)
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
         raise RunError(f"{folder / FILE} is damaged ({error}); copy the folder again") from None
     ratio_g = (length_g / adata.var[LENGTH]).fillna(1).to_numpy()
     result = adata.copy()

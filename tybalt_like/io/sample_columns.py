@@ -24,7 +24,7 @@ _WORDS = """
     grade gleason stage staging karnofsky ecog node nodes tumor tumour metastasis
     metastases lesion lesions diameter invasion breslow ploidy purity cellularity tmb aneuploidy
     survival status event dead deceased death alive vital relapse relapsed recurrence progression
-    outcome prognosis censored followup os pfs dfs rfs dss dfi pfi mfs
+    outcome prognosis censored followup
     time timepoint date day days week weeks month months year years
     treatment treated therapy chemo dose concentration response responder passage
     batch plate lane centre center hospital site country rin purity storage ischemia ischaemia
@@ -39,6 +39,11 @@ _WORDS = """
 WORDS = frozenset(_WORDS.split())
 """Words of clinical and laboratory tables, none of them a human gene."""
 
+_SHORT = "os pfs dfs rfs dss dfi pfi mfs"
+SHORT = frozenset(_SHORT.split())
+"""Kinds of survival, which are words only where something stands between them and others."""
+
+_APART = re.compile(r"[^A-Za-z0-9]+")
 _BETWEEN_WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])")
 _SHAPES = {
     "id": GENE_ID,
@@ -118,7 +123,9 @@ def _sample_table(name: str, why: str) -> DataError:
 
 def is_clinical(name: str) -> bool:
     """Whether a name is made of words of clinical tables, as ``age_at_diagnosis`` is."""
-    return not WORDS.isdisjoint(part.lower() for part in _BETWEEN_WORDS.split(name))
+    short = (part.lower() for part in _APART.split(name) if part.isupper() or part.islower())
+    words = (part.lower() for part in _BETWEEN_WORDS.split(name))
+    return not (WORDS.isdisjoint(words) and SHORT.isdisjoint(short))
 
 
 def _some(names: Sequence[str], n: int = 10) -> str:

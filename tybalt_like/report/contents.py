@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -139,5 +140,5 @@ class Contents:
         sep = "," if name.endswith(".csv") else "\t"
         try:
             return pd.read_csv(path, sep=sep, dtype=text, keep_default_na=False, na_values=[""])
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        except (pd.errors.ParserError, ValueError, EOFError, OSError, zlib.error) as error:
             raise RunError(f"{path} cannot be read ({error})") from None

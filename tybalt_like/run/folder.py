@@ -183,9 +183,9 @@ class Run:
                 explained, notes = seen, notes + _of_reference(default.known(parts[-1]))
         norm_n = self.norm.score(np.asarray(self.normaliser.transform(adata).X))
         parts.append(tables.tabulate({NORM: norm_n}, list(adata.obs_names), model=""))
-        found = pd.concat(parts, ignore_index=True)
-        self._check_numbers(found, refused=outcome in ("refused", "shifted"))
-        scores = tables.with_q_values(found, fdr=self.about["fdr"])
+        scored = pd.concat(parts, ignore_index=True)
+        self._check_numbers(scored, refused=outcome in ("refused", "shifted"))
+        scores = tables.with_q_values(scored, fdr=self.about["fdr"])
         return Assessed(
             tables.wide(scores), default.genes(explained, of_interest=of_interest), verdict, notes
         )
