@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tybalt_like as ty
@@ -50,6 +50,7 @@ SPELLED = [
     ("p{}.counts", "p{}", "ignoring paths and file endings"),
     ("X{}.01A", "{}-01A", "as R writes names"),
     ("a.{}", "a {}", "as R writes names"),
+    ("p{}_v1", "P{}-V1", "as R writes names and ignoring letter case"),
     ("pat_{}", "pat  {}", "taking blanks and underscores for the same"),
     ("{:03d}", "{}", "as numbers"),
     ("{:05d}", "{}.0", "as numbers"),
@@ -98,6 +99,7 @@ def test_what_is_ambiguous_is_refused_and_both_are_named(joined, names, rows, me
     assert "not done: " in notes(adata)
 
 
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(ids=st.lists(st.text("aAbB01._- X", min_size=1, max_size=5), min_size=2, unique=True))
 def test_no_row_goes_to_two_samples(ids: list[str]) -> None:
     from tybalt_like.io.samples import SampleTable
@@ -142,6 +144,16 @@ def test_repeated_rows_are_one_and_contradictions_are_refused(joined) -> None:
         joined(IDS, other)
     numbered = pd.concat([table, table[:3]], ignore_index=True).to_csv()  # rows that pandas counts
     assert joined(IDS, numbered).obs["place"].notna().all()
+
+
+def test_samples_of_whom_the_table_says_the_same_are_not_repeats(joined) -> None:
+    """Ids in a column without a name, as R writes them; samples named by their number."""
+    for names in (IDS, [str(i) for i in range(N)]):
+        frame = pd.DataFrame({"sex": ["F"] * N, "age": [50] * N}, index=names)
+        for text in (frame.to_csv(), frame.to_csv().removeprefix(",")):  # the latter as R does
+            adata = joined(names, text)
+            assert adata.obs["age"].tolist() == [50] * N
+            assert "repeat" not in notes(adata)
 
 
 def test_near_names_are_proposed(joined) -> None:

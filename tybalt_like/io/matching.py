@@ -39,15 +39,37 @@ class Key:
         The sample table, or what the matrix knows of its samples.
     column
         One of its columns.
+    alike
+        For each row the first one that says the same.
     """
 
     frame: pd.DataFrame
     column: str
+    alike: Sequence[int]
+
+    @cached_property
+    def _all(self) -> Ids:
+        return ids_of(self.frame[self.column])
 
     @cached_property
     def ids(self) -> Ids:
-        """Rows of each id; cells without one are left out."""
-        return ids_of(self.frame[self.column])
+        """Rows of each id; cells without one are left out, and so are `repeats`."""
+        if not self.repeats:
+            return self._all
+        found = self._all.items()
+        return {id: [row for row in rows if row not in self.repeats] for id, rows in found}
+
+    @cached_property
+    def repeats(self) -> frozenset[int]:
+        """Rows that say what another one says of the same id."""
+        repeats = set[int]()
+        for rows in self._all.values():
+            seen = set[int]()
+            for row in rows if len(rows) > 1 else ():
+                if self.alike[row] in seen:
+                    repeats.add(row)
+                seen.add(self.alike[row])
+        return frozenset(repeats)
 
     @cached_property
     def _spelled(self) -> dict[str, dict[str, list[str]]]:

@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,16 +41,13 @@ class SampleTable:
     Parameters
     ----------
     frame
-        Cells as text, NaN where nothing is recorded; its index numbers the rows of the file.
+        Cells as text, NaN where nothing is recorded; its index is a plain range.
     name
         Of the file, for messages.
-    repeated
-        Rows that said what another one says; they are left out.
     """
 
     frame: pd.DataFrame
     name: str
-    repeated: int = 0
 
     @classmethod
     def of(cls, obs: str | Path | pd.DataFrame) -> SampleTable:
@@ -65,9 +62,7 @@ class SampleTable:
             except (csv.Error, ValueError, BadZipFile) as error:
                 raise DataError(f"{name}: not a sample table ({error})") from error
         _refuse_repeated(frame.columns, name)
-        named = [column for column in frame if _is_named(column)]
-        again = frame[named or list(frame)].astype(str).duplicated()
-        return cls(frame[~again], name, int(again.sum()))
+        return cls(frame, name)
 
     def hits(
         self, names: Sequence[str], beside: pd.DataFrame | None = None, *, exactly: bool = True
@@ -108,16 +103,15 @@ class SampleTable:
     @cached_property
     def keys(self) -> list[Key]:
         """Where ids may stand: in any column, or in the headings."""
-        columns = [Key(self.frame, column) for column in self.frame.columns]
-        return [*columns, Key(self._turned, "sample")]
-
-    @cached_property
-    def _turned(self) -> pd.DataFrame:
-        """Only the headings, until they turn out to be the samples."""
+        says = self.frame.drop(columns=[c for c in self.frame if _is_running(self.frame[c])])
+        rows, first_of = says.astype(str).itertuples(index=False, name=None), dict[object, int]()
+        alike = [first_of.setdefault(row, i) for i, row in enumerate(rows)]
         first, *headings = self.frame.columns
         turned = self.frame.set_index(first).T.set_axis(headings)
         turned.columns = [str(column) for column in turned.columns]
-        return turned.rename_axis("sample").reset_index()
+        turned = _indexed(turned.rename_axis(columns=None))
+        columns = [Key(self.frame, column, alike) for column in self.frame.columns]
+        return [*columns, Key(turned, turned.columns[0], range(len(turned)))]
 
 
 def clash_of(match: Match) -> str:
@@ -126,7 +120,7 @@ def clash_of(match: Match) -> str:
     (*others, last), rows = match.clash
     frame, column = match.right.frame, match.right.column
     how = f", {match.spelling.words}" if match.spelling else ""
-    numbers = " and ".join(_number(frame, row) for row in rows)
+    numbers = " and ".join(str(row + 1) for row in rows)
     if others:
         names = f"{', '.join(map(repr, others))} and {last!r}"
         theirs = ", ".join(repr(str(frame[column].iloc[row])) for row in rows)
@@ -137,7 +131,7 @@ def clash_of(match: Match) -> str:
         return f"sample {last!r} may be any of rows {numbers} ({theirs}){how}; use one spelling"
     cells = frame.iloc[rows].astype(str)
     differing = [name for name in cells if len(set(cells[name])) > 1]
-    where = next((name for name in differing if _is_named(name)), differing[0])
+    where = next((name for name in differing if not _is_running(frame[name])), differing[0])
     values = " and ".join(cells[where].unique()[:2])
     return (
         f"sample {last!r} has {len(rows)} rows in column {column!r} ({numbers} below the "
@@ -185,8 +179,10 @@ def join(adata: AnnData, table: SampleTable) -> Joined:
     adata.obs = pd.concat([adata.obs.drop(columns=both), chosen], axis=1)
     missed = [sample for sample, row in zip(samples, match.rows, strict=True) if row < 0]
     times = Counter(row for row in match.rows if row >= 0)
-    unused = [str(id) for row, id in enumerate(frame[column]) if row not in times]
-    shared = [str(frame[column].iloc[row]) for row, n in times.items() if n > 1]
+    repeats = match.right.repeats
+    ids = frame[column].astype(str).where(frame[column].notna(), "without an id")
+    unused = [id for row, id in enumerate(ids) if row not in times and row not in repeats]
+    shared = [ids.iloc[row] for row, n in times.items() if n > 1]
     found = f"{match.hits:,} of {len(samples):,} samples"
     name = Path(table.name).name
     notes = [f"{found} found {_where(match, name)}"]
@@ -198,8 +194,8 @@ def join(adata: AnnData, table: SampleTable) -> Joined:
     ):
         if names:
             notes.append(f"{said}: {len(names):,} ({_some(names)})")
-    if table.repeated:
-        notes.append(f"rows there that repeat another one, left out: {table.repeated:,}")
+    if repeats:
+        notes.append(f"rows there that repeat another one, left out: {len(repeats):,}")
     if match.refused is not None:
         notes.append(f"not done: {clash_of(match.refused)}")
     warnings = []
@@ -236,11 +232,6 @@ def typed(column: pd.Series) -> pd.Series:
     if len(known) == len(column) and cells.isin(["True", "False", "TRUE", "FALSE"]).all():
         return cells.str.upper() == "TRUE"
     return column
-
-
-def _number(frame: pd.DataFrame, row: int) -> str:
-    """As people count the rows below the header."""
-    return str(int(frame.index[row]) + 1)
 
 
 def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
@@ -342,9 +333,11 @@ def _named(header: Iterable[str]) -> list[str]:
     return [cell or f"column_{i}" for i, cell in enumerate(header, 1)]
 
 
-def _is_named(column: Hashable) -> bool:
-    """Whether a column has a name of its own, which the running number of pandas has not."""
-    return _UNNAMED.fullmatch(str(column)) is None
+def _is_running(column: pd.Series) -> bool:
+    """Whether a column is the running number that pandas writes, which says nothing."""
+    if _UNNAMED.fullmatch(str(column.name)) is None:
+        return False
+    return list(column.astype(str)) in ([str(i + k) for i in range(len(column))] for k in (0, 1))
 
 
 def _refuse_repeated(columns: Iterable[str], name: str) -> None:

@@ -66,9 +66,10 @@ def _number(name: str) -> str:
 
 @_remembered
 def _of_r(name: str) -> str:
-    """As R's ``check.names`` writes it, but for the X that it puts before what is no letter."""
-    plain = name if name.isalnum() else re.sub(r"[^\w.]", ".", name)
-    return re.sub(r"^X(?=[\d._])", "", plain) if name[:1] == "X" else plain
+    """As R's ``check.names`` writes it, but for the X that it puts before what is no letter; and
+    with dots for underscores, which stand for hyphens elsewhere."""
+    plain = name if name.isalnum() else re.sub(r"[\W_]", ".", name)
+    return re.sub(r"^X(?=[\d.])", "", plain) if name[:1] == "X" else plain
 
 
 @_remembered
@@ -78,8 +79,8 @@ def _blanks(name: str) -> str:
 
 SPELLINGS = (
     Spelling("ignoring paths and file endings", _without_endings),
-    Spelling("as R writes names", _of_r),
     Spelling("taking blanks and underscores for the same", _blanks),
+    Spelling("as R writes names", _of_r),
     Spelling("as numbers", _number),
     Spelling("ignoring letter case", str.casefold),
 )
