@@ -80,8 +80,8 @@ class Run:
         about = about_of(folder)
         if about.get("kind") != KIND:
             raise RunError(
-                f"{folder} is a run of another kind ({about.get('kind')}), which has no detector; its "
-                "results are in its tables"
+                f"{folder} is a run of another kind ({about.get('kind')}), which has no detector; "
+                "its results are in its tables"
             )
         with sound(folder / ABOUT):
             decides = about["detector"]["name"]
