@@ -78,10 +78,10 @@ class Run:
         if not folder.is_dir():
             raise RunError(f"no run folder {folder}")
         about = about_of(folder)
-        if about["kind"] != KIND:
+        if about.get("kind") != KIND:
             raise RunError(
-                f"{folder} is a run of another kind ({about['kind']}), which has no detector; its "
-                "results are in its tables"
+                f"{folder} is a run of another kind ({about.get('kind')}), which has no detector; "
+                "its results are in its tables"
             )
         with sound(folder / ABOUT):
             decides = about["detector"]["name"]
