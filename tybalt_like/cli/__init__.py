@@ -81,9 +81,13 @@ def main() -> None:
 def _find_caches() -> None:
     """Where the home folder cannot be written (containers), what numba compiles and matplotlib
     finds out goes to a temporary folder."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    there = next((path for path in (home, *home.parents) if path.exists()), home)
-    if not os.access(there, os.W_OK):
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        home.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(home, os.W_OK)
+    except (OSError, RuntimeError):  # read-only, or a user without a home
+        is_writable = False
+    if not is_writable:
         import tempfile
 
         folder = Path(tempfile.gettempdir()) / f"tybalt_like-{os.getuid()}"
