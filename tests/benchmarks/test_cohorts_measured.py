@@ -33,7 +33,7 @@ def test_encoders_are_measured_once_and_beside_pca(shared_data, tmp_path, monkey
     value = rows.set_index(["encoder", "metric", "column", "seed"])["value"]
     for seed in (0, 1):
         # Seven organs: any encoding that keeps expression tells them apart.
-        assert value["pca", "linear_balanced_accuracy", "tissue", seed] > 0.9
+        assert value["pca", "linear_balanced_accuracy", "tissue", seed] > 0.85
         assert (
             value["pca", "gene_r2", "", seed] > value["permuted genes", "gene_r2", "", seed] + 0.3
         )

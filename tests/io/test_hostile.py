@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import threading
 import warnings
 import zipfile
 from pathlib import Path
@@ -317,3 +318,26 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
     for genes_in in ("rows", "columns"):
         with pytest.raises(DataError, match="nothing to do"):
             ty.read(tmp_path / "m.parquet", genes_in=genes_in)
+
+
+def test_a_refused_file_leaves_h5py_to_other_threads(h5ad) -> None:
+    """Iterators of h5py hold its lock, and tracebacks hold iterators."""
+    from h5py._objects import phil
+
+    with h5py.File(h5ad, "r+") as file:
+        file["obs"].attrs["encoding-type"] = "unheard of"
+    free = []
+
+    def take() -> None:
+        if phil.acquire(blocking=False):
+            free.append(True)
+            phil.release()
+
+    for opened in (ty.read, pp.open_backed):
+        with pytest.raises(DataError) as refusal:
+            opened(h5ad)
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+        assert refusal.value
+    assert len(free) == 2

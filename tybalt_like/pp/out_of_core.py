@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ def open_backed(path: Path | str) -> AnnData:
         raise
     except Exception as error:  # anndata meets damage with almost any error
         reason = " ".join(str(error).split())[:200]
+        # h5py's iterators hold its lock as long as a frame of the traceback keeps them.
+        traceback.clear_frames(error.__traceback__)
         raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {reason}") from None
     try:
         by_columns = isinstance(adata.X, CSCDataset)

@@ -282,7 +282,8 @@ class _Learned:
             ridge.fit((self.codes_nk - centre_k) / sd_k, values[others].iloc[self.rows])
             codes_nk = np.asarray(encoded.obsm[keys.latent(self.model.name)])
             expected_no = ridge.predict((codes_nk - centre_k) / sd_k)
-            missed[others] = values[others].to_numpy()[rows] - expected_no.reshape(len(rows), -1)
+            of_others_no = values[others].to_numpy()[rows] - expected_no.reshape(len(rows), -1)
+            missed = pd.concat([missed, pd.DataFrame(of_others_no, columns=others)], axis=1)
         return missed[values.columns]
 
 
