@@ -120,7 +120,7 @@ def test_heatmap_refuses_features_that_never_vary() -> None:
     adata = cohort(["a"] * 5)
     adata.obsm["X_tybalt"] = np.ones((5, 3))
     with pytest.raises(DataError, match="varies"):
-        pl.latent_heatmap(adata)
+        pl.latent_heatmap(adata, model="tybalt")
 
 
 def test_score_distribution_has_a_row_per_label() -> None:
