@@ -13,7 +13,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, DiskFullError, TybaltLikeError
 from tybalt_like.core.files import has_room, whole_file
 from tybalt_like.io.hdf5 import walked
-from tybalt_like.io.zarr import check_folder
+from tybalt_like.io.zarr import check_folder, uncollected
 from tybalt_like.pp.matrix import Floats
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def open_backed(path: Path | str) -> AnnData:
     try:
         if path.is_dir():
             check_folder(path, whole=False)
-            adata = _open_zarr(path)
+            with uncollected():
+                adata = _open_zarr(path)
         else:
             if path.is_file() and h5py.is_hdf5(path):
                 walked(path, name=str(path))
