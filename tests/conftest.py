@@ -42,8 +42,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def uncollected_beside_zarr(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Where tests write zarr: garbage of h5py, collected in a thread of zarr's, waits for a lock that
-    other garbage may hold, and nothing goes on."""
+    """Where tests write zarr: garbage of h5py, collected in a thread of zarr's, waits for a lock
+    that other garbage may hold, and nothing goes on."""
     if "zarr" not in request.path.read_text(encoding="utf-8"):
         yield
         return

@@ -32,8 +32,8 @@ def is_store(source: Source) -> bool:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without garbage collection: in a thread of zarr's, for which this one waits, it would wait for
-    h5py's lock where garbage of h5py holds it, and both would wait for ever."""
+    """Without garbage collection: in a thread of zarr's, for which this one waits, it would wait
+    for h5py's lock where garbage of h5py holds it, and both would wait for ever."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
