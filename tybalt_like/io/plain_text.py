@@ -62,5 +62,5 @@ def _texts(column: pd.Series[Any]) -> list[str]:
 
 
 def _said(what: str, texts: list[str]) -> str:
-    shown = ", ".join(plain(text) for text in texts[:3]) + (", ..." if len(texts) > 3 else "")
+    shown = ", ".join(plain(text)[:40] for text in texts[:3]) + (", ..." if len(texts) > 3 else "")
     return f"{what} with line breaks or unseen characters, cleaned: {len(texts)} ({shown})"
