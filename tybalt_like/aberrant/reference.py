@@ -18,9 +18,9 @@ from tybalt_like.aberrant.samples import Samples
 from tybalt_like.aberrant.statistics import Floats, adjusted
 from tybalt_like.core.errors import DataError, RunError
 from tybalt_like.core.files import check_intact
+from tybalt_like.core.messages import some
 from tybalt_like.core.stored import check_axes, read_arrays, read_json, sound
 from tybalt_like.genes import align
-from tybalt_like.pp.findings import some
 from tybalt_like.pp.transforms.median_of_ratios import MedianOfRatios
 
 if TYPE_CHECKING:

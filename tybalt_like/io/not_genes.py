@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tybalt_like.core.messages import some
+
 _PATTERNS = {
     "htseq-count and DEXSeq": r"_{0,2}(no_?feature|ambiguous(_readpair_position)?|too_low_aqual"
     r"|not_aligned|alignment_not_unique)|_(empty|lowaqual|notaligned)",
@@ -20,7 +22,6 @@ _PATTERNS = {
 
 _NOT_A_GENE = re.compile("|".join(f"(?:{p})" for p in _PATTERNS.values()), re.IGNORECASE)
 _CONTROL = re.compile(r"ERCC[-_]\d{5}|SIRV\d\w*|AFFX[-_].+|(g?spike[-_]?in|phix)\w*", re.I)
-_SHOWN = 5
 
 
 def not_genes(names: Iterable[str]) -> NDArray[np.bool_]:
@@ -30,7 +31,7 @@ def not_genes(names: Iterable[str]) -> NDArray[np.bool_]:
 
 def left_out(names: Sequence[str]) -> str:
     """What is said of such rows."""
-    return f"rows that are no genes, left out: {len(names)} ({_some(names)})"
+    return f"rows that are no genes, left out: {len(names)} ({some(names)})"
 
 
 def controls(names: Iterable[str]) -> list[str]:
@@ -38,8 +39,4 @@ def controls(names: Iterable[str]) -> list[str]:
     found = [name for name in names if _CONTROL.fullmatch(name)]
     if not found:
         return []
-    return [f"spike-ins or control probes among the genes, kept: {len(found)} ({_some(found)})"]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return [f"spike-ins or control probes among the genes, kept: {len(found)} ({some(found)})"]

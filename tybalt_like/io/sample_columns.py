@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.messages import some
 from tybalt_like.io.grid import Grid, repeated_genes_allowed
 from tybalt_like.io.orientation import GENE_ID, is_about_genes, well_known
 
@@ -86,14 +87,14 @@ def set_aside(adata: AnnData, name: str) -> tuple[AnnData, list[str]]:
     moved = [name for name, is_moved in zip(names, chosen, strict=True) if is_moved]
     rest = len(names) - len(moved)
     if rest <= min(SMALL, len(moved)) and not _has_genes(names):
-        raise _sample_table(name, f"{len(names)} columns of numbers, among them {_some(moved)}")
+        raise _sample_table(name, f"{len(names)} columns of numbers, among them {some(moved, 10)}")
     obs = adata.obs.copy()
     for column, value_n in zip(moved, np.asarray(adata.X)[:, moved_g].T, strict=True):
         obs[column] = value_n.astype(np.float64)
     with repeated_genes_allowed():
         adata = adata[:, ~moved_g].copy()
         adata.obs = obs
-    return adata, [f"numbers about samples, no genes, kept as sample columns: {_some(moved)}"]
+    return adata, [f"numbers about samples, no genes, kept as sample columns: {some(moved, 10)}"]
 
 
 def refuse_sample_table(grid: Grid, name: str) -> None:
@@ -126,10 +127,6 @@ def is_clinical(name: str) -> bool:
     short = (part.lower() for part in _APART.split(name) if part.isupper() or part.islower())
     words = (part.lower() for part in _BETWEEN_WORDS.split(name))
     return not (WORDS.isdisjoint(words) and SHORT.isdisjoint(short))
-
-
-def _some(names: Sequence[str], n: int = 10) -> str:
-    return ", ".join(names[:n]) + (", ..." if len(names) > n else "")
 
 
 def _has_genes(names: Sequence[str]) -> bool:

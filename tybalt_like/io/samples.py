@@ -18,6 +18,7 @@ from zipfile import BadZipFile
 import pandas as pd
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.messages import some
 from tybalt_like.io import matching
 from tybalt_like.io.layout import MISSING, Marks, decoded, header_at, is_number, split
 from tybalt_like.io.lines import BREAK
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 UNRECORDED = (*MISSING, "[Not Available]", "[Not Applicable]", "[Not Evaluated]", "'--", "--")
 """Cells of a sample table that say that nothing is known."""
 
-_SHOWN = 5
 _UNNAMED = re.compile(r"column_\d+|Unnamed: \d+|")
 
 
@@ -94,7 +94,7 @@ class SampleTable:
             near = "; ".join(matching.nearest(samples, self.keys))
             raise DataError(
                 f"{self.name}: no sample of the matrix is in this table (matrix: "
-                f"{_some(samples, 3)}; first column: {_some(theirs, 3)}); use the same ids"
+                f"{some(samples, 3)}; first column: {some(theirs, 3)}); use the same ids"
                 + (f"; are these the same: {near}?" if near else "")
             )
         _refuse_repeated(match.right.frame.columns, self.name)
@@ -193,7 +193,7 @@ def join(adata: AnnData, table: SampleTable) -> Joined:
         ("columns of the matrix that the table replaces", both),
     ):
         if names:
-            notes.append(f"{said}: {len(names):,} ({_some(names)})")
+            notes.append(f"{said}: {len(names):,} ({some(names)})")
     if repeats:
         notes.append(f"rows there that repeat another one, left out: {len(repeats):,}")
     if match.refused is not None:
@@ -232,10 +232,6 @@ def typed(column: pd.Series) -> pd.Series:
     if len(known) == len(column) and cells.isin(["True", "False", "TRUE", "FALSE"]).all():
         return cells.str.upper() == "TRUE"
     return column
-
-
-def _some(names: Sequence[str], shown: int = _SHOWN) -> str:
-    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
 
 
 def _indexed(obs: pd.DataFrame) -> pd.DataFrame:

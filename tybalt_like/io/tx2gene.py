@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.messages import some
 from tybalt_like.io.delimited import Floats
 from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.layout import decoded, split
@@ -110,8 +111,8 @@ class TranscriptGenes:
         if n_found == 0:
             raise DataError(
                 f"{self.name}: none of the {len(transcripts):,} names is a transcript there "
-                f"({_some(transcripts)}; there {_some(self.rows[-1])}); take the annotation that "
-                "was counted with, or leave tx2gene out if these are genes"
+                f"({some(transcripts, 3)}; there {some(self.rows[-1], 3)}); take the annotation "
+                "that was counted with, or leave tx2gene out if these are genes"
             )
         known = set(map(key, transcripts))
         header = () if key(self.rows[0][at]) in known else self.rows[0]
@@ -135,7 +136,7 @@ class TranscriptGenes:
         lost = [name for name, i in zip(transcripts, gene_t, strict=True) if i < 0]
         if lost:
             notes.append(
-                f"transcripts without a gene there, left out: {len(lost):,} ({_some(lost)})"
+                f"transcripts without a gene there, left out: {len(lost):,} ({some(lost, 3)})"
             )
         symbols = list(symbol_of.values()) if symbol != gene else []
         return Genes(list(number), symbols, gene_t, notes)
@@ -310,7 +311,3 @@ def _in_annotation(
 
 def _bare(name: str) -> str:
     return _VERSION.sub("", name)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

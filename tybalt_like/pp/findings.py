@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.messages import some
 from tybalt_like.genes.names import dates
 from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
 from tybalt_like.pp.sameness import Sketches
@@ -118,11 +118,6 @@ class Findings:
         if self.no_counts:
             said.append(f"these are hardly counts of reads: {self.no_counts}")
         return said
-
-
-def some(names: Sequence[str], n: int = 5, *, joined: str = ", ") -> str:
-    """The first few names, as text."""
-    return joined.join([*names[:n], "..."] if len(names) > n else names)
 
 
 def inspect(adata: AnnData) -> Findings:

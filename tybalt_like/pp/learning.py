@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like import genes
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.messages import some
 from tybalt_like.pp.batches import BatchOffsets, column
 from tybalt_like.pp.columns import for_training
-from tybalt_like.pp.findings import some
 from tybalt_like.pp.matrix import Floats, spread_rows
 from tybalt_like.pp.scale import FAMILY, Detected, detect
 from tybalt_like.pp.select import STATISTICS, dispersion, median, most_variable, spread

@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import write_text
+from tybalt_like.core.messages import some
 from tybalt_like.core.provenance import record
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.stored import check_axes, read_json, sound
 from tybalt_like.genes import align
 from tybalt_like.pp.batches import BatchOffsets
 from tybalt_like.pp.columns import Choice, Columns, for_transform
-from tybalt_like.pp.findings import some
 from tybalt_like.pp.learning import fitted
 from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
 from tybalt_like.pp.out_of_core import write_pieces

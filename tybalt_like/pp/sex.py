@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tybalt_like.core.messages import some
 from tybalt_like.genes import align
-from tybalt_like.pp.findings import some
 from tybalt_like.pp.matrix import Floats, row_chunks
 from tybalt_like.pp.scale import FAMILY, Scale
 

@@ -13,10 +13,10 @@ from pandas.api.types import is_numeric_dtype
 from tybalt_like import anomaly, io, pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.messages import some
 from tybalt_like.core.provenance import is_images, record, recorded
 from tybalt_like.genes import names_in
 from tybalt_like.io import datasets
-from tybalt_like.pp.findings import some
 from tybalt_like.pp.labels import candidates, labels_of, named
 from tybalt_like.pp.repeats import suggestion
 from tybalt_like.pp.sex import sexes

@@ -16,12 +16,13 @@ from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.files import check_intact
+from tybalt_like.core.messages import some
 from tybalt_like.core.provenance import recorded
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.stored import sound
 from tybalt_like.io.lengths import BROUGHT, at_lengths
 from tybalt_like.models import Model
-from tybalt_like.pp.findings import check_samples, some
+from tybalt_like.pp.findings import check_samples
 from tybalt_like.pp.sex import sexes
 from tybalt_like.report import ABOUT, about_of
 from tybalt_like.report.run_contents import NORM
