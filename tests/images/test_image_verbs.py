@@ -10,6 +10,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.images import FigureData, concepts, learned_images
 from tybalt_like.images import latent_space as image_codes
 from tybalt_like.images.latent_space import LatentSpace
+from tybalt_like.interpretation import linear_probe, mean_difference
 from tybalt_like.models import Model
 
 vectors = arrays(np.float64, 5, elements=st.floats(-3, 3, width=32))
@@ -94,9 +95,9 @@ def test_vectors_between_groups_and_along_an_attribute() -> None:
     second_n = np.arange(2000) >= 1000
     z_nk[second_n] += [3, 0, -1, 0]
     expected = [3, 0, -1, 0]
-    found = concepts.mean_difference(z_nk, ~second_n, second_n)
+    found = mean_difference(z_nk, ~second_n, second_n)
     np.testing.assert_allclose(found, expected, atol=0.15)
-    found = concepts.linear_probe(z_nk, ~second_n, second_n)
+    found = linear_probe(z_nk, ~second_n, second_n)
     np.testing.assert_allclose(found, expected, atol=0.3)
     value_n = 2 * z_nk[:1000, 1] + 5  # in the first group features are independent
     found = concepts.attribute_vector(z_nk[:1000], value_n)

@@ -14,6 +14,7 @@ from tybalt_like.images.classifier import Classifier
 from tybalt_like.images.figure_data import FigureData
 from tybalt_like.images.latent_space import LatentSpace
 from tybalt_like.images.subset import ImageSubset
+from tybalt_like.interpretation import linear_probe, mean_difference
 
 Array = NDArray[np.floating]
 Pair = tuple[str, str]
@@ -45,7 +46,7 @@ def along_concepts(
         first_n, second_n = concepts.groups(subset.test_label_n, pair)
         if not all(mask_n.any() for mask_n in (*train_groups, first_n, second_n)):
             raise DataError(f"images.concepts: {' and '.join(pair)} must both have images")
-        for how, find in (("mean", concepts.mean_difference), ("probe", concepts.linear_probe)):
+        for how, find in (("mean", mean_difference), ("probe", linear_probe)):
             item = f"{pair[0]} to {pair[1]}, {how}"
             vector_k = find(train_nk, *train_groups)
             made_ntg = _moved(model, test_nk[first_n][:CONCEPT_IMAGES], vector_k, STEPS)
