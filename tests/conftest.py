@@ -1,6 +1,5 @@
 """Fixtures that several rooms share."""
 
-import gc
 import os
 import sys
 from collections import Counter
@@ -38,20 +37,6 @@ def one_thread() -> Iterator[None]:
     with threadpool_limits(1):
         yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def uncollected_beside_zarr(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Where tests write zarr: garbage of h5py, collected in a thread of zarr's, waits for a lock
-    that other garbage may hold, and nothing goes on."""
-    if "zarr" not in request.path.read_text(encoding="utf-8"):
-        yield
-        return
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-    gc.collect()
 
 
 @pytest.fixture(autouse=True)

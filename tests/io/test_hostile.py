@@ -113,13 +113,36 @@ def test_promises_that_the_file_cannot_hold_are_refused(h5ad: Path, shape, chunk
     refused(h5ad, "promises .* MB and holds 0.0")
 
 
-def test_links_within_a_file_are_followed_but_not_for_ever(h5ad: Path) -> None:
+def test_links_within_a_file_are_followed(h5ad: Path) -> None:
     with h5py.File(h5ad, "r+") as file:
         file["uns/table"] = h5py.SoftLink("/obs")
     assert list(ty.read(h5ad).uns["table"].index) == SAMPLES
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft", "two groups"])
+def test_groups_that_hold_themselves_are_refused(h5ad: Path, kind: str) -> None:
+    """Readers would follow them down to Python's limit, where h5py's lock is never given back."""
     with h5py.File(h5ad, "r+") as file:
-        file["uns/itself"] = file["/"]
-    refused(h5ad, "recursion depth")
+        if kind == "two groups":
+            for name in "ab":
+                file.create_group(f"uns/{name}")
+            file["uns/a/b"], file["uns/b/a"] = file["uns/b"], file["uns/a"]
+        else:
+            file["uns/itself"] = file["/"] if kind == "hard" else h5py.SoftLink("/uns")
+    refused(h5ad, "holds itself")
+
+
+def test_groups_within_each_other_are_counted(h5ad: Path) -> None:
+    for n, message in ((40, None), (60, "more than 50 groups")):
+        with h5py.File(h5ad, "r+") as file:
+            place = file["uns"]
+            for _ in range(n):
+                place = place.require_group("more")
+                place.attrs["encoding-type"], place.attrs["encoding-version"] = "dict", "0.1.0"
+        if message is None:
+            assert "more" in ty.read(h5ad).uns
+        else:
+            refused(h5ad, message)
 
 
 def test_a_matrix_of_zeros_shrinks_well_and_is_read(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ known to `read`."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -158,8 +157,6 @@ def _read(
         raise
     except Exception as error:  # parsers of other libraries meet damage with almost any error
         reason = " ".join(str(error).split())[:200]
-        # h5py's iterators hold its lock as long as a frame of the traceback keeps them.
-        traceback.clear_frames(error.__traceback__)
         raise DataError(f"{source.name}: cannot be read as {format.name} ({reason})") from error
     raise DataError(f"{source.name}: this folder holds no known format; {_instead(source.path)}")
 

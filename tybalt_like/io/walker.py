@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,15 @@ HARMLESS = {DEFLATE, 2, 3, 32000}
 other filters are read for a trial."""
 MEMORY, SECONDS, BYTES_PER_SECOND = 1 << 31, 3, 10_000_000
 """Limits of a fork: memory beside what the process holds, and seconds of the processor."""
+DEEPEST = 50
+"""Groups within each other. Readers follow them by recursion, and at Python's limit for that h5py
+fails to give its lock back: whatever reads HDF5 in another thread then waits for ever."""
 NOTHING = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
 """What h5py raises where HDF5 refuses."""
+
+
+Address = tuple[int, int]
+"""Of an object: number of the file, and place in it."""
 
 
 class Refused(Exception):
@@ -61,6 +69,8 @@ class Walk:
         self.h5py, self.largest = h5py, largest
         self.file = h5py.File(path, "r")
         self.total, self.left = 0, READ
+        self.inside: dict[Address, set[Address]] = {}
+        self.links: list[tuple[Any, bytes]] = []
 
     def all(self) -> None:
         """Every object of the file, once.
@@ -68,22 +78,44 @@ class Walk:
         Raises
         ------
         Refused
-            If one leads out of the file, or promises what the file cannot hold.
+            If one leads out of the file, promises what the file cannot hold, or holds itself.
         """
-        waiting, seen = [self.file["/"]], set[tuple[int, int]]()
+        waiting, seen = [self.file["/"]], set[Address]()
         while waiting:
             one = waiting.pop()
             _tried(self._attributes, one)
             if isinstance(one, self.h5py.Dataset):
                 self._dataset(one)
                 continue
+            inside = self.inside.setdefault(self._address(one), set())
             for name in _tried(self._names, one) or []:
                 child = _tried(self._child, one, name)
-                if child is not None and (at := self._address(child)) not in seen:
+                if child is None:
+                    continue
+                inside.add(at := self._address(child))
+                if at not in seen:
                     seen.add(at)
                     waiting.append(child)
+        self._depth()
 
-    def _address(self, one: Any) -> tuple[int, int]:
+    def _depth(self) -> None:
+        """Refuse groups that hold themselves, or too many within each other; links within the file
+        count, which are followed now that none is known to lead out of it."""
+        for group, name in self.links:
+            found = _tried(self.h5py.h5o.open, group.id, name)
+            if found is not None:
+                info = self.h5py.h5o.get_info(found)
+                self.inside[self._address(group)].add((info.fileno, info.addr))
+        depth: dict[Address, int] = {}
+        try:
+            for at in TopologicalSorter(self.inside).static_order():  # what is inside comes first
+                depth[at] = 1 + max((depth[one] for one in self.inside.get(at, ())), default=0)
+        except CycleError:
+            raise Refused("it is damaged: a group in it holds itself") from None
+        if max(depth.values()) > DEEPEST:
+            raise Refused(f"more than {DEEPEST} groups lie within each other; is it damaged?")
+
+    def _address(self, one: Any) -> Address:
         info = self.h5py.h5o.get_info(one.id)
         return info.fileno, info.addr
 
@@ -93,13 +125,14 @@ class Walk:
         return names
 
     def _child(self, group: Any, name: bytes) -> Any:
-        """The group or data set of that name; None for links within the file, which lead to what
-        is seen anyway, and for named types."""
+        """The group or data set of that name; None for links within the file, which are kept for
+        later as they lead to what is seen anyway, and for named types."""
         h5l, h5i = self.h5py.h5l, self.h5py.h5i
         kind = group.id.links.get_info(name).type
         if kind not in (h5l.TYPE_HARD, h5l.TYPE_SOFT):
             raise Refused(f"{_shown(name)} is a link to another file; copy what it names into this")
         if kind == h5l.TYPE_SOFT:
+            self.links.append((group, name))
             return None
         found = self.h5py.h5o.open(group.id, name)
         kinds = {h5i.GROUP: self.h5py.Group, h5i.DATASET: self.h5py.Dataset}

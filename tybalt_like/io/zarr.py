@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +26,6 @@ def is_store(source: Source) -> bool:
     return source.is_folder and any(
         (source.path / mark).exists() for mark in (".zgroup", "zarr.json")
     )
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without garbage collection: in a thread of zarr's, for which this one waits, it would wait
-    for h5py's lock where garbage of h5py holds it, and both would wait for ever."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def check_folder(folder: Path, *, whole: bool) -> None:
@@ -122,7 +107,7 @@ def _read(source: Source, *, layer: str | None = None, use_raw: bool = False) ->
     import anndata
 
     check_folder(source.path, whole=True)
-    with warnings.catch_warnings(), uncollected():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files of older anndata, which read all the same
         adata = anndata.read_zarr(source.path)
     return taken(adata, source.name, layer=layer, use_raw=use_raw)

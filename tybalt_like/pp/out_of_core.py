@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, DiskFullError, TybaltLikeError
 from tybalt_like.core.files import has_room, whole_file
 from tybalt_like.io.hdf5 import walked
-from tybalt_like.io.zarr import check_folder, uncollected
+from tybalt_like.io.zarr import check_folder
 from tybalt_like.pp.matrix import Floats
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ def open_backed(path: Path | str) -> AnnData:
     try:
         if path.is_dir():
             check_folder(path, whole=False)
-            with uncollected():
-                adata = _open_zarr(path)
+            adata = _open_zarr(path)
         else:
             if path.is_file() and h5py.is_hdf5(path):
                 walked(path, name=str(path))
@@ -48,8 +46,6 @@ def open_backed(path: Path | str) -> AnnData:
         raise
     except Exception as error:  # anndata meets damage with almost any error
         reason = " ".join(str(error).split())[:200]
-        # h5py's iterators hold its lock as long as a frame of the traceback keeps them.
-        traceback.clear_frames(error.__traceback__)
         raise DataError(f"{path} is neither an h5ad file nor a zarr folder: {reason}") from None
     try:
         by_columns = isinstance(adata.X, CSCDataset)

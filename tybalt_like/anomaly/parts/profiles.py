@@ -53,6 +53,10 @@ class Profiles(Part, name="profiles"):
     precision_a: Array
     precision: Array
 
+    def __post_init__(self) -> None:
+        if min(self.precision_a.min(initial=0), float(self.precision)) < 0:
+            raise ValueError("a precision is below 0")  # of a damaged file
+
     @classmethod
     def fit(cls, train: ModelOutputs) -> Self:
         image_shape = np.array(train.image_shape or (), dtype=np.int64)
