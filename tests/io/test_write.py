@@ -45,6 +45,7 @@ def awkward() -> anndata.AnnData:
     uns = {"none": None, "list": [1, "a", None], "table": {"a/b": object}, "pca": np.eye(2)}
     adata = anndata.AnnData(np.ones((3, 2), np.float32), obs=obs, var=var, uns=uns)
     adata.layers["counts"] = sparse.csr_matrix(np.eye(3, 2))
+    adata.layers["a/b"], adata.layers["a_b"] = np.eye(3, 2), np.ones((3, 2))
     adata.obsm["X_umap"] = np.zeros((3, 2))
     adata.obsm["table"] = obs[["string", "known"]]
     gappy = pd.DataFrame({"name": ["a", None]}, index=var.index, dtype="string")
@@ -70,6 +71,7 @@ def test_h5ad_takes_what_a_notebook_holds(tmp_path: Path) -> None:
     assert back.obs["minute"].tolist()[1] == "2020-02-01 00:01:00+00:00"
     assert back.obs[["a_b", "a_b_"]].iloc[0].tolist() == [1, 2]
     assert back.raw.var["name"].tolist()[0] == "a"
+    assert [back.layers[key].sum() for key in ("a_b", "a_b_")] == [2, 6]
     assert back.obs["empty"].isna().all()
     assert json.loads(back.uns["list"]) == [1, "a", None]
     assert "a_b" in back.uns["table"]

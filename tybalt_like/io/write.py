@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,10 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
             adata.X,
             obs=_plain(adata.obs),
             var=_plain(adata.var),
-            uns={_key(key): _storable(value) for key, value in adata.uns.items()},
-            obsm={_key(key): _plain_of(value) for key, value in adata.obsm.items()},
-            varm={_key(key): _plain_of(value) for key, value in adata.varm.items()},
-            layers={_key(key): value for key, value in adata.layers.items()},
+            uns=_keyed(adata.uns, _storable),
+            obsm=_keyed(adata.obsm, _plain_of),
+            varm=_keyed(adata.varm, _plain_of),
+            layers=_keyed(adata.layers, lambda values: values),
             obsp=dict(adata.obsp),
             varp=dict(adata.varp),
         )
@@ -136,12 +137,7 @@ def _image(adata: AnnData) -> bytes:
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns of the few kinds that every reader of h5ad knows."""
     index = frame.index.astype(str).astype(object).rename(None)
-    columns: dict[str, pd.Series[Any]] = {}
-    for name, column in frame.items():
-        key = _key(str(name))
-        while key in columns:  # a/b beside a_b
-            key += "_"
-        columns[key] = _plain_column(column)
+    columns = _keyed(frame, _plain_column)
     return pd.DataFrame(
         {name: column.set_axis(index) for name, column in columns.items()}, index=index
     )
@@ -175,14 +171,22 @@ def _text(cell: Any) -> str:
     return str(cell).replace("\0", "")  # which HDF5 takes for the end
 
 
-def _key(name: str) -> str:
-    return name.replace("/", "_")
+def _keyed(named: Mapping[Any, Any] | pd.DataFrame, plain: Callable[[Any], Any]) -> dict[str, Any]:
+    """Under names without slashes, which HDF5 takes for groups; all different, where a/b stands
+    beside a_b."""
+    found: dict[str, Any] = {}
+    for name, value in named.items():
+        key = str(name).replace("/", "_")
+        while key in found:
+            key += "_"
+        found[key] = plain(value)
+    return found
 
 
 def _storable(value: Any) -> Any:
     """As it is if h5ad holds it, tables with plain columns, else as a JSON string."""
     if isinstance(value, dict):
-        return {_key(str(key)): _storable(item) for key, item in value.items()}
+        return _keyed(value, _storable)
     if isinstance(value, pd.DataFrame):
         return _plain(value)
     if isinstance(value, np.ndarray) and value.dtype == object:
