@@ -14,6 +14,7 @@ from tybalt_like.cli.aberrant import aberrant
 from tybalt_like.cli.benchmark import benchmark
 from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
+from tybalt_like.cli.explain import explain
 from tybalt_like.cli.models import models
 from tybalt_like.cli.options import (
     GenesOfInterest,
@@ -54,6 +55,7 @@ app.command()(sweep)
 app.command()(compress)
 app.command()(aberrant)
 app.command()(perturbation)
+app.command()(explain)
 
 
 def main() -> None:

@@ -167,6 +167,19 @@ class Normaliser:
         a logarithm was taken, on that scale."""
         return self.scaler.inverse(x_ng) if self.scaler else x_ng
 
+    @property
+    def is_log2(self) -> bool:
+        """Whether values before the last step are logarithms to base 2."""
+        return self.scale == "log2" or any(step.name == "log2" for step in self.sample_steps)
+
+    @property
+    def unit_g(self) -> Floats | None:
+        """One unit of the scale of each gene in those before the last step; None where that step
+        is no straight line."""
+        low_g, middle_g, high_g = self.inverse(np.outer([0.0, 0.5, 1.0], np.ones(len(self.genes))))
+        straight = np.allclose(middle_g - low_g, high_g - middle_g)
+        return high_g - low_g if straight else None
+
     def write(self, adata: AnnData, path: Path | str) -> None:
         """What `transform` returns, written as h5ad some samples at a time.
 

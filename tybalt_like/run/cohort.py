@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
@@ -19,7 +20,8 @@ from tybalt_like.genes import names_in
 from tybalt_like.io import datasets
 from tybalt_like.pp.labels import candidates, labels_of, named
 from tybalt_like.pp.repeats import suggestion
-from tybalt_like.pp.sex import sexes
+from tybalt_like.pp.scale import FAMILY, Scale
+from tybalt_like.pp.sex import Sexes, sexes
 from tybalt_like.pp.split import MIN_REFERENCE
 from tybalt_like.run import calls
 from tybalt_like.tl.cross_fit import MOST_TRAININGS_ON, is_closed_form, reference
@@ -61,11 +63,29 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
     findings = pp.inspect(adata)
     pp.check(findings, at_least=MIN_REFERENCE)
     lines, doubts = findings.lines(), findings.copies + findings.doubts
-    if (found := sexes(adata, scale=findings.scale)) is not None:
+    found = sexes(adata, scale=findings.scale)
+    if found is not None:
         doubts += found.doubts(list(adata.obs_names))
         lines += [found.finding, *found.doubts(list(adata.obs_names))]
+    if not is_images(adata):
+        adata.obsm[keys.MEASURED] = _measured(adata, findings.scale, found)
     record(adata, findings=lines, doubts=doubts, **{keys.SAME: findings.same})
     return adata
+
+
+def _measured(adata: AnnData, scale: Scale, found: Sexes | None) -> pd.DataFrame:
+    """What the matrix itself tells of every sample (`keys.MEASURED`)."""
+    told = pp.quality(adata)
+    table = pd.DataFrame(index=adata.obs_names)
+    if FAMILY[scale] == "counts":
+        table["log10 library size"] = np.log10(np.maximum(told["total"], 1))
+    if np.ptp(told["detected"]) > 0:
+        table["detected genes"] = told["detected"]
+    if told["missing"].any():
+        table["missing values"] = told["missing"]
+    if found is not None:
+        table["sex by genes"] = found.looks_n.astype(str)
+    return table
 
 
 def check(recipe: Recipe, adata: AnnData) -> Recipe:

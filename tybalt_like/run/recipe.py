@@ -15,6 +15,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import TABLES, FilePath, checked, files_of, table
 from tybalt_like.core.toml import tables_of
+from tybalt_like.explain.settings import Explain
 from tybalt_like.images.settings import Images
 from tybalt_like.io import Options
 from tybalt_like.io.options import in_words
@@ -254,6 +255,7 @@ class Recipe:
     evaluation: Evaluation = field(default_factory=Evaluation)
     pictures: Pictures = field(default_factory=Pictures)
     images: Images = field(default_factory=Images)
+    explain: Explain = field(default_factory=Explain)
     given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod

@@ -18,6 +18,8 @@ from tybalt_like.core.files import write_text
 from tybalt_like.core.provenance import is_images, recorded
 from tybalt_like.evaluation import EvaluationReport
 from tybalt_like.evaluation.comparison import summarise
+from tybalt_like.explain import FOLDER as EXPLAINED
+from tybalt_like.explain import Explained
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import NORM, title
 from tybalt_like.report.words import sentence
@@ -61,6 +63,10 @@ class Results:
         The same by gene set (`tl.explain_gene_sets`); empty if the recipe names none.
     evaluation
         What the encoding is worth (`tl.evaluate`), if it was measured.
+    again
+        The recipe's model trained with other seeds.
+    explained
+        What its features mean.
     """
 
     recipe: Recipe
@@ -74,6 +80,8 @@ class Results:
     closest: pd.DataFrame = field(default_factory=pd.DataFrame)
     gene_sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: EvaluationReport | None = None
+    again: tuple[Model, ...] = ()
+    explained: Explained | None = None
 
     @property
     def name(self) -> str:
@@ -153,6 +161,9 @@ class Results:
     def write(self, work: Path) -> None:
         """Tables for people, and all that scoring new samples on another machine needs."""
         self._write_tables(work)
+        if self.explained is not None:
+            (work / EXPLAINED).mkdir()
+            self.explained.write(work / EXPLAINED)
         self.save(work)
         slim = self.adata.copy()
         write_scores(slim, self.scores)
@@ -273,7 +284,7 @@ class Results:
             "smallest_p": detector.calibration.smallest,
             "extrapolates": detector.calibration.extrapolates,
             "rule": detector.calibration.rule,
-            "log2": _is_log2(self.scorers[self.decides].normaliser),
+            "log2": self.scorers[self.decides].normaliser.is_log2,
             "domain": self._domain(),
             "left_out": list(self.detected.left_out) if self.detected else [],
             "normals": "reference" if self.normals.sum() == self._m else keys.TEST,
@@ -312,6 +323,8 @@ class Results:
         ]
         if self.evaluation is not None:
             said += summarise(self.evaluation.table, model=self.name, title=title)[:1]
+        if self.explained is not None:
+            said += self.explained.said[:1]
         return said
 
     def _entropy_floor(self) -> float | None:
@@ -363,11 +376,6 @@ def norm_scores(adata: AnnData) -> pd.DataFrame:
     """The norm of the standardised row of every sample, as rows of the long table."""
     norm_n = norm_of(adata).score(np.asarray(adata.X))
     return tables.tabulate({NORM: norm_n}, list(adata.obs_names), model="")
-
-
-def _is_log2(normaliser: pp.Normaliser) -> bool:
-    """Whether values before the last step are logarithms to base 2."""
-    return normaliser.scale == "log2" or any(s.name == "log2" for s in normaliser.sample_steps)
 
 
 def _threads() -> int:

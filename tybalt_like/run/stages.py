@@ -13,6 +13,7 @@ from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
 from tybalt_like.core.provenance import is_images, reading_notes, recorded
+from tybalt_like.explain import explained
 from tybalt_like.io.lengths import save_lengths
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.report.words import counted
@@ -21,6 +22,7 @@ from tybalt_like.run.folder import KIND
 from tybalt_like.run.progress import Progress
 from tybalt_like.run.recipe import Pictures, Recipe
 from tybalt_like.run.results import Results, norm_scores
+from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.cross_fit import Detection, cross_fit, folds_of
 from tybalt_like.tl.detect import detected, tested
 from tybalt_like.tl.embed import check_maps
@@ -294,18 +296,46 @@ def _explain(state: State) -> None:
 def _evaluate(state: State) -> None:
     """What the encoding is worth."""
     results, how = state.results, state.recipe.evaluation
+    again, notes = trained_again(
+        results.adata,
+        results.models[results.name],
+        times=how.seeds - 1,
+        training=state.recipe.model.training,
+        device=state.device,
+        on_epoch=state.progress.epoch,
+    )
     found = tl.evaluate(
         results.adata,
         results.models[results.name],
         baselines=how.baselines,
         batch=how.batch,
         seeds=how.seeds,
-        training=state.recipe.model.training,
+        again=again,
         fitted=results.models,
         device=state.device,
         on_epoch=state.progress.epoch,
     )
-    state.results = replace(results, evaluation=found)
+    found = replace(found, notes=(*notes, *found.notes))
+    state.results = replace(results, evaluation=found, again=tuple(again))
+
+
+def _explain_features(state: State) -> None:
+    """What the latent features mean; nothing for images, which are shown."""
+    results, recipe = state.results, state.recipe
+    if is_images(results.adata):
+        return
+    with state.progress.stage("Explaining the features"):
+        found = explained(
+            results.adata,
+            results.models[results.name],
+            recipe.explain,
+            again=results.again,
+            unit_g=results.normaliser.unit_g,
+            is_log2=results.normaliser.is_log2,
+            seed=recipe.seed,
+        )
+    state.progress.say(found.said[0])
+    state.results = replace(results, explained=found)
 
 
 def _show_images(state: State) -> None:
@@ -369,6 +399,7 @@ ANALYSIS = (
 STAGES = (
     *ANALYSIS,
     Stage("Evaluating the encoding", _evaluate),
+    Stage("", _explain_features),
     Stage("", _show_images),
     Stage("Embedding", _embed, everywhere=False),
     Stage("Drawing and writing", _write, everywhere=False),

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like.core import keys
-from tybalt_like.core.errors import NonFiniteLossError
 from tybalt_like.evaluation.report import GENES, PERMUTED
-from tybalt_like.models import Model, ModelSettings, Training
+from tybalt_like.models import Model
 from tybalt_like.pp.split import recorded_groups
 from tybalt_like.tl.fit import fit, latent
-from tybalt_like.training.loop import EpochHook
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -80,34 +78,18 @@ class Cohort:
         return AnnData(x, obs=self.adata.obs, var=self.adata.var[[]])
 
 
-def of_model(
-    cohort: Cohort,
-    model: Model,
-    *,
-    training: Training | None,
-    seeds: Sequence[int],
-    device: str,
-    on_epoch: EpochHook | None,
-) -> tuple[dict[str, Encoding], list[str]]:
-    """The model itself, the same one trained anew with each seed, and notes."""
+def of_model(cohort: Cohort, model: Model, again: Sequence[Model]) -> dict[str, Encoding]:
+    """The model itself, with the same one trained with other seeds."""
     adata, name = cohort.bare(np.asarray(cohort.adata.X)), model.name
-    again: list[Array] = []
-    notes: list[str] = []
-    training = training or type(model).training_defaults
-    again_as = ModelSettings(type(model), model.config, training)
+    others = list[Array]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what the first training has told already
+        for other in again:
+            latent(adata, other)
+            others.append(_latents(adata, name))
         latent(adata, model)
-        z_nk = _latents(adata, name)
-        reconstruction_ng = cohort.comparable(adata.layers[keys.reconstruction(name)])
-        for seed in seeds:
-            try:
-                fit(adata, model=again_as, seed=seed, device=device, on_epoch=on_epoch)
-            except NonFiniteLossError as error:
-                notes.append(f"training {name} again with seed {seed}: {error}")
-            else:
-                again.append(_latents(adata, name))
-    return {name: Encoding(z_nk, reconstruction_ng, tuple(again))}, notes
+    reconstruction_ng = cohort.comparable(adata.layers[keys.reconstruction(name)])
+    return {name: Encoding(_latents(adata, name), reconstruction_ng, tuple(others))}
 
 
 def baseline(

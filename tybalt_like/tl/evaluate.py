@@ -14,6 +14,7 @@ from tybalt_like.core.provenance import recorded
 from tybalt_like.evaluation import EvaluationReport
 from tybalt_like.evaluation.report import COLUMNS
 from tybalt_like.models import Model, Training
+from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.encoders import Cohort, Encoding, baseline, controls, few_threads, of_model
 from tybalt_like.tl.fit import in_split
 from tybalt_like.tl.measures import groups, inside, reconstruction, stability
@@ -35,6 +36,7 @@ def evaluate(
     batch: str | None = None,
     seeds: int = 2,
     training: Training | None = None,
+    again: Sequence[Model] | None = None,
     fitted: Mapping[str, Model] | None = None,
     device: str = "auto",
     on_epoch: EpochHook | None = None,
@@ -63,6 +65,8 @@ def evaluate(
         first. 1 leaves stability out.
     training
         How the model was trained, for the further trainings; its defaults if None.
+    again
+        The model trained with other seeds, if that has been done; it is trained here if None.
     fitted
         Baselines that were trained on `adata` already, with as many features.
     device, on_epoch
@@ -84,9 +88,17 @@ def evaluate(
     n_test = int(cohort.test_n.sum())
     seed = int(recorded(adata).get(model.name, {}).get("seed", 0))
     others = range(seed + 1, seed + seeds) if n_test >= MIN_TEST else range(0)
-    encodings, notes = of_model(
-        cohort, model, training=training, seeds=others, device=device, on_epoch=on_epoch
-    )
+    notes: list[str] = []
+    if again is None:
+        again, notes = trained_again(
+            cohort.adata,
+            model,
+            times=len(others),
+            training=training,
+            device=device,
+            on_epoch=on_epoch,
+        )
+    encodings = of_model(cohort, model, again[: len(others)])
     k = encodings[model.name].z_nk.shape[1]
     for name in baselines:
         if name != model.name:

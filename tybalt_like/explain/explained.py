@@ -1,0 +1,196 @@
+"""All that is asked about the latent features of a run, answered in tables and sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tybalt_like import io, tl
+from tybalt_like.core import keys
+from tybalt_like.core.files import write_text
+from tybalt_like.explain.settings import Difference, Explain
+from tybalt_like.models import Model
+from tybalt_like.report.run_contents import BASELINE
+from tybalt_like.report.words import counted, listed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from tybalt_like.tl.features import Features
+
+FOLDER, ABOUT = "explained", "about.json"
+NAMED = 6
+"""Named features that a sentence lists."""
+TURNED = {
+    "own": "Features are the model's own axes.",
+    "varimax": "The axes of this model are arbitrary, so they were turned by varimax until each "
+    "rests on few genes; the space is the same.",
+    "ica": "Features are the model's axes, turned by ICA until they are as independent as they can "
+    "be; the space is the same.",
+}
+
+
+@dataclass
+class Explained:
+    """What was found.
+
+    Attributes
+    ----------
+    tables
+        By file name.
+    about
+        What the page says beside them; ``summary`` is what was found, in sentences.
+    """
+
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def said(self) -> list[str]:
+        """What was found, in sentences."""
+        return list(self.about["summary"])
+
+    def write(self, folder: Path) -> None:
+        """Write the tables, and ``about.json``, into a folder that exists."""
+        for name, table in self.tables.items():
+            io.write_table(table, folder / name)
+        write_text(folder / ABOUT, json.dumps(self.about, indent=1))
+
+
+def explained(
+    adata: AnnData,
+    model: Model,
+    how: Explain,
+    *,
+    again: Sequence[Model] = (),
+    unit_g: NDArray[np.floating] | None = None,
+    is_log2: bool = False,
+    score: str | None = None,
+    clinical: Sequence[str] = (),
+    seed: int = 0,
+) -> Explained:
+    """Answer what is asked.
+
+    Parameters
+    ----------
+    adata
+        Normalised, divided and encoded.
+    model
+        The encoder.
+    again
+        The same model trained with other seeds.
+    unit_g
+        One unit of the scale of each gene, in those that effects are told in.
+    is_log2
+        Whether these are logarithms to base 2.
+    score
+        obs column with the anomaly score whose survival is looked at.
+    clinical
+        obs columns beside which survival is foretold.
+
+    Raises
+    ------
+    DataError
+        Names the column, label or gene set file that does not suit.
+    """
+    found = Explained()
+    found.about = {"settings": asdict(how), "summary": [], "trainings": len(again)}
+    found.about["unit"] = "log2 fold change per SD" if is_log2 else "change per SD"
+    sets = None if how.gene_sets is None else io.read_gmt(how.gene_sets)
+    features = tl.features(
+        adata, model, turned=how.turned, again=again, sets=sets, unit_g=unit_g, seed=seed
+    )
+    _add_features(found, adata, features, len(again))
+    for number, difference in enumerate(how.differences()):
+        _add_contrast(found, adata, model, difference, number=number, seed=seed)
+    if how.time is not None and how.event is not None:
+        _add_survival(found, adata, model, how, score=score, clinical=clinical, seed=seed)
+    if how.synthetic:
+        _add_synthetic(found, adata, model, how.synthetic, seed=seed)
+    return found
+
+
+def _add_features(found: Explained, adata: AnnData, features: Features, trainings: int) -> None:
+    associations = features.associations.assign(model=features.model)
+    if features.model != BASELINE:
+        rival = _baseline(adata, features).assign(model=BASELINE)
+        associations = pd.concat([associations, rival], ignore_index=True)
+    tables = {
+        "feature_cards.tsv": features.cards,
+        "feature_genes.tsv.gz": features.genes.set_index("feature"),
+        "feature_values.tsv.gz": features.scores.rename_axis("sample"),
+        "feature_associations.tsv.gz": associations.set_index("feature"),
+    }
+    if len(features.sets):
+        tables["feature_sets.tsv.gz"] = features.sets.set_index("feature")
+    if keys.MEASURED in adata.obsm:
+        measured: pd.DataFrame = adata.obsm[keys.MEASURED]
+        tables["samples_measured.tsv.gz"] = measured.rename_axis("sample")
+    found.tables |= tables
+    found.about["axes"] = TURNED[features.turned]
+    found.about["stable"] = (
+        f"Names are given to features that most of {trainings} further trainings found too."
+        if trainings
+        else "No other training was compared: features may be of this one alone."
+    )
+    found.about["summary"].append(named_features(features.cards))
+
+
+def named_features(cards: pd.DataFrame) -> str:
+    """How many features have a name, and the first of them, in a sentence."""
+    named = cards[cards["name"] != ""]
+    if named.empty:
+        return (
+            f"None of {counted(len(cards), 'feature')} goes clearly with a sample column or a gene "
+            "set."
+        )
+    first = [f"{feature} is {name}" for feature, name in named["name"].iloc[:NAMED].items()]
+    more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    names = f"{'; '.join(first)}{more}" if more else listed(first)
+    return f"{len(named)} of {counted(len(cards), 'feature')} have a name: {names}."
+
+
+def _baseline(adata: AnnData, features: Features) -> pd.DataFrame:
+    """The same columns, told by as many components of PCA of the same training samples."""
+    scratch = type(adata)(
+        np.asarray(adata.X), obs=adata.obs, var=adata.var[[]], uns=dict(adata.uns)
+    )
+    if keys.MEASURED in adata.obsm:
+        scratch.obsm[keys.MEASURED] = adata.obsm[keys.MEASURED]
+    pca = tl.fit(scratch, model=BASELINE, latent_dim=features.scores.shape[1], device="cpu")
+    return tl.features(scratch, pca, turned="own").associations
+
+
+def _add_contrast(
+    found: Explained,
+    adata: AnnData,
+    model: Model,
+    difference: Difference,
+    *,
+    number: int,
+    seed: int,
+) -> None:
+    contrast = tl.contrast(
+        adata,
+        model,
+        column=difference.column,
+        groups=difference.groups,
+        minus=difference.minus,
+        seed=seed,
+    )
+    for what, table in (
+        ("features", contrast.features),
+        ("genes", contrast.genes),
+        ("agreement", contrast.agreement),
+    ):
+        table = table.assign(contrast=contrast.name).set_index("contrast")
+        name = f"contrast_{what}.tsv.gz"
+        before = found.tables.get(name)
+        found.tables[name] = table if before is None else pd.concat([before, table])

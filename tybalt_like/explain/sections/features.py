@@ -1,0 +1,221 @@
+"""What the latent features mean: which go with what, and a card for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from tybalt_like.explain.explained import ABOUT, FOLDER
+from tybalt_like.pl.features import feature_columns, feature_values, strength
+from tybalt_like.report.figure import Figure, drawing_of
+from tybalt_like.report.run_contents import BASELINE, Row, RunContents
+from tybalt_like.report.section import Section
+from tybalt_like.report.words import listed
+
+CITATIONS = [
+    "High-weight genes: Way GP, Greene CS. Extracting a biologically relevant latent space from "
+    "cancer transcriptomes with variational autoencoders. Pacific Symposium on Biocomputing "
+    "23:80-91 (2018).",
+]
+CALLED = 0.05
+"""q-value up to which an association or a gene set counts."""
+DRAWN, ROWS = 6, 20
+"""Features whose distribution is drawn, and rows of the grid, at most."""
+SHOWN, ENDS = 5, 4
+"""Columns and gene sets of a card, and samples of each end."""
+
+
+class Features(Section[RunContents], name="features", title="Features", kind="run", place=72):
+    """Named features first, then the cards of all."""
+
+    heading = "What did it learn? Features with a meaning"
+    template = """
+<p><strong>{{ said }}</strong></p>
+{% if beside %}
+{{ ui.measured("Best single feature for each sample column", "Is it one feature? Sample columns, and the single feature that goes best with each", "column", beside) }}
+<p class="note">AUROC of the feature for one group against the others (0.5 is nothing); of numbers, Spearman's correlation. PCA has as many components, of the same training samples. Where its best component reads a column as well, a simple method would have done.</p>
+{% endif %}
+<p class="note">{{ about_axes }} A feature's genes are those that change most when it rises by one standard deviation, averaged over samples, through the whole decoder; ● marks a high weight, more than 2.5 standard deviations from the mean of all genes. q is corrected over all features and columns{% if with_sets %}; gene sets are compared with random directions of the latent space, which know how genes move together{% endif %}. {{ stable }}</p>
+{{ ui.figures(figures) }}
+<h3>A card for every feature</h3>
+<div class="tall list">
+{% for card in cards %}
+<details id="feature-{{ card.feature }}">
+<summary><strong>{{ card.feature }}</strong>{% if card.name %} · <strong>{{ card.name }}</strong>{% endif %} · {{ '%.1f' | format(100 * card.share) }} % of the variance{% if card.found == card.found %} · found again in {{ '%.0f' | format(100 * card.found) }} % of trainings{% endif %} <span class="faint">↑ {{ card.up }} ↓ {{ card.down }}</span></summary>
+{% if card.why %}<p>{{ card.why }}</p>{% endif %}
+<div class="columns">
+<table class="plain"><caption>Genes that rise with it</caption><thead><tr><th scope="col">gene</th><th scope="col" class="n">{{ unit }}</th></tr></thead><tbody>
+{% for g in card.high %}<tr><th scope="row">{{ g.gene }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
+</tbody></table>
+<table class="plain"><caption>Genes that fall</caption><thead><tr><th scope="col">gene</th><th scope="col" class="n">{{ unit }}</th></tr></thead><tbody>
+{% for g in card.low %}<tr><th scope="row">{{ g.gene }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
+</tbody></table>
+{% if card.columns %}
+<table class="plain"><caption>Sample columns</caption><thead><tr><th scope="col">column</th><th scope="col">level</th><th scope="col" class="n">strength</th><th scope="col" class="n">q</th></tr></thead><tbody>
+{% for c in card.columns %}<tr{% if c.q_value <= 0.05 %} class="main"{% endif %}><th scope="row">{{ c.column }}</th><td>{{ c.level }} {{ c.side }}</td><td class="n">{{ c.measure }} {{ '%.2f' | format(c.value) }}</td><td class="n">{{ c.q_value | number(2) }}</td></tr>{% endfor %}
+</tbody></table>
+{% endif %}
+{% if card.sets %}
+<table class="plain"><caption>Gene sets</caption><thead><tr><th scope="col">set</th><th scope="col" class="n">z</th><th scope="col" class="n">q</th><th scope="col">leading genes</th></tr></thead><tbody>
+{% for s in card.sets %}<tr{% if s.q_value <= 0.05 %} class="main"{% endif %}><th scope="row">{{ s.set }}</th><td class="n">{{ '%+.1f' | format(s.z) }}</td><td class="n">{{ s.q_value | number(2) }}</td><td>{{ s.leading_edge }}</td></tr>{% endfor %}
+</tbody></table>
+{% endif %}
+<table class="plain"><caption>Samples at the ends</caption><tbody>
+<tr><th scope="row">highest</th><td>{{ card.top }}</td></tr>
+<tr><th scope="row">lowest</th><td>{{ card.bottom }}</td></tr>
+</tbody></table>
+</div>
+</details>
+{% endfor %}
+</div>
+"""
+
+    def content(self, run: RunContents) -> dict[str, Any] | None:
+        cards = _cards(run)
+        if cards.empty:
+            return None
+        about = run.about_of(f"{FOLDER}/{ABOUT}")
+        sets = run.table(f"{FOLDER}/feature_sets.tsv.gz")
+        return {
+            "said": about["summary"][0],
+            "beside": beside(run),
+            "about_axes": about["axes"],
+            "stable": about["stable"],
+            "with_sets": not sets.empty,
+            "unit": about["unit"],
+            "cards": list(_details(run, cards)),
+        }
+
+    def figures(self, run: RunContents) -> Iterator[Figure]:
+        found = _associations(run)
+        cards = _cards(run)
+        if found.empty:
+            return
+        best = found.assign(strength=strength(found)).groupby("feature")["strength"].max()
+        named = cards.index[cards["name"] != ""]
+        order = [*named, *best.sort_values(ascending=False).index.difference(named, sort=False)]
+        titles = {
+            feature: f"{feature}: {name}" if name else str(feature)
+            for feature, name in cards["name"].items()
+        }
+        yield Figure(
+            "feature_columns",
+            "Which features go with which sample columns?",
+            "Grid of latent features by sample columns, darker where they are associated.",
+            "Features with a name first, then those that go best with some column. Dark: the "
+            f"feature and the column say much of each other; dots: q at most {CALLED:g}, corrected "
+            "over all features and columns.",
+            lambda: drawing_of(feature_columns(found, features=order[:ROWS], names=titles)),
+        )
+        labels = _labels(run, found, cards)
+        if labels:
+            yield Figure(
+                "feature_values",
+                "How cleanly do they tell samples apart?",
+                "Values of the named features by the groups that they go with.",
+                "Every point is a sample; lines are medians. Features are in standard deviations "
+                "of the training samples.",
+                lambda: feature_values(_values(run), labels, titles=titles),
+            )
+
+    def citations(self, run: RunContents) -> list[str]:
+        return CITATIONS
+
+
+def _cards(run: RunContents) -> pd.DataFrame:
+    cards = run.table(f"{FOLDER}/feature_cards.tsv", index="feature")
+    return cards if cards.empty else cards.fillna({"name": "", "why": "", "kind": ""})
+
+
+def _associations(run: RunContents) -> pd.DataFrame:
+    found = run.table(f"{FOLDER}/feature_associations.tsv.gz")
+    return found[found["model"] == run.model] if len(found) else found
+
+
+def _values(run: RunContents) -> pd.DataFrame:
+    return run.needed(f"{FOLDER}/feature_values.tsv.gz", index="sample")
+
+
+def beside(run: RunContents) -> dict[str, Any] | None:
+    """For every sample column the feature that goes best with it, beside the best component of
+    PCA."""
+    found = run.table(f"{FOLDER}/feature_associations.tsv.gz")
+    if found.empty:
+        return None
+    found = found.assign(strength=strength(found))
+    best = found.sort_values("strength", ascending=False, kind="stable")
+    best = best.drop_duplicates(["model", "column"])
+    ours = best[(best["model"] == run.model) & (best["q_value"] <= CALLED)].head(ROWS)
+    pca = best[best["model"] == BASELINE].set_index("column")
+    names = _cards(run)["name"]
+    rows = []
+    for row in ours.to_dict(orient="records"):
+        feature, other = row["feature"], pca.loc[row["column"]] if len(pca) else None
+        name = f"{feature} ({names[feature]})" if names.get(feature) else feature
+        cells = [row["measure"], name, _side(row), row["value"]]
+        cells += [] if other is None else [other["feature"], other["value"]]
+        rows.append({"name": row["column"], "cells": cells})
+    columns = ["measure", f"feature of {run.title()}", "high in", "value"]
+    columns += ["best of PCA", "value "] if len(pca) else []
+    return {"columns": columns, "rows": rows} if rows else None
+
+
+def _side(row: Row) -> str:
+    """Where the feature is high."""
+    if row["kind"] == "numbers":
+        return "high values" if row["direction"] == "up" else "low values"
+    level = str(row["level"])
+    return level if row["direction"] == "up" else f"all but {level}"
+
+
+def _details(run: RunContents, cards: pd.DataFrame) -> Iterator[Row]:
+    """The cards, those with a name first."""
+    genes = dict(list(run.needed(f"{FOLDER}/feature_genes.tsv.gz").groupby("feature", sort=False)))
+    found, sets = _associations(run), run.table(f"{FOLDER}/feature_sets.tsv.gz")
+    columns = dict(list(found.groupby("feature"))) if len(found) else {}
+    of_sets = dict(list(sets.groupby("feature"))) if len(sets) else {}
+    values = _values(run)
+    order = cards["name"].eq("").sort_values(kind="stable").index
+    for feature, card in cards.loc[order].iterrows():
+        own = genes[feature].sort_values("rank")
+        tails = {tail: own[own["tail"] == tail].head(10) for tail in ("high", "low")}
+        ends = values[feature].sort_values(kind="stable").index
+        yield {
+            "feature": feature,
+            **card.to_dict(),
+            **{tail: rows.to_dict(orient="records") for tail, rows in tails.items()},
+            "columns": _first(columns.get(feature), "p_value"),
+            "sets": _first(of_sets.get(feature), "p_value"),
+            "top": _samples(run, ends[::-1]),
+            "bottom": _samples(run, ends),
+        }
+
+
+def _first(rows: pd.DataFrame | None, by: str) -> list[Row]:
+    if rows is None:
+        return []
+    first = rows.sort_values(by, kind="stable").head(SHOWN).to_dict(orient="records")
+    return [row | ({"side": _side(row)} if "direction" in row else {}) for row in first]
+
+
+def _samples(run: RunContents, names: pd.Index) -> str:
+    """The first samples, with their labels."""
+    shown = [f"{name} ({run.labels[name]})" if run.labels[name] else name for name in names[:ENDS]]
+    return listed([str(name) for name in shown])
+
+
+def _labels(run: RunContents, found: pd.DataFrame, cards: pd.DataFrame) -> dict[str, pd.Series]:
+    """For each feature whose distribution is drawn, the column that it goes best with."""
+    best = found.assign(strength=strength(found)).sort_values("strength", ascending=False)
+    best = best[best["q_value"] <= CALLED].drop_duplicates("feature")
+    named = best[best["feature"].isin(cards.index[cards["kind"].isin(["sex", "column"])])]
+    chosen = (named if len(named) else best).head(DRAWN)
+    measured = run.table(f"{FOLDER}/samples_measured.tsv.gz", index="sample")
+    columns = run.samples.join(measured, rsuffix=" ") if len(measured) else run.samples
+    return {
+        row["feature"]: columns[row["column"]]
+        for row in chosen.to_dict(orient="records")
+        if row["column"] in columns
+    }

@@ -1,0 +1,237 @@
+"""What latent features mean: a card for each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tybalt_like import interpretation
+from tybalt_like.core import keys
+from tybalt_like.core.provenance import recorded
+from tybalt_like.genes.gene_sets import TAIL, GeneSets
+from tybalt_like.interpretation import Axes
+from tybalt_like.models import Model
+from tybalt_like.pp.split import recorded_groups
+from tybalt_like.tl.fit import in_split, latent
+from tybalt_like.tl.gene_effects import codes, gene_effects, own_axes
+from tybalt_like.tl.rotate import rotate
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Array = NDArray[np.float64]
+Turned = Literal["auto", "own", "varimax", "ica"]
+RANDOM = 1000
+"""Random directions of the latent space that say how much of a gene set any direction moves."""
+TOP = 10
+"""Genes of each tail that are kept, where fewer have a high weight."""
+SHOWN = 5
+"""Genes of each tail that a card names."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is known of every latent feature.
+
+    Attributes
+    ----------
+    model
+        Name of the model.
+    turned
+        Whose axes they are: ``"own"``, or how the model's were turned.
+    axes
+        How features are read off codes.
+    scores
+        Samples x features, in standard deviations of the training samples.
+    cards
+        A row per feature: ``name``, ``kind`` and ``why`` (empty where nothing speaks for a name);
+        ``share`` of the variance of the genes that goes with it; ``found`` (share of the other
+        trainings that found it too; NaN where there are none), ``similarity`` and ``twin``
+        (another feature with nearly the same genes); ``up`` and ``down``, the first genes of both
+        tails.
+    genes
+        A row per feature and gene of a tail: ``effect``, change of the gene when the feature rises
+        by one standard deviation; ``z``, the same less the mean of all genes, in their standard
+        deviations; ``high``, whether beyond 2.5 of those, as in Tybalt's paper.
+    associations
+        `interpretation.associations` with sample columns, and of PCA with as many components.
+    sets
+        `interpretation.enrichment`; empty without gene sets.
+    """
+
+    model: str
+    turned: str
+    axes: Axes
+    scores: pd.DataFrame
+    cards: pd.DataFrame
+    genes: pd.DataFrame = field(repr=False)
+    associations: pd.DataFrame = field(repr=False)
+    sets: pd.DataFrame = field(repr=False)
+
+
+class _Read(NamedTuple):
+    """The features of one training: axes, scores of all samples (n, j), gene effects (j, g)."""
+
+    axes: Axes
+    score_nj: Array
+    effect_jg: Array
+
+
+def features(
+    adata: AnnData,
+    model: Model,
+    *,
+    turned: Turned = "auto",
+    again: Sequence[Model] = (),
+    sets: Mapping[str, Collection[str]] | None = None,
+    unit_g: NDArray[np.floating] | None = None,
+    seed: int = 0,
+) -> Features:
+    """Say what every latent feature means, with the evidence for it; `adata` stays as it is.
+
+    Parameters
+    ----------
+    adata
+        Normalised, with the split and the latents of `model` (`tl.fit`, `tl.latent`). Features
+        are compared with the columns of ``obs``, and with what the matrix itself tells of samples
+        where it is there (``obsm["tybalt_measured"]``).
+    model
+        The encoder.
+    turned
+        ``"own"``: the model's axes; ``"varimax"`` or ``"ica"``: turned ones (`tl.rotate`);
+        ``"auto"``: turned by varimax where the model's own are arbitrary.
+    again
+        The model trained with other seeds (`tl.trained_again`): only features that most of them
+        found too get a name.
+    sets
+        Gene sets (`io.read_gmt`).
+    unit_g
+        One unit of the scale of each gene, in those that effects are told in; of genes between 0
+        and 1 their range.
+    seed
+        Of the samples and directions that are drawn.
+
+    Raises
+    ------
+    DataError
+        If there is no split, the model has not been applied, or no gene set fits the genes.
+    """
+    if turned == "auto":
+        turned = "own" if model.readable_axes else "varimax"
+    mine = _read(adata, model, turned, seed=seed)
+    others = [_of_other(adata, one, turned, seed=seed) for one in again]
+    names, genes = list(mine.axes.names), list(adata.var_names)
+    stable = interpretation.stability(mine.effect_jg, others, names=names, seed=seed)
+    nearest = interpretation.redundancy(mine.effect_jg, names=names)
+    per_sd_jg = mine.effect_jg if unit_g is None else mine.effect_jg * unit_g
+    table = _gene_table(mine.effect_jg, per_sd_jg, names, genes)
+    associated = interpretation.associations(
+        mine.score_nj, _columns(adata), features=names, group_n=recorded_groups(adata)
+    )
+    enriched = pd.DataFrame()
+    if sets is not None:
+        enriched = interpretation.enrichment(
+            mine.effect_jg,
+            GeneSets.within(genes, sets),
+            features=names,
+            random_rg=_random(mine, seed=seed),
+        )
+    named = interpretation.names(table, associated, enriched, stable)
+    cards = named.join(stable).join(_twins(nearest)).join(_first_genes(table))
+    cards.insert(3, "share", _share(adata, mine.effect_jg))
+    return Features(
+        model=model.name,
+        turned=turned,
+        axes=mine.axes,
+        scores=pd.DataFrame(mine.score_nj, index=adata.obs_names, columns=names),
+        cards=cards,
+        genes=table,
+        associations=associated,
+        sets=enriched,
+    )
+
+
+def _read(adata: AnnData, model: Model, turned: str, *, seed: int) -> _Read:
+    if turned == "own":
+        axes = own_axes(adata, model)
+    else:
+        axes = rotate(_scratch(adata, model), model, how=turned, seed=seed)
+    effects = gene_effects(adata, model, axes=axes, seed=seed)
+    return _Read(axes, axes.scores(codes(adata, model)), effects.to_numpy())
+
+
+def _of_other(adata: AnnData, model: Model, turned: str, *, seed: int) -> Array:
+    """Gene effects of another training."""
+    scratch = _scratch(adata, model)
+    latent(scratch, model)
+    return _read(scratch, model, turned, seed=seed).effect_jg
+
+
+def _scratch(adata: AnnData, model: Model) -> AnnData:
+    """A copy to write on, which shares the matrix."""
+    key = keys.latent(model.name)
+    obsm = {key: adata.obsm[key]} if key in adata.obsm else {}
+    return type(adata)(adata.X, obs=adata.obs, var=adata.var[[]], obsm=obsm, uns=dict(adata.uns))
+
+
+def _columns(adata: AnnData) -> pd.DataFrame:
+    """Sample columns, and what the matrix itself tells."""
+    scores = recorded(adata).get(keys.SCORE_COLUMNS, [])
+    columns = adata.obs.drop(columns=[name for name in scores if name in adata.obs])
+    if keys.MEASURED not in adata.obsm:
+        return columns
+    measured: pd.DataFrame = adata.obsm[keys.MEASURED]
+    return columns.join(measured[[name for name in measured if name not in columns]])
+
+
+def _gene_table(
+    effect_jg: Array, told_jg: Array, names: Sequence[str], genes: Sequence[str]
+) -> pd.DataFrame:
+    """See `Features.genes`."""
+    centred_jg = effect_jg - effect_jg.mean(1, keepdims=True)
+    sd_j1 = centred_jg.std(1, keepdims=True)
+    z_jg = np.divide(centred_jg, sd_j1, out=np.zeros_like(centred_jg), where=sd_j1 > 0)
+    gene_g, tables = np.asarray(genes, dtype=object), []
+    for name, z_g, told_g in zip(names, z_jg, told_jg, strict=True):
+        order = np.argsort(-z_g, kind="stable")
+        for tail, first in (("high", order), ("low", order[::-1])):
+            n = max(TOP, int((z_g > TAIL).sum() if tail == "high" else (z_g < -TAIL).sum()))
+            rows = first[:n]
+            columns = {"feature": name, "tail": tail, "rank": np.arange(1, len(rows) + 1)}
+            columns |= {"gene": gene_g[rows], "effect": told_g[rows], "z": z_g[rows]}
+            tables.append(pd.DataFrame(columns | {"high": np.abs(z_g[rows]) > TAIL}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _random(mine: _Read, *, seed: int) -> Array:
+    """Effects of random directions, one standard deviation each, as far as effects add up."""
+    j = len(mine.axes.names)
+    weight_rj = np.random.default_rng(seed).normal(size=(RANDOM, j))
+    covariance_jj = np.cov(mine.score_nj, rowvar=False).reshape(j, j)
+    sd_r1 = np.sqrt(((weight_rj @ covariance_jj) * weight_rj).sum(1, keepdims=True))
+    return np.asarray(weight_rj / np.maximum(sd_r1, 1e-12) @ mine.effect_jg)
+
+
+def _share(adata: AnnData, effect_jg: Array) -> Array:
+    """Of the variance of the training samples that goes with each feature."""
+    x_ng = np.asarray(adata.X)[in_split(adata, keys.TRAIN)]
+    variance = float(x_ng.var(0, dtype=np.float64).sum())
+    return np.asarray(np.square(effect_jg).sum(1) / max(variance, 1e-300))
+
+
+def _twins(nearest: pd.DataFrame) -> pd.Series:
+    """The feature whose genes are nearly the same, where there is one."""
+    twin = nearest["nearest"].where(nearest["similarity"].abs() > interpretation.SAME)
+    return twin.rename("twin")
+
+
+def _first_genes(table: pd.DataFrame) -> pd.DataFrame:
+    """The first genes of both tails, as text."""
+    first = table[table["rank"] <= SHOWN].groupby(["feature", "tail"], sort=False)["gene"]
+    wide = first.agg(", ".join).unstack().rename(columns={"high": "up", "low": "down"})
+    return wide[["up", "down"]]
