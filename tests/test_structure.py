@@ -46,14 +46,16 @@ API = {
         *(
             "closest_normal",
             "detect",
+            "direction",
             "ensemble",
             "evaluate",
             "explain",
             "explain_gene_sets",
             "fit",
+            "gene_effects",
             "latent",
         ),
-        *("score", "tsne", "umap"),
+        *("rotate", "score", "tsne", "umap"),
     ],
     "datasets": ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"],
 }

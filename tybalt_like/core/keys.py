@@ -47,6 +47,11 @@ def latent(model: str) -> str:
     return f"X_{model}"
 
 
+def rotated(model: str, how: str) -> str:
+    """obsm key of the scores on rotated axes of the latent space."""
+    return f"{latent(model)}_{how}"
+
+
 def weights(model: str) -> str:
     """varm key of the decoder weights, genes x latent features."""
     return f"{model}_weights"

@@ -57,7 +57,7 @@ def probe(
     z = np.asarray(z_nk, dtype=np.float64)
     order_nn = _by_distance(z)
     measured: dict[str, list[Estimate]] = {}
-    for division in _divisions(code_n, group_n, repeats, seed):
+    for division in divisions(code_n, group_n, repeats, seed):
         predicted = {"linear": np.empty_like(code_n), "knn": np.empty_like(code_n)}
         for train, test in division:
             predicted["linear"][test] = _linear(z[train], code_n[train], z[test])
@@ -88,6 +88,20 @@ def classification(true_n: Codes, predicted_n: Codes) -> dict[str, Estimate]:
     }
 
 
+def divisions(
+    code_n: Codes, group_n: Codes | None, repeats: int, seed: int
+) -> Iterator[list[tuple[Codes, Codes]]]:
+    """Rows to learn from and rows to predict, of every fold that is not empty."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    folds = FOLDS if group_n is None else min(FOLDS, len(np.unique(group_n)))
+    kind = StratifiedKFold if group_n is None else StratifiedGroupKFold
+    for repeat in range(repeats):
+        cut = kind(folds, shuffle=True, random_state=seed + repeat)
+        found = cut.split(np.zeros(len(code_n)), code_n, group_n)
+        yield [(train, test) for train, test in found if len(test)]
+
+
 def purity(z_nk: ArrayLike, code_n: Codes) -> Estimate:
     """Mean share of a sample's 5 nearest neighbours that are of its own class."""
     order_nn = _by_distance(np.asarray(z_nk, dtype=np.float64))
@@ -114,20 +128,6 @@ def row_space(x_ng: ArrayLike) -> Array:
     value_r, vector_nr = np.linalg.eigh(x @ x.T)
     space_nr: Array = vector_nr * np.sqrt(np.maximum(value_r, 0))
     return space_nr
-
-
-def _divisions(
-    code_n: Codes, group_n: Codes | None, repeats: int, seed: int
-) -> Iterator[list[tuple[Codes, Codes]]]:
-    """Rows to learn from and rows to predict, of every fold that is not empty."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    folds = FOLDS if group_n is None else min(FOLDS, len(np.unique(group_n)))
-    kind = StratifiedKFold if group_n is None else StratifiedGroupKFold
-    for repeat in range(repeats):
-        cut = kind(folds, shuffle=True, random_state=seed + repeat)
-        found = cut.split(np.zeros(len(code_n)), code_n, group_n)
-        yield [(train, test) for train, test in found if len(test)]
 
 
 def _by_distance(z_nk: Array) -> Codes:

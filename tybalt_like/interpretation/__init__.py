@@ -1,8 +1,29 @@
 """What latent features mean: arrays and tables in, tables out."""
 
-from tybalt_like.interpretation.directions import linear_probe, mean_difference
+from tybalt_like.interpretation.axes import Axes
+from tybalt_like.interpretation.directions import (
+    Direction,
+    direction,
+    linear_probe,
+    mean_difference,
+)
+from tybalt_like.interpretation.effects import gene_effects
+from tybalt_like.interpretation.rotation import rotation
+from tybalt_like.interpretation.stability import matched, redundancy, similarity, stability
 
-__all__ = ["linear_probe", "mean_difference"]
+__all__ = [
+    "Axes",
+    "Direction",
+    "direction",
+    "gene_effects",
+    "linear_probe",
+    "matched",
+    "mean_difference",
+    "redundancy",
+    "rotation",
+    "similarity",
+    "stability",
+]
 
 
 def __dir__() -> list[str]:

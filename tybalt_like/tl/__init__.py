@@ -2,22 +2,28 @@
 
 from tybalt_like.tl.closest_normal import closest_normal
 from tybalt_like.tl.detect import detect
+from tybalt_like.tl.direction import direction
 from tybalt_like.tl.embed import tsne, umap
 from tybalt_like.tl.ensemble import ensemble
 from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.explain import explain, explain_gene_sets
 from tybalt_like.tl.fit import fit, latent
+from tybalt_like.tl.gene_effects import gene_effects
+from tybalt_like.tl.rotate import rotate
 from tybalt_like.tl.score import score
 
 __all__ = [
     "closest_normal",
     "detect",
+    "direction",
     "ensemble",
     "evaluate",
     "explain",
     "explain_gene_sets",
     "fit",
+    "gene_effects",
     "latent",
+    "rotate",
     "score",
     "tsne",
     "umap",

@@ -65,6 +65,28 @@ def applied(
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
+def decoder(
+    model: Model,
+    x_ng: NDArray[np.floating],
+    *,
+    given: Mapping[str, NDArray[np.floating]] | None = None,
+) -> Callable[[NDArray[np.floating]], NDArray[np.float64]]:
+    """What the model decodes from other latent coordinates of the same rows, (n, k) to (n, g), in
+    double precision, with all else that it knows of them; see `infer`."""
+    batches = list(exact_batches(model, {"x_ng": x_ng, **(given or {})}))
+
+    @torch.no_grad()
+    def decode(z_nk: NDArray[np.floating]) -> NDArray[np.float64]:
+        decoded, start = [], 0
+        for exact, batch in batches:
+            rows = slice(start, start := start + len(batch.x_ng))
+            known = batch.at(torch.as_tensor(z_nk[rows]).to(batch.x_ng))
+            decoded.append(exact.infer(known)[1].cpu().double().numpy())
+        return np.concatenate(decoded)
+
+    return decode
+
+
 def exact_batches(
     model: M, arrays: Mapping[str, NDArray[np.floating]]
 ) -> Iterator[tuple[M, Batch]]:
