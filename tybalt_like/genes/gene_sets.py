@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.messages import some
+from tybalt_like.genes.alignment import align
 
 SMALLEST, LARGEST = 5, 500
 """Sets with fewer or more genes in the background are left out: too few to be found, or too many
@@ -33,11 +35,14 @@ class GeneSets:
         The background.
     member_sg
         Which set holds which gene.
+    notes
+        How genes were found that the sets call otherwise, in words.
     """
 
     names: tuple[str, ...]
     genes: tuple[str, ...]
     member_sg: Mask
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def within(
@@ -45,18 +50,27 @@ class GeneSets:
         background: Sequence[str],
         sets: Mapping[str, Collection[str]],
         *,
+        ids: Mapping[str, Sequence[str]] | None = None,
         smallest: int = SMALLEST,
         largest: int = LARGEST,
     ) -> Self:
-        """Cut `sets` (`io.read_gmt`) to the genes of `background`.
+        """Cut `sets` (`io.read_gmt`) to the genes of `background`, whatever either calls them
+        (`align`): symbols find Ensembl or Entrez ids, former symbols those of today. Several
+        genes of the background that are the same gene of a set (probes) are all in it.
+
+        Parameters
+        ----------
+        ids
+            Further identifiers of the background, as `identifiers` gives them.
 
         Raises
         ------
         DataError
             If no set is left, mostly because the two name genes in different ways.
         """
-        place = {gene: i for i, gene in enumerate(background)}
-        inside = {name: [place[g] for g in genes if g in place] for name, genes in sets.items()}
+        wanted = tuple(dict.fromkeys(gene for genes in sets.values() for gene in genes))
+        place, notes = _places(background, wanted, ids or {})
+        inside = {name: {c for g in genes for c in place[g]} for name, genes in sets.items()}
         fits = {name: at for name, at in inside.items() if smallest <= len(at) <= largest}
         if not fits:
             raise DataError(
@@ -65,15 +79,36 @@ class GeneSets:
             )
         member_sg = np.zeros((len(fits), len(background)), dtype=bool)
         for row, at in zip(member_sg, fits.values(), strict=True):
-            row[at] = True
-        return cls(tuple(fits), tuple(background), member_sg)
+            row[list(at)] = True
+        return cls(tuple(fits), tuple(background), member_sg, notes)
+
+
+def _places(
+    background: Sequence[str], wanted: Sequence[str], ids: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """Where each wanted gene is in the background, and a note if some are there under other
+    names."""
+    import pandas as pd
+    from anndata import AnnData
+
+    genes = AnnData(var=pd.DataFrame(dict(ids), index=pd.Index(background, dtype=object)))
+    found = align(genes, wanted)
+    notes = ()
+    if found.renamed:
+        shown = some([f"{theirs} is {ours}" for theirs, ours in found.renamed.items()], 3)
+        here = sum(bool(columns) for columns in found.columns)
+        notes = (
+            f"genes of the sets found under other names: {len(found.renamed):,} of {here:,} "
+            f"({shown})",
+        )
+    return dict(zip(wanted, found.columns, strict=True)), notes
 
 
 def covered(
     weights_kg: ArrayLike, sets: GeneSets, *, fdr: float = 0.05, tail: float = TAIL
 ) -> Mask:
     """Which sets are over-represented in at least one tail of one feature, (s,)."""
-    q_fs = _bh(_hypergeometric(high_weight(weights_kg, tail=tail), sets))
+    q_fs = _bh(hypergeometric(high_weight(weights_kg, tail=tail), sets))
     return np.asarray((q_fs <= fdr).any(axis=0))
 
 
@@ -91,23 +126,19 @@ def high_weight(weights_kg: ArrayLike, *, tail: float = TAIL) -> Mask:
     return np.concatenate([from_mean_kg > reach_k1, from_mean_kg < -reach_k1])
 
 
-def _hypergeometric(chosen_fg: Mask, sets: GeneSets) -> Array:
+def hypergeometric(chosen_fg: Mask, sets: GeneSets) -> Array:
     """Chance of at least the overlap seen, for every list of genes and every set, (f, s)."""
     from scipy.stats import hypergeom
 
-    overlap_fs = chosen_fg.astype(np.float32) @ sets.member_sg.T.astype(np.float32)
-    cases = np.broadcast_arrays(
-        overlap_fs.astype(np.int64),
-        chosen_fg.sum(axis=1, keepdims=True),
-        sets.member_sg.sum(axis=1)[None],
-    )
+    overlap_fs = (chosen_fg.astype(np.float32) @ sets.member_sg.T.astype(np.float32)).astype(int)
+    n_chosen_f1 = chosen_fg.sum(axis=1, keepdims=True)
     # Most pairs share their three numbers with many others, and one takes microseconds.
-    distinct, place = np.unique(
-        np.stack(cases, axis=-1).reshape(-1, 3), axis=0, return_inverse=True
-    )
-    overlap, n_chosen, n_set = distinct.T
+    base = len(sets.genes) + 1
+    case_fs = (overlap_fs * base + n_chosen_f1) * base + sets.member_sg.sum(axis=1)
+    distinct, place = np.unique(case_fs, return_inverse=True)
+    (overlap, n_chosen), n_set = np.divmod(distinct // base, base), distinct % base
     p = hypergeom.sf(overlap - 1, len(sets.genes), n_set, n_chosen)
-    return np.asarray(p[place.ravel()].reshape(overlap_fs.shape))
+    return np.asarray(p[place].reshape(overlap_fs.shape))
 
 
 def _bh(p: Array) -> Array:
