@@ -4,6 +4,7 @@ from tybalt_like.genes.alignment import Alignment, align, identifiers, names_in
 from tybalt_like.genes.human_genes import HumanGenes, human
 from tybalt_like.genes.mapping import Mapped, convert, rename
 from tybalt_like.genes.names import Cleaned, clean
+from tybalt_like.genes.symbols import symbols
 
 __all__ = [
     "Alignment",
@@ -17,4 +18,5 @@ __all__ = [
     "identifiers",
     "names_in",
     "rename",
+    "symbols",
 ]

@@ -1,5 +1,6 @@
 """What latent features mean: arrays and tables in, tables out."""
 
+from tybalt_like.interpretation.associations import associations
 from tybalt_like.interpretation.axes import Axes
 from tybalt_like.interpretation.directions import (
     Direction,
@@ -8,17 +9,24 @@ from tybalt_like.interpretation.directions import (
     mean_difference,
 )
 from tybalt_like.interpretation.effects import gene_effects
+from tybalt_like.interpretation.enrichment import enrichment, random_effects
+from tybalt_like.interpretation.naming import names
 from tybalt_like.interpretation.rotation import rotation
-from tybalt_like.interpretation.stability import matched, redundancy, similarity, stability
+from tybalt_like.interpretation.stability import SAME, matched, redundancy, similarity, stability
 
 __all__ = [
+    "SAME",
     "Axes",
     "Direction",
+    "associations",
     "direction",
+    "enrichment",
     "gene_effects",
     "linear_probe",
     "matched",
     "mean_difference",
+    "names",
+    "random_effects",
     "redundancy",
     "rotation",
     "similarity",

@@ -225,6 +225,8 @@ class Model(nn.Module, ABC):
         Whether a seed changes nothing.
     linear
         Whether encoding and decoding are linear maps.
+    readable_axes
+        Whether its latent axes are no arbitrary choice, because training turns them.
     starts_solved
         Whether `solve` makes a whole model, which `steps` only refine: it can stand beside others
         as a baseline, which nobody watches being trained.
@@ -250,6 +252,7 @@ class Model(nn.Module, ABC):
     citation: ClassVar[str] = ""
     deterministic: ClassVar[bool] = False
     linear: ClassVar[bool] = False
+    readable_axes: ClassVar[bool] = False
     starts_solved: ClassVar[bool] = False
     score_titles: ClassVar[Mapping[str, str]] = {}
     Config: ClassVar[type]

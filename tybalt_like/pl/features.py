@@ -178,7 +178,7 @@ def feature_genes(
         _, ax = plt.subplots(figsize=(5, 1.2 + 0.22 * len(rows)))
     colors = [UP if effect > 0 else DOWN for effect in rows["effect"]]
     ax.barh(range(len(rows)), rows["effect"], color=colors)
-    ax.set_yticks(range(len(rows)), [legible(str(gene)) for gene in rows["gene"]])
+    ax.set_yticks(range(len(rows)), [legible(str(gene)) for gene in rows["symbol"]])
     ax.axvline(0, color="#222222", lw=0.8)
     ax.set_xlabel(unit)
     ax.grid(axis="y", visible=False)

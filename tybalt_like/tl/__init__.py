@@ -1,5 +1,6 @@
 """Verbs on an AnnData; each says what it adds."""
 
+from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.closest_normal import closest_normal
 from tybalt_like.tl.detect import detect
 from tybalt_like.tl.direction import direction
@@ -7,6 +8,7 @@ from tybalt_like.tl.embed import tsne, umap
 from tybalt_like.tl.ensemble import ensemble
 from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.explain import explain, explain_gene_sets
+from tybalt_like.tl.features import features
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.gene_effects import gene_effects
 from tybalt_like.tl.rotate import rotate
@@ -20,11 +22,13 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_gene_sets",
+    "features",
     "fit",
     "gene_effects",
     "latent",
     "rotate",
     "score",
+    "trained_again",
     "tsne",
     "umap",
 ]

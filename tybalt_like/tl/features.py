@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tybalt_like import interpretation
 from tybalt_like.core import keys
 from tybalt_like.core.provenance import recorded
+from tybalt_like.genes import identifiers, symbols
 from tybalt_like.genes.gene_sets import TAIL, GeneSets
 from tybalt_like.interpretation import Axes
 from tybalt_like.models import Model
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Turned = Literal["auto", "own", "varimax", "ica"]
-RANDOM = 1000
-"""Random directions of the latent space that say how much of a gene set any direction moves."""
 TOP = 10
 """Genes of each tail that are kept, where fewer have a high weight."""
 SHOWN = 5
@@ -55,7 +54,7 @@ class Features:
         (another feature with nearly the same genes); ``up`` and ``down``, the first genes of both
         tails.
     genes
-        A row per feature and gene of a tail: ``effect``, change of the gene when the feature rises
+        A row per feature and gene of a tail, with its ``symbol``: ``effect``, change of the gene when the feature rises
         by one standard deviation; ``z``, the same less the mean of all genes, in their standard
         deviations; ``high``, whether beyond 2.5 of those, as in Tybalt's paper.
     associations
@@ -126,10 +125,11 @@ def features(
     mine = _read(adata, model, turned, seed=seed)
     others = [_of_other(adata, one, turned, seed=seed) for one in again]
     names, genes = list(mine.axes.names), list(adata.var_names)
+    symbol_g = np.asarray(symbols(adata.var), dtype=object)
     stable = interpretation.stability(mine.effect_jg, others, names=names, seed=seed)
     nearest = interpretation.redundancy(mine.effect_jg, names=names)
     per_sd_jg = mine.effect_jg if unit_g is None else mine.effect_jg * unit_g
-    table = _gene_table(mine.effect_jg, per_sd_jg, names, genes)
+    table = _gene_table(mine.effect_jg, per_sd_jg, names, np.asarray(genes, dtype=object), symbol_g)
     associated = interpretation.associations(
         mine.score_nj, _columns(adata), features=names, group_n=recorded_groups(adata)
     )
@@ -137,10 +137,14 @@ def features(
     if sets is not None:
         enriched = interpretation.enrichment(
             mine.effect_jg,
-            GeneSets.within(genes, sets),
+            GeneSets.within(genes, sets, ids=identifiers(adata.var)),
             features=names,
-            random_rg=_random(mine, seed=seed),
+            random_rg=interpretation.random_effects(mine.effect_jg, seed=seed),
         )
+        called = dict(zip(genes, symbol_g, strict=True))
+        enriched["leading_edge"] = [
+            ", ".join(called[gene] for gene in text.split()) for text in enriched["leading_edge"]
+        ]
     named = interpretation.names(table, associated, enriched, stable)
     cards = named.join(stable).join(_twins(nearest)).join(_first_genes(table))
     cards.insert(3, "share", _share(adata, mine.effect_jg))
@@ -190,31 +194,27 @@ def _columns(adata: AnnData) -> pd.DataFrame:
 
 
 def _gene_table(
-    effect_jg: Array, told_jg: Array, names: Sequence[str], genes: Sequence[str]
+    effect_jg: Array,
+    told_jg: Array,
+    names: Sequence[str],
+    gene_g: NDArray[np.object_],
+    symbol_g: NDArray[np.object_],
 ) -> pd.DataFrame:
     """See `Features.genes`."""
     centred_jg = effect_jg - effect_jg.mean(1, keepdims=True)
     sd_j1 = centred_jg.std(1, keepdims=True)
     z_jg = np.divide(centred_jg, sd_j1, out=np.zeros_like(centred_jg), where=sd_j1 > 0)
-    gene_g, tables = np.asarray(genes, dtype=object), []
+    tables = []
     for name, z_g, told_g in zip(names, z_jg, told_jg, strict=True):
         order = np.argsort(-z_g, kind="stable")
         for tail, first in (("high", order), ("low", order[::-1])):
             n = max(TOP, int((z_g > TAIL).sum() if tail == "high" else (z_g < -TAIL).sum()))
             rows = first[:n]
             columns = {"feature": name, "tail": tail, "rank": np.arange(1, len(rows) + 1)}
-            columns |= {"gene": gene_g[rows], "effect": told_g[rows], "z": z_g[rows]}
+            columns |= {"gene": gene_g[rows], "symbol": symbol_g[rows]}
+            columns |= {"effect": told_g[rows], "z": z_g[rows]}
             tables.append(pd.DataFrame(columns | {"high": np.abs(z_g[rows]) > TAIL}))
     return pd.concat(tables, ignore_index=True)
-
-
-def _random(mine: _Read, *, seed: int) -> Array:
-    """Effects of random directions, one standard deviation each, as far as effects add up."""
-    j = len(mine.axes.names)
-    weight_rj = np.random.default_rng(seed).normal(size=(RANDOM, j))
-    covariance_jj = np.cov(mine.score_nj, rowvar=False).reshape(j, j)
-    sd_r1 = np.sqrt(((weight_rj @ covariance_jj) * weight_rj).sum(1, keepdims=True))
-    return np.asarray(weight_rj / np.maximum(sd_r1, 1e-12) @ mine.effect_jg)
 
 
 def _share(adata: AnnData, effect_jg: Array) -> Array:
@@ -232,6 +232,7 @@ def _twins(nearest: pd.DataFrame) -> pd.Series:
 
 def _first_genes(table: pd.DataFrame) -> pd.DataFrame:
     """The first genes of both tails, as text."""
-    first = table[table["rank"] <= SHOWN].groupby(["feature", "tail"], sort=False)["gene"]
-    wide = first.agg(", ".join).unstack().rename(columns={"high": "up", "low": "down"})
-    return wide[["up", "down"]]
+    first = table[table["rank"] <= SHOWN].pivot_table(
+        index="feature", columns="tail", values="symbol", aggfunc=", ".join
+    )
+    return first.rename(columns={"high": "up", "low": "down"})[["up", "down"]]

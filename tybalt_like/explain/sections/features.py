@@ -47,10 +47,10 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
 {% if card.why %}<p>{{ card.why }}</p>{% endif %}
 <div class="columns">
 <table class="plain"><caption>Genes that rise with it</caption><thead><tr><th scope="col">gene</th><th scope="col" class="n">{{ unit }}</th></tr></thead><tbody>
-{% for g in card.high %}<tr><th scope="row">{{ g.gene }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
+{% for g in card.high %}<tr><th scope="row">{{ g.symbol }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
 </tbody></table>
 <table class="plain"><caption>Genes that fall</caption><thead><tr><th scope="col">gene</th><th scope="col" class="n">{{ unit }}</th></tr></thead><tbody>
-{% for g in card.low %}<tr><th scope="row">{{ g.gene }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
+{% for g in card.low %}<tr><th scope="row">{{ g.symbol }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
 </tbody></table>
 {% if card.columns %}
 <table class="plain"><caption>Sample columns</caption><thead><tr><th scope="col">column</th><th scope="col">level</th><th scope="col" class="n">strength</th><th scope="col" class="n">q</th></tr></thead><tbody>
