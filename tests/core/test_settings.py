@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tybalt_like.core.toml import tables_of
+from tybalt_like.run.recipe import Recipe
+
 RECIPE = """
 data = { path = "m.tsv", obs = "/abs/c.tsv" }
 scores.gene_sets = "sets.gmt"
@@ -29,3 +32,13 @@ def test_every_file_of_a_recipe_is_beside_it(tmp_path: Path) -> None:
     assert tables["scores"]["gene_sets"] == str(tmp_path / "sets.gmt")
     assert tables["compression"]["genesets"] == str(tmp_path / "sets.gmt")
     assert tables["perturbation"]["responses"] == str(tmp_path / "y.csv")
+
+
+def test_known_gene_sets_are_no_file_of_the_recipe(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('data.dataset = "tcga_brca"\nscores.gene_sets = "hallmark"\n')
+    tables = tables_of(recipe)
+    assert tables["scores"]["gene_sets"] == "hallmark"
+    assert Recipe.from_tables(tables).inputs() == []
+    (tmp_path / "hallmark").write_text("a\t\tX\n")  # a file of that name is meant
+    assert tables_of(recipe)["scores"]["gene_sets"] == str(tmp_path / "hallmark")

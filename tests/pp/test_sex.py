@@ -6,7 +6,8 @@ import pytest
 from anndata import AnnData
 
 from tybalt_like import pp, read
-from tybalt_like.pp.sex import Y_GENES, sexes
+from tybalt_like.genes.sex_genes import Y_GENES
+from tybalt_like.pp.sex import sexes
 
 
 def test_recorded_sexes_of_real_counts_are_found(shared_data) -> None:

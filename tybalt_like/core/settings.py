@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -14,8 +15,12 @@ from tybalt_like.core.errors import RecipeError
 
 T = TypeVar("T")
 
+_NAME = re.compile(r"[\w-]+")
+
 FilePath = Annotated[str, "a file that is read"]
 """Type of a setting that names a file: relative to the recipe that names it."""
+NamedFile = Annotated[str, "a file that is read, or the name of a known one"]
+"""The same, but that a word without dots and slashes is a name unless there is such a file."""
 TABLES: dict[str, type] = {}
 """The settings that belong to each table of a recipe; see `table`."""
 
@@ -72,7 +77,7 @@ def located(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for name, kind in _tables().items():
         given = tables.get(name)
         if isinstance(given, Mapping):
-            paths = {key: given[key] for key in _paths(kind) if isinstance(given.get(key), str)}
+            paths = _files(kind, given, folder)
             result[name] = dict(given) | {k: str(folder / path) for k, path in paths.items()}
     return result
 
@@ -84,7 +89,7 @@ def pinned(tables: Mapping[str, Any]) -> dict[str, Any]:
     for name, kind in _tables().items():
         given = tables.get(name)
         if isinstance(given, Mapping):
-            paths = {key: given[key] for key in _paths(kind) if isinstance(given.get(key), str)}
+            paths = _files(kind, given)
             result[name] = dict(given) | {key: _stamp(path) for key, path in paths.items()}
     return result
 
@@ -104,18 +109,23 @@ def _stamp(path: str) -> list[str | int]:
 
 def files_of(settings: object) -> Iterator[Path]:
     """The files that settings name, those of settings within them included."""
-    for field in fields(settings):  # type: ignore[arg-type]
-        value = getattr(settings, field.name)
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}  # type: ignore[arg-type]
+    for value in values.values():
         if is_dataclass(value):
             yield from files_of(value)
-        elif field.name in _paths(type(settings)) and isinstance(value, str) and value != "-":
-            yield Path(value)
+    yield from (Path(path) for path in _files(type(settings), values).values() if path != "-")
 
 
-def _paths(kind: type) -> list[str]:
-    """The settings of a dataclass that name files."""
-    hints = get_type_hints(kind, include_extras=True)
-    return [name for name, hint in hints.items() if FilePath in (hint, *_options(hint))]
+def _files(kind: type, given: Mapping[str, Any], folder: Path = Path()) -> dict[str, str]:
+    """What the settings of a dataclass that name files have been given."""
+    found = {}
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        value, kinds = given.get(name), (hint, *_options(hint))
+        if not isinstance(value, str) or not {FilePath, NamedFile} & set(kinds):
+            continue
+        if FilePath in kinds or not _NAME.fullmatch(value) or (folder / value).is_file():
+            found[name] = value
+    return found
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

@@ -91,9 +91,9 @@ def _places(
     import pandas as pd
     from anndata import AnnData
 
-    genes = AnnData(var=pd.DataFrame(dict(ids), index=pd.Index(background, dtype=object)))
+    genes = AnnData(var=pd.DataFrame(dict(ids), index=list(background)))
     found = align(genes, wanted)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if found.renamed:
         shown = some([f"{theirs} is {ours}" for theirs, ours in found.renamed.items()], 3)
         here = sum(bool(columns) for columns in found.columns)
@@ -137,7 +137,7 @@ def hypergeometric(chosen_fg: Mask, sets: GeneSets) -> Array:
     case_fs = (overlap_fs * base + n_chosen_f1) * base + sets.member_sg.sum(axis=1)
     distinct, place = np.unique(case_fs, return_inverse=True)
     (overlap, n_chosen), n_set = np.divmod(distinct // base, base), distinct % base
-    p = hypergeom.sf(overlap - 1, len(sets.genes), n_set, n_chosen)
+    p = np.asarray(hypergeom.sf(overlap - 1, len(sets.genes), n_set, n_chosen))
     return np.asarray(p[place].reshape(overlap_fs.shape))
 
 

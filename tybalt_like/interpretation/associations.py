@@ -1,4 +1,4 @@
-"""Which sample columns go with which latent features: an effect size, a p-value and a q-value each."""
+"""Which sample columns go with which latent features: effect sizes, p- and q-values."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
 Codes = NDArray[np.intp]
 
 FEW = 12
@@ -34,7 +35,7 @@ SAMPLES, WHOLE, WITHIN = "sample", "group", "within groups"
 
 
 def associations(
-    z_nk: NDArray[np.floating],
+    z_nk: Floats,
     obs: pd.DataFrame,
     *,
     features: Sequence[str],
@@ -88,11 +89,10 @@ def associations(
     import pandas as pd
     from scipy.stats import false_discovery_control
 
-    z_nk = np.asarray(z_nk, dtype=np.float64)
-    ranks = _Ranks(z_nk)
+    ranks = _Ranks(np.asarray(z_nk, dtype=np.float64))
     tables = []
     for column in _columns(obs, group_n):
-        unit, found = _tested(z_nk, ranks, column, group_n)
+        unit, found = _tested(ranks, column, group_n)
         if found is not None:
             about = {"column": column.name, "kind": column.kind, "measure": MEASURE[column.kind]}
             told = {"unit": unit, "n": found.pop("n"), "p_value": found.pop("p_value")}
@@ -145,7 +145,7 @@ def _columns(obs: pd.DataFrame, group_n: Codes | None) -> list[_Column]:
     ours = {keys.SPLIT, keys.RESPONSE, keys.WEIGHT, keys.UNIT}
     obs = obs[[name for name in obs.columns if name not in ours]]
     measured = {name: value_n for name in obs if (value_n := _measured(obs[name])) is not None}
-    labels, _ = label_columns(obs, leave_out=list(measured), group_n=group_n)
+    labels, _ = label_columns(obs.drop(columns=list(measured)), group_n=group_n)
     found = {name: _Column(str(name), (), value_n) for name, value_n in measured.items()}
     for label in labels:
         code_n = np.where(label.known_n, label.code_n, np.nan)
@@ -178,14 +178,14 @@ class _Ranks:
     """Codes as ranks about their mean, kept for the columns that know every sample."""
 
     def __init__(self, z_nk: Array) -> None:
-        self._z_nk = z_nk
+        self.z_nk = z_nk
         self._all_nk: Array | None = None
 
     def of(self, known_n: NDArray[np.bool_]) -> Array:
         if not known_n.all():
-            return _centred_ranks(self._z_nk[known_n])
+            return _centred_ranks(self.z_nk[known_n])
         if self._all_nk is None:
-            self._all_nk = _centred_ranks(self._z_nk)
+            self._all_nk = _centred_ranks(self.z_nk)
         return self._all_nk
 
 
@@ -198,15 +198,13 @@ def _centred_ranks(x_nk: Array) -> Array:
 Found = dict[str, NDArray[np.generic] | float]
 
 
-def _tested(
-    z_nk: Array, ranks: _Ranks, column: _Column, group_n: Codes | None
-) -> tuple[str, Found | None]:
+def _tested(ranks: _Ranks, column: _Column, group_n: Codes | None) -> tuple[str, Found | None]:
     """What are the units, and what they say of every feature."""
     known_n = ~np.isnan(column.value_n)
     if group_n is None:
         return SAMPLES, _free(ranks.of(known_n), column.of(column.value_n, least=MIN_PER_CLASS))
     group_m = np.unique(group_n[known_n], return_inverse=True)[1]
-    z_mk, value_m = z_nk[known_n], column.value_n[known_n]
+    z_mk, value_m = ranks.z_nk[known_n], column.value_n[known_n]
     n_g = np.bincount(group_m)
     low_g, high_g = np.full(len(n_g), np.inf), np.full(len(n_g), -np.inf)
     np.minimum.at(low_g, group_m, value_m)

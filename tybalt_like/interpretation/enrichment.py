@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.genes.gene_sets import TAIL, GeneSets, high_weight, hypergeometric
+from tybalt_like.genes.gene_sets import GeneSets, high_weight, hypergeometric
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 HIGH, LOW = "high", "low"
 N_RANDOM, LEAST_RANDOM = 1000, 100
@@ -31,7 +31,7 @@ COLUMNS = [
 ]
 
 
-def random_effects(effects_kg: NDArray[np.floating], *, n: int = N_RANDOM, seed: int = 0) -> Array:
+def random_effects(effects_kg: Floats, *, n: int = N_RANDOM, seed: int = 0) -> Array:
     """Effects of random directions of the space that features span, (n, g).
 
     Directions of length 1 where every feature counts by its SD, from the uniform distribution: for
@@ -46,11 +46,11 @@ def random_effects(effects_kg: NDArray[np.floating], *, n: int = N_RANDOM, seed:
 
 
 def enrichment(
-    effects_kg: NDArray[np.floating],
+    effects_kg: Floats,
     sets: GeneSets,
     *,
     features: Sequence[str],
-    random_rg: NDArray[np.floating],
+    random_rg: Floats,
 ) -> pd.DataFrame:
     """Test both tails of every feature for every gene set.
 
@@ -166,13 +166,13 @@ def enrichment(
     )[COLUMNS]
 
 
-def _means(effects_kg: Array, sets: GeneSets) -> Array:
+def _means(effects_kg: Floats, sets: GeneSets) -> Array:
     """Mean effect on the genes of each set, about that on all genes."""
     centred_kg = effects_kg - effects_kg.mean(1, keepdims=True)
     return np.asarray(centred_kg @ sets.member_sg.T / sets.member_sg.sum(1))
 
 
-def _rank(random_rg: Array) -> int:
+def _rank(random_rg: Floats) -> int:
     """Dimensions of the space that directions were drawn from."""
     value_r = np.linalg.eigvalsh(random_rg @ random_rg.T)
     return max(1, int((value_r > RANK**2 * value_r[-1]).sum()))
@@ -189,7 +189,7 @@ def _beside_random(over_fs: Array, null_rs: Array) -> tuple[Array, Array]:
 
 
 def _running_sums(
-    effects_kg: Array, sets: GeneSets, shown_tks: NDArray[np.bool_]
+    effects_kg: Floats, sets: GeneSets, shown_tks: NDArray[np.bool_]
 ) -> tuple[Array, NDArray[np.object_]]:
     """GSEA's running sum of the chosen sets: its largest deviation, and the genes before it."""
     es_tks = np.full(shown_tks.shape, np.nan)

@@ -44,8 +44,10 @@ class Dataset:
 
     Attributes
     ----------
+    kind
+        A matrix of expression, or gene sets (GMT; `io.read_gmt`).
     file
-        The matrix: shipped in ``data``, or in a folder of the user's, or fetched from `url`.
+        It: shipped in ``data``, or in a folder of the user's, or fetched from `url`.
     sha256
         Of that file; if it is empty, the first download prints it.
     sha256_of
@@ -65,10 +67,11 @@ class Dataset:
     title: str
     file: str
     sha256: str
-    genes_in: Literal["rows", "columns"]
-    units: str
     licence: str
     citation: str
+    kind: Literal["matrix", "gene sets"] = "matrix"
+    genes_in: Literal["rows", "columns"] = "rows"
+    units: str = ""
     url: str = ""
     origin: str = ""
     obs_file: str = ""
@@ -121,7 +124,9 @@ def fetch(name: str) -> Path:
     entry = _entry(name)
     if entry.url and _find(entry, *entry.checksums) is None:
         for file, sha256 in entry.checksums.items():
-            url = entry.url.removesuffix(entry.file) + file
+            url = entry.url
+            if file != entry.file:
+                url = url.removesuffix(entry.file) + file
             _download(entry, url, file, sha256 if entry.sha256_of == "file" else "")
     return path(name)
 
@@ -138,6 +143,8 @@ def load(name: str) -> AnnData:
     from tybalt_like.core import keys, provenance
 
     entry = _entry(name)
+    if entry.kind != "matrix":
+        raise DataError(f"{name} holds {entry.kind}, no matrix; io.read_gmt({name!r}) reads them")
     matrix, obs = fetch(name), None
     if entry.obs_file:
         obs = _find(entry, entry.obs_file)
@@ -183,9 +190,10 @@ def _download(entry: Dataset, url: str, file: str, sha256: str) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    folder = _cache(entry)
+    place = _cache(entry) / file
+    folder = place.parent
     try:
-        got = Path(pooch.retrieve(url, f"sha256:{sha256}" if sha256 else None, file, folder))
+        got = Path(pooch.retrieve(url, f"sha256:{sha256}" if sha256 else None, place.name, folder))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise DataError(

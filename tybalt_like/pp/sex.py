@@ -14,18 +14,13 @@ from numpy.typing import NDArray
 
 from tybalt_like.core.messages import some
 from tybalt_like.genes import align
+from tybalt_like.genes.sex_genes import X_GENES, Y_GENES
 from tybalt_like.pp.matrix import Floats, row_chunks
 from tybalt_like.pp.scale import FAMILY, Scale
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-X_GENES = ("XIST",)
-"""Transcribed from the inactive X alone."""
-_OF_Y = "RPS4Y1 DDX3Y KDM5D EIF1AY UTY USP9Y ZFY NLGN4Y TMSB4Y TXLNGY"
-Y_GENES = tuple(_OF_Y.split())
-"""Of the male-specific region, with one copy each and expressed in most tissues (Skaletsky et al.,
-Nature 2003)."""
 COLUMNS = ("sex", "gender")
 """Words in the name of a column that records the sex."""
 APART, WITHIN = 2.0, 4.0

@@ -13,7 +13,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from tybalt_like.anomaly import View
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.settings import TABLES, FilePath, checked, files_of, table
+from tybalt_like.core.settings import TABLES, FilePath, NamedFile, checked, files_of, table
 from tybalt_like.core.toml import tables_of
 from tybalt_like.explain.settings import Explain
 from tybalt_like.images.settings import Images
@@ -147,7 +147,8 @@ class Scores:
         as samples if these are 30 or fewer, if None. With 0 a model that decides is trained only
         once, and calibrated with a part of the reference.
     gene_sets
-        GMT file; the sets whose genes make the strange samples strange are then reported too.
+        GMT file, or the name of known sets (``hallmark``); those whose genes make the strange
+        samples strange are then reported too.
     genes_of_interest
         Text file with a gene in each line, such as those of the patient's phenotype: they get half
         of the false-discovery budget of a sample's genes (`anomaly.gene_scores`), and are looked at
@@ -164,7 +165,7 @@ class Scores:
     views: tuple[str, ...] | None = None
     conditional_on: str | None = None
     folds: NonNegativeInt | None = None
-    gene_sets: FilePath | None = None
+    gene_sets: NamedFile | None = None
     genes_of_interest: FilePath | None = None
     n_train: PositiveInt | None = None
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.settings import FilePath, checked, files_of, pinned, table
+from tybalt_like.core.errors import DataError, RecipeError
+from tybalt_like.core.settings import NamedFile, checked, files_of, pinned, table
 from tybalt_like.core.toml import own_table
+from tybalt_like.io.gmt import gene_set_file
 from tybalt_like.models import Model
 from tybalt_like.run.recipe import Recipe
 from tybalt_like.study.store import Job, fingerprint
@@ -36,14 +37,15 @@ class Compression:
     labels
         Sample columns to predict from the encodings.
     genesets
-        GMT file with gene sets; without it their coverage is not measured.
+        GMT file with gene sets, or the name of known ones (``hallmark``); without it their
+        coverage is not measured.
     """
 
     models: Mapping[str, Mapping[str, Any]]
     k: tuple[int, ...]
     seeds: int = 5
     labels: tuple[str, ...] = ()
-    genesets: FilePath | None = None
+    genesets: NamedFile | None = None
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -101,9 +103,11 @@ class Plan:
                 plan.recipe(SpaceJob(name, plan.compression.k[0], 0))
             except RecipeError as error:
                 raise RecipeError(f"compression.models.{name}: {error}") from None
-        sets = plan.compression.genesets
-        if sets is not None and not Path(sets).is_file():
-            raise RecipeError(f"compression.genesets: no file {sets}")
+        if (sets := plan.compression.genesets) is not None:
+            try:
+                gene_set_file(sets)
+            except DataError as error:
+                raise RecipeError(f"compression.genesets: {error}") from None
         return plan
 
     @property
