@@ -1,23 +1,28 @@
 """Verbs on an AnnData; each says what it adds."""
 
 from tybalt_like.tl.closest_normal import closest_normal
+from tybalt_like.tl.contrast import contrast
 from tybalt_like.tl.detect import detect
 from tybalt_like.tl.embed import tsne, umap
 from tybalt_like.tl.ensemble import ensemble
 from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.explain import explain, explain_gene_sets
 from tybalt_like.tl.fit import fit, latent
+from tybalt_like.tl.move import interpolate, move
 from tybalt_like.tl.score import score
 
 __all__ = [
     "closest_normal",
+    "contrast",
     "detect",
     "ensemble",
     "evaluate",
     "explain",
     "explain_gene_sets",
     "fit",
+    "interpolate",
     "latent",
+    "move",
     "score",
     "tsne",
     "umap",
