@@ -10,6 +10,7 @@ from tybalt_like.tl.explain import explain, explain_gene_sets
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.move import interpolate, move
 from tybalt_like.tl.score import score
+from tybalt_like.tl.synthesise import judge_synthetic, synthesise
 
 __all__ = [
     "closest_normal",
@@ -21,9 +22,11 @@ __all__ = [
     "explain_gene_sets",
     "fit",
     "interpolate",
+    "judge_synthetic",
     "latent",
     "move",
     "score",
+    "synthesise",
     "tsne",
     "umap",
 ]

@@ -47,7 +47,7 @@ class Codec:
             self._scale_n1 = np.median(library_n1[train_n]) / library_n1
         found = infer(model, self._rows_ng, given=self.known, dtype=np.float64)
         self.z_nk: Array = found.z_nk.astype(np.float64)
-        self.reconstruction_ng: Array = found.reconstruction_ng * self._scale_n1
+        self.reconstruction_ng: Array = found.reconstruction_ng.astype(np.float64) * self._scale_n1
         self.x_ng: Array = self._rows_ng.astype(np.float64) * self._scale_n1
 
     def decoded(self, rows: NDArray[np.integer], z_mk: Array) -> Array:
