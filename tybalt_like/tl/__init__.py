@@ -2,6 +2,7 @@
 
 from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.closest_normal import closest_normal
+from tybalt_like.tl.contrast import contrast
 from tybalt_like.tl.detect import detect
 from tybalt_like.tl.direction import direction
 from tybalt_like.tl.embed import tsne, umap
@@ -11,11 +12,14 @@ from tybalt_like.tl.explain import explain, explain_gene_sets
 from tybalt_like.tl.features import features
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.gene_effects import gene_effects
+from tybalt_like.tl.move import interpolate, move
 from tybalt_like.tl.rotate import rotate
 from tybalt_like.tl.score import score
+from tybalt_like.tl.synthesise import judge_synthetic, synthesise
 
 __all__ = [
     "closest_normal",
+    "contrast",
     "detect",
     "direction",
     "ensemble",
@@ -25,9 +29,13 @@ __all__ = [
     "features",
     "fit",
     "gene_effects",
+    "interpolate",
+    "judge_synthetic",
     "latent",
+    "move",
     "rotate",
     "score",
+    "synthesise",
     "trained_again",
     "tsne",
     "umap",
