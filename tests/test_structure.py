@@ -35,7 +35,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 API = {
     "models": ["Batch", "Model", "ModelSettings", "Step", "Training"],
     "pl": [
-        *("embedding", "gene_residuals", "latent_heatmap", "precision_recall", "qc", "roc"),
+        *("embedding", "gene_residuals", "hazard_ratios", "kaplan_meier", "latent_heatmap"),
+        *("precision_recall", "qc", "roc"),
         *("save", "score_distribution", "training", "tsne", "umap", "volcano"),
     ],
     "pp": [
@@ -53,7 +54,7 @@ API = {
             "fit",
             "latent",
         ),
-        *("score", "tsne", "umap"),
+        *("score", "survival", "tsne", "umap"),
     ],
     "datasets": ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"],
 }

@@ -8,6 +8,7 @@ from tybalt_like.tl.evaluate import evaluate
 from tybalt_like.tl.explain import explain, explain_gene_sets
 from tybalt_like.tl.fit import fit, latent
 from tybalt_like.tl.score import score
+from tybalt_like.tl.survival import survival
 
 __all__ = [
     "closest_normal",
@@ -19,6 +20,7 @@ __all__ = [
     "fit",
     "latent",
     "score",
+    "survival",
     "tsne",
     "umap",
 ]
