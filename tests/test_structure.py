@@ -35,7 +35,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 API = {
     "models": ["Batch", "Model", "ModelSettings", "Step", "Training"],
     "pl": [
-        *("embedding", "gene_residuals", "latent_heatmap", "precision_recall", "qc", "roc"),
+        *("embedding", "gene_residuals", "hazard_ratios", "kaplan_meier", "latent_heatmap"),
+        *("precision_recall", "qc", "roc"),
         *("save", "score_distribution", "training", "tsne", "umap", "volcano"),
     ],
     "pp": [
@@ -45,17 +46,28 @@ API = {
     "tl": [
         *(
             "closest_normal",
+            "contrast",
             "detect",
             "direction",
             "ensemble",
             "evaluate",
             "explain",
             "explain_gene_sets",
+            "features",
             "fit",
             "gene_effects",
+            "interpolate",
+            "judge_synthetic",
             "latent",
+            "move",
+            "rotate",
+            "score",
+            "survival",
+            "synthesise",
+            "trained_again",
+            "tsne",
+            "umap",
         ),
-        *("rotate", "score", "tsne", "umap"),
     ],
     "datasets": ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"],
 }

@@ -2,6 +2,7 @@
 
 from tybalt_like.interpretation.associations import associations
 from tybalt_like.interpretation.axes import Axes
+from tybalt_like.interpretation.concordance import Predictor, concordance
 from tybalt_like.interpretation.directions import (
     Direction,
     direction,
@@ -10,18 +11,27 @@ from tybalt_like.interpretation.directions import (
 )
 from tybalt_like.interpretation.effects import gene_effects
 from tybalt_like.interpretation.enrichment import enrichment, random_effects
+from tybalt_like.interpretation.follow_up import FollowUp
+from tybalt_like.interpretation.hazards import hazard_ratios, kaplan_meier
 from tybalt_like.interpretation.naming import names
 from tybalt_like.interpretation.rotation import rotation
 from tybalt_like.interpretation.stability import SAME, matched, redundancy, similarity, stability
+from tybalt_like.interpretation.survival import Survival, survival
 
 __all__ = [
     "SAME",
     "Axes",
     "Direction",
+    "FollowUp",
+    "Predictor",
+    "Survival",
     "associations",
+    "concordance",
     "direction",
     "enrichment",
     "gene_effects",
+    "hazard_ratios",
+    "kaplan_meier",
     "linear_probe",
     "matched",
     "mean_difference",
@@ -31,6 +41,7 @@ __all__ = [
     "rotation",
     "similarity",
     "stability",
+    "survival",
 ]
 
 

@@ -9,10 +9,13 @@ from tybalt_like.pl.qc import qc
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
 from tybalt_like.pl.scores import score_distribution
+from tybalt_like.pl.survival import hazard_ratios, kaplan_meier
 
 __all__ = [
     "embedding",
     "gene_residuals",
+    "hazard_ratios",
+    "kaplan_meier",
     "latent_heatmap",
     "precision_recall",
     "qc",

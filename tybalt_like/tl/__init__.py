@@ -15,6 +15,7 @@ from tybalt_like.tl.gene_effects import gene_effects
 from tybalt_like.tl.move import interpolate, move
 from tybalt_like.tl.rotate import rotate
 from tybalt_like.tl.score import score
+from tybalt_like.tl.survival import survival
 from tybalt_like.tl.synthesise import judge_synthetic, synthesise
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "move",
     "rotate",
     "score",
+    "survival",
     "synthesise",
     "trained_again",
     "tsne",
