@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tybalt_like.cli.options import Device, Quiet, Threads, use
+from tybalt_like.cli.options import Device, Quiet, Threads, listed, use
 
 
 def explain(
@@ -25,6 +25,9 @@ def explain(
     ),
     event: Annotated[
         str | None, typer.Option(help="Column that says whether the event happened.")
+    ] = None,
+    clinical: Annotated[
+        str | None, typer.Option(help="Columns such as age,stage to hold features beside.")
     ] = None,
     synthetic: Annotated[
         int, typer.Option(help="Made-up samples to judge; 0 for none.", min=0)
@@ -50,6 +53,7 @@ def explain(
     from tybalt_like.run.progress import Progress
 
     given: dict[str, Any] = {"gene_sets": gene_sets, "contrasts": tuple(contrast or ())}
+    given["clinical"] = tuple(listed(clinical)) if clinical else ()
     given |= {"time": time, "event": event, "synthetic": synthetic, "turned": turned}
     how = checked(Explain, given, where="explain")
     said = explain_run(run_dir, how, seeds=seeds, device=device, progress=Progress(quiet=quiet))

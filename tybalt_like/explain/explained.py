@@ -14,16 +14,23 @@ from numpy.typing import NDArray
 
 from tybalt_like import io, tl
 from tybalt_like.core import keys
-from tybalt_like.core.files import write_text
-from tybalt_like.explain.settings import Difference, Explain
+from tybalt_like.core.files import check_intact, write_text
+from tybalt_like.core.stored import read_json
+from tybalt_like.explain.settings import Explain
+from tybalt_like.interpretation.arithmetic import MEANS
+from tybalt_like.interpretation.survival import LEVEL
 from tybalt_like.models import Model
-from tybalt_like.report.run_contents import BASELINE
+from tybalt_like.report.run_contents import BASELINE, RunContents
 from tybalt_like.report.words import counted, listed
+from tybalt_like.tl.contrast import ALL
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from tybalt_like.interpretation import Survival
+    from tybalt_like.tl.contrast import Contrast
     from tybalt_like.tl.features import Features
+    from tybalt_like.tl.synthesise import SyntheticReport
 
 FOLDER, ABOUT = "explained", "about.json"
 NAMED = 6
@@ -73,7 +80,6 @@ def explained(
     unit_g: NDArray[np.floating] | None = None,
     is_log2: bool = False,
     score: str | None = None,
-    clinical: Sequence[str] = (),
     seed: int = 0,
 ) -> Explained:
     """Answer what is asked.
@@ -91,9 +97,7 @@ def explained(
     is_log2
         Whether these are logarithms to base 2.
     score
-        obs column with the anomaly score whose survival is looked at.
-    clinical
-        obs columns beside which survival is foretold.
+        obs column with the anomaly score that is held beside survival.
 
     Raises
     ------
@@ -108,13 +112,41 @@ def explained(
         adata, model, turned=how.turned, again=again, sets=sets, unit_g=unit_g, seed=seed
     )
     _add_features(found, adata, features, len(again))
-    for number, difference in enumerate(how.differences()):
-        _add_contrast(found, adata, model, difference, number=number, seed=seed)
+    for difference in how.differences():
+        contrast = tl.contrast(
+            adata,
+            model,
+            column=difference.column,
+            groups=difference.groups,
+            minus=difference.minus,
+            seed=seed,
+        )
+        _add_contrast(found, contrast, features)
     if how.time is not None and how.event is not None:
-        _add_survival(found, adata, model, how, score=score, clinical=clinical, seed=seed)
+        survival = tl.survival(
+            adata,
+            time=how.time,
+            event=how.event,
+            model=model.name,
+            axes=features.axes,
+            clinical=how.clinical,
+            score=score,
+            seed=seed,
+        )
+        _add_survival(found, survival)
     if how.synthetic:
-        _add_synthetic(found, adata, model, how.synthetic, seed=seed)
+        made = tl.synthesise(adata, model, n=how.synthetic, seed=seed)
+        _add_synthetic(found, tl.judge_synthetic(adata, made, seed=seed), how.synthetic)
     return found
+
+
+def about_of(run: RunContents) -> dict[str, Any]:
+    """What an explained run says beside its tables; empty if it has none."""
+    name = f"{FOLDER}/{ABOUT}"
+    if not (run.folder / name).is_file():
+        return {}
+    check_intact(run.folder, [name])
+    return read_json(run.folder / name)
 
 
 def _add_features(found: Explained, adata: AnnData, features: Features, trainings: int) -> None:
@@ -136,7 +168,8 @@ def _add_features(found: Explained, adata: AnnData, features: Features, training
     found.tables |= tables
     found.about["axes"] = TURNED[features.turned]
     found.about["stable"] = (
-        f"Names are given to features that most of {trainings} further trainings found too."
+        f"The model was trained {times(trainings)} more with other seeds; names are given to "
+        "features that most of these trainings found too."
         if trainings
         else "No other training was compared: features may be of this one alone."
     )
@@ -157,6 +190,11 @@ def named_features(cards: pd.DataFrame) -> str:
     return f"{len(named)} of {counted(len(cards), 'feature')} have a name: {names}."
 
 
+def times(n: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
 def _baseline(adata: AnnData, features: Features) -> pd.DataFrame:
     """The same columns, told by as many components of PCA of the same training samples."""
     scratch = type(adata)(
@@ -168,29 +206,52 @@ def _baseline(adata: AnnData, features: Features) -> pd.DataFrame:
     return tl.features(scratch, pca, turned="own").associations
 
 
-def _add_contrast(
-    found: Explained,
-    adata: AnnData,
-    model: Model,
-    difference: Difference,
-    *,
-    number: int,
-    seed: int,
-) -> None:
-    contrast = tl.contrast(
-        adata,
-        model,
-        column=difference.column,
-        groups=difference.groups,
-        minus=difference.minus,
-        seed=seed,
+def _add_contrast(found: Explained, contrast: Contrast, features: Features) -> None:
+    carried = contrast.vector_k @ features.axes.reading_kj
+    by_size = pd.DataFrame({"feature": features.axes.names, "difference": carried})
+    by_size = by_size.sort_values("difference", key=np.abs, ascending=False, kind="stable")
+    tables = {"features": by_size, "genes": contrast.genes, "agreement": contrast.agreement}
+    for what, table in tables.items():
+        named = table.assign(contrast=contrast.name).set_index("contrast")
+        file = f"contrast_{what}.tsv.gz"
+        before = [found.tables[file]] if file in found.tables else []
+        found.tables[file] = pd.concat([*before, named])
+    found.about["summary"].append(agreement_of(contrast))
+    found.about.setdefault("contrast_notes", []).extend(contrast.notes)
+
+
+def agreement_of(contrast: Contrast) -> str:
+    """How near the model comes to what was measured, in a sentence."""
+    rows = contrast.agreement[contrast.agreement["level"] == ALL].set_index("rule")
+    model, means = rows.loc[contrast.model], rows.loc[MEANS]
+    return (
+        f"{contrast.name}: moved by the difference, held-out samples change as was measured with "
+        f"correlation {model['correlation']:.2f}; the plain difference of the training means "
+        f"reaches {means['correlation']:.2f} ({model['verdict']})."
     )
-    for what, table in (
-        ("features", contrast.features),
-        ("genes", contrast.genes),
-        ("agreement", contrast.agreement),
-    ):
-        table = table.assign(contrast=contrast.name).set_index("contrast")
-        name = f"contrast_{what}.tsv.gz"
-        before = found.tables.get(name)
-        found.tables[name] = table if before is None else pd.concat([before, table])
+
+
+def _add_survival(found: Explained, survival: Survival) -> None:
+    tables = {
+        "survival_features.tsv": survival.hazards,
+        "survival_score.tsv": survival.score,
+        "survival_curves.tsv.gz": survival.curves.set_index("variable"),
+        "survival_groups.tsv": survival.groups.set_index("variable"),
+        "survival_concordance.tsv": survival.concordance,
+        "survival_differences.tsv": survival.differences.set_index("of"),
+    }
+    found.tables |= {name: table for name, table in tables.items() if len(table)}
+    found.about["survival"] = {"unit": survival.unit, "notes": list(survival.notes)}
+    sure = survival.hazards[survival.hazards["q_value"] <= LEVEL]
+    first = sure.nsmallest(3, "p_value")
+    said = [f"{name} (hazard ratio {ratio:.2f})" for name, ratio in first["hazard_ratio"].items()]
+    found.about["summary"].append(
+        f"{counted(len(sure), 'feature')} of {len(survival.hazards)} go with survival at "
+        f"q <= {LEVEL:g}" + (f": {listed(said)}." if said else ".")
+    )
+
+
+def _add_synthetic(found: Explained, report: SyntheticReport, n: int) -> None:
+    found.tables["synthetic_fidelity.tsv"] = report.fidelity.set_index("source")
+    found.tables["synthetic_privacy.tsv"] = report.privacy.set_index("source")
+    found.about["synthetic"] = n

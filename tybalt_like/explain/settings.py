@@ -52,8 +52,8 @@ class Explain:
     Parameters
     ----------
     turned
-        ``"own"``: the model's axes; ``"varimax"`` or ``"ica"``: rotated towards axes that can be read;
-        ``"auto"``: rotated where the model's own axes are arbitrary.
+        ``"own"``: the model's axes; ``"varimax"`` or ``"ica"``: turned towards axes that can be
+        read; ``"auto"``: turned by varimax where the model's own axes are arbitrary.
     gene_sets
         GMT file, or the name of a shipped collection, for enrichment and names.
     contrasts
@@ -63,6 +63,9 @@ class Explain:
     time, event
         Sample columns with the follow-up and whether the event happened; features and the anomaly
         score are then tested for survival.
+    clinical
+        Sample columns that are known without expression, such as age and stage: what do features
+        add to them?
     synthetic
         Made-up samples, judged for likeness and for what they give away; 0 leaves them out.
     """
@@ -72,6 +75,7 @@ class Explain:
     contrasts: tuple[str, ...] = ()
     time: str | None = None
     event: str | None = None
+    clinical: tuple[str, ...] = ()
     synthetic: NonNegativeInt = 0
 
     def __post_init__(self) -> None:

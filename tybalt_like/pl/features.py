@@ -65,7 +65,7 @@ def feature_columns(
     if ax is None:
         size = (3.6 + 0.42 * len(order), 1.9 + 0.26 * len(features))
         _, ax = plt.subplots(figsize=(min(size[0], 12), size[1]))
-    image = ax.imshow(grid.to_numpy(), cmap="cividis_r", vmin=0, vmax=1, aspect="auto")
+    image = ax.imshow(grid.to_numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.argwhere(q.to_numpy() <= fdr):
         dark = grid.iloc[row, column] > 0.6
         ax.plot(column, row, "o", ms=2.5, color="white" if dark else "black")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 Array = NDArray[np.float64]
-Turned = Literal["auto", "own", "varimax", "ica"]
+Axis = Literal["own", "varimax", "ica"]
 TOP = 10
 """Genes of each tail that are kept, where fewer have a high weight."""
 SHOWN = 5
@@ -54,9 +54,10 @@ class Features:
         (another feature with nearly the same genes); ``up`` and ``down``, the first genes of both
         tails.
     genes
-        A row per feature and gene of a tail, with its ``symbol``: ``effect``, change of the gene when the feature rises
-        by one standard deviation; ``z``, the same less the mean of all genes, in their standard
-        deviations; ``high``, whether beyond 2.5 of those, as in Tybalt's paper.
+        A row per feature and gene of a tail, with its ``symbol``: ``effect``, change of the gene
+        when the feature rises by one standard deviation; ``z``, the same less the mean of all
+        genes, in their standard deviations; ``high``, whether beyond 2.5 of those, as in Tybalt's
+        paper.
     associations
         `interpretation.associations` with sample columns, and of PCA with as many components.
     sets
@@ -85,7 +86,7 @@ def features(
     adata: AnnData,
     model: Model,
     *,
-    turned: Turned = "auto",
+    turned: Literal["auto"] | Axis = "auto",
     again: Sequence[Model] = (),
     sets: Mapping[str, Collection[str]] | None = None,
     unit_g: NDArray[np.floating] | None = None,
@@ -126,7 +127,7 @@ def features(
     others = [_of_other(adata, one, turned, seed=seed) for one in again]
     names, genes = list(mine.axes.names), list(adata.var_names)
     symbol_g = np.asarray(symbols(adata.var), dtype=object)
-    stable = interpretation.stability(mine.effect_jg, others, names=names, seed=seed)
+    stable = _stability(mine.effect_jg, others, names, seed=seed)
     nearest = interpretation.redundancy(mine.effect_jg, names=names)
     per_sd_jg = mine.effect_jg if unit_g is None else mine.effect_jg * unit_g
     table = _gene_table(mine.effect_jg, per_sd_jg, names, np.asarray(genes, dtype=object), symbol_g)
@@ -160,7 +161,7 @@ def features(
     )
 
 
-def _read(adata: AnnData, model: Model, turned: str, *, seed: int) -> _Read:
+def _read(adata: AnnData, model: Model, turned: Axis, *, seed: int) -> _Read:
     if turned == "own":
         axes = own_axes(adata, model)
     else:
@@ -169,11 +170,21 @@ def _read(adata: AnnData, model: Model, turned: str, *, seed: int) -> _Read:
     return _Read(axes, axes.scores(codes(adata, model)), effects.to_numpy())
 
 
-def _of_other(adata: AnnData, model: Model, turned: str, *, seed: int) -> Array:
+def _of_other(adata: AnnData, model: Model, turned: Axis, *, seed: int) -> Array:
     """Gene effects of another training."""
     scratch = _scratch(adata, model)
     latent(scratch, model)
     return _read(scratch, model, turned, seed=seed).effect_jg
+
+
+def _stability(
+    effect_jg: Array, others: Sequence[Array], names: Sequence[str], *, seed: int
+) -> pd.DataFrame:
+    if others:
+        return interpretation.stability(effect_jg, others, names=names, seed=seed)
+    return pd.DataFrame(
+        {"found": np.nan, "similarity": np.nan}, index=pd.Index(names, name="feature")
+    )
 
 
 def _scratch(adata: AnnData, model: Model) -> AnnData:
@@ -186,11 +197,11 @@ def _scratch(adata: AnnData, model: Model) -> AnnData:
 def _columns(adata: AnnData) -> pd.DataFrame:
     """Sample columns, and what the matrix itself tells."""
     scores = recorded(adata).get(keys.SCORE_COLUMNS, [])
-    columns = adata.obs.drop(columns=[name for name in scores if name in adata.obs])
+    columns: pd.DataFrame = adata.obs.drop(columns=[name for name in scores if name in adata.obs])
     if keys.MEASURED not in adata.obsm:
         return columns
     measured: pd.DataFrame = adata.obsm[keys.MEASURED]
-    return columns.join(measured[[name for name in measured if name not in columns]])
+    return columns.join(measured.drop(columns=columns.columns, errors="ignore"))
 
 
 def _gene_table(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tybalt_like import interpretation
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.interpretation import FollowUp, Survival
+from tybalt_like.interpretation import Axes, FollowUp, Survival
 from tybalt_like.interpretation.hazards import Cut
 from tybalt_like.models import Model
 from tybalt_like.pp.split import recorded_groups
@@ -29,6 +29,7 @@ def survival(
     time: str,
     event: str,
     model: str = keys.MODEL,
+    axes: Axes | None = None,
     clinical: Sequence[str] = (),
     score: str | None = None,
     cut: Cut = "tertiles",
@@ -49,6 +50,8 @@ def survival(
         obs column that says whether the event was seen (see `FollowUp.of`).
     model
         Whose latent features.
+    axes
+        Features instead of the model's own (`tl.rotate`).
     clinical
         obs columns that are known without expression, such as age and stage.
     score
@@ -74,6 +77,8 @@ def survival(
             raise DataError(f"there is no sample column {column!r}")
     z_nk = np.asarray(adata.obsm[keys.latent(model)], dtype=np.float64)
     names = [f"{model}_{i + 1}" for i in range(z_nk.shape[1])]
+    if axes is not None:
+        z_nk, names = axes.scores(z_nk), list(axes.names)
     reference_nk, held_n = None, np.ones(adata.n_obs, dtype=bool)
     if keys.SPLIT in adata.obs:
         held_n = ~(in_split(adata, keys.TRAIN) | in_split(adata, keys.VALIDATION))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tybalt_like.explain.explained import ABOUT, FOLDER
+from tybalt_like.explain.explained import FOLDER, about_of
 from tybalt_like.pl.features import feature_columns, feature_values, strength
 from tybalt_like.report.figure import Figure, drawing_of
 from tybalt_like.report.run_contents import BASELINE, Row, RunContents
@@ -34,7 +34,17 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
     template = """
 <p><strong>{{ said }}</strong></p>
 {% if beside %}
-{{ ui.measured("Best single feature for each sample column", "Is it one feature? Sample columns, and the single feature that goes best with each", "column", beside) }}
+<div class="scroll" role="region" aria-label="Best single feature for each sample column" tabindex="0">
+<table class="plain">
+<caption>Is it one feature? Sample columns, and the single feature that goes best with each</caption>
+<thead><tr><th scope="col">column</th><th scope="col">feature of {{ run.title() }}</th><th scope="col">high in</th><th scope="col" class="n">how strongly</th>{% if beside[0].pca %}<th scope="col">component of PCA</th><th scope="col" class="n">how strongly</th>{% endif %}</tr></thead>
+<tbody>
+{% for row in beside %}
+<tr><th scope="row">{{ row.column }}</th><td><a href="#feature-{{ row.feature }}">{{ row.feature }}</a>{% if row.name %} <small>{{ row.name }}</small>{% endif %}</td><td>{{ row.side }}</td><td class="n">{{ row.measure }} {{ '%.2f' | format(row.value) }}</td>{% if row.pca %}<td>{{ row.pca }}</td><td class="n">{{ '%.2f' | format(row.pca_value) }}</td>{% endif %}</tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
 <p class="note">AUROC of the feature for one group against the others (0.5 is nothing); of numbers, Spearman's correlation. PCA has as many components, of the same training samples. Where its best component reads a column as well, a simple method would have done.</p>
 {% endif %}
 <p class="note">{{ about_axes }} A feature's genes are those that change most when it rises by one standard deviation, averaged over samples, through the whole decoder; ● marks a high weight, more than 2.5 standard deviations from the mean of all genes. q is corrected over all features and columns{% if with_sets %}; gene sets are compared with random directions of the latent space, which know how genes move together{% endif %}. {{ stable }}</p>
@@ -76,7 +86,7 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
         cards = _cards(run)
         if cards.empty:
             return None
-        about = run.about_of(f"{FOLDER}/{ABOUT}")
+        about = about_of(run)
         sets = run.table(f"{FOLDER}/feature_sets.tsv.gz")
         return {
             "said": about["summary"][0],
@@ -97,7 +107,7 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
         named = cards.index[cards["name"] != ""]
         order = [*named, *best.sort_values(ascending=False).index.difference(named, sort=False)]
         titles = {
-            feature: f"{feature}: {name}" if name else str(feature)
+            str(feature): f"{feature}: {name}" if name else str(feature)
             for feature, name in cards["name"].items()
         }
         yield Figure(
@@ -138,59 +148,63 @@ def _values(run: RunContents) -> pd.DataFrame:
     return run.needed(f"{FOLDER}/feature_values.tsv.gz", index="sample")
 
 
-def beside(run: RunContents) -> dict[str, Any] | None:
+def beside(run: RunContents) -> list[Row]:
     """For every sample column the feature that goes best with it, beside the best component of
     PCA."""
     found = run.table(f"{FOLDER}/feature_associations.tsv.gz")
     if found.empty:
-        return None
+        return []
     found = found.assign(strength=strength(found))
     best = found.sort_values("strength", ascending=False, kind="stable")
     best = best.drop_duplicates(["model", "column"])
     ours = best[(best["model"] == run.model) & (best["q_value"] <= CALLED)].head(ROWS)
     pca = best[best["model"] == BASELINE].set_index("column")
     names = _cards(run)["name"]
-    rows = []
+    rows: list[Row] = []
     for row in ours.to_dict(orient="records"):
-        feature, other = row["feature"], pca.loc[row["column"]] if len(pca) else None
-        name = f"{feature} ({names[feature]})" if names.get(feature) else feature
-        cells = [row["measure"], name, _side(row), row["value"]]
-        cells += [] if other is None else [other["feature"], other["value"]]
-        rows.append({"name": row["column"], "cells": cells})
-    columns = ["measure", f"feature of {run.title()}", "high in", "value"]
-    columns += ["best of PCA", "value "] if len(pca) else []
-    return {"columns": columns, "rows": rows} if rows else None
+        other = pca.loc[row["column"]].to_dict() if row["column"] in pca.index else {}
+        rows.append(
+            row
+            | {"name": names.get(row["feature"], ""), "side": _side(row)}
+            | {"pca": other.get("feature", ""), "pca_value": other.get("value", float("nan"))}
+        )
+    return rows
 
 
 def _side(row: Row) -> str:
     """Where the feature is high."""
     if row["kind"] == "numbers":
-        return "high values" if row["direction"] == "up" else "low values"
+        return "high values" if row["direction"] == "high" else "low values"
     level = str(row["level"])
-    return level if row["direction"] == "up" else f"all but {level}"
+    return level if row["direction"] == "high" else f"all but {level}"
 
 
 def _details(run: RunContents, cards: pd.DataFrame) -> Iterator[Row]:
     """The cards, those with a name first."""
-    genes = dict(list(run.needed(f"{FOLDER}/feature_genes.tsv.gz").groupby("feature", sort=False)))
+    genes = _by_feature(run.needed(f"{FOLDER}/feature_genes.tsv.gz"))
     found, sets = _associations(run), run.table(f"{FOLDER}/feature_sets.tsv.gz")
-    columns = dict(list(found.groupby("feature"))) if len(found) else {}
-    of_sets = dict(list(sets.groupby("feature"))) if len(sets) else {}
+    columns, of_sets = _by_feature(found), _by_feature(sets)
     values = _values(run)
     order = cards["name"].eq("").sort_values(kind="stable").index
-    for feature, card in cards.loc[order].iterrows():
+    for feature in map(str, order):
         own = genes[feature].sort_values("rank")
         tails = {tail: own[own["tail"] == tail].head(10) for tail in ("high", "low")}
         ends = values[feature].sort_values(kind="stable").index
         yield {
             "feature": feature,
-            **card.to_dict(),
+            **cards.loc[feature].to_dict(),
             **{tail: rows.to_dict(orient="records") for tail, rows in tails.items()},
             "columns": _first(columns.get(feature), "p_value"),
             "sets": _first(of_sets.get(feature), "p_value"),
             "top": _samples(run, ends[::-1]),
             "bottom": _samples(run, ends),
         }
+
+
+def _by_feature(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    if table.empty:
+        return {}
+    return {str(feature): rows for feature, rows in table.groupby("feature", sort=False)}
 
 
 def _first(rows: pd.DataFrame | None, by: str) -> list[Row]:
