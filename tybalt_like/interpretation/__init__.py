@@ -10,10 +10,10 @@ from tybalt_like.interpretation.directions import (
     mean_difference,
 )
 from tybalt_like.interpretation.effects import gene_effects
-from tybalt_like.interpretation.enrichment import enrichment, random_effects
+from tybalt_like.interpretation.enrichment import enrichment, random_effects, tail_genes
 from tybalt_like.interpretation.follow_up import FollowUp
 from tybalt_like.interpretation.hazards import hazard_ratios, kaplan_meier
-from tybalt_like.interpretation.naming import names
+from tybalt_like.interpretation.naming import names, set_title
 from tybalt_like.interpretation.rotation import rotation
 from tybalt_like.interpretation.stability import SAME, matched, redundancy, similarity, stability
 from tybalt_like.interpretation.survival import Survival, survival
@@ -39,9 +39,11 @@ __all__ = [
     "random_effects",
     "redundancy",
     "rotation",
+    "set_title",
     "similarity",
     "stability",
     "survival",
+    "tail_genes",
 ]
 
 

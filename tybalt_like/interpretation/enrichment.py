@@ -45,6 +45,41 @@ def random_effects(effects_kg: Floats, *, n: int = N_RANDOM, seed: int = 0) -> A
     return np.asarray(direction_rk @ effects_kg)
 
 
+def tail_genes(
+    effects_kg: Floats, *, features: Sequence[str], genes: Sequence[str], n_top: int = 20
+) -> pd.DataFrame:
+    """The genes at both ends of every feature, and those with a high weight.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``feature, tail, rank, gene, effect, z, high``, strongest first: the `n_top` of
+        either tail, and more if more are high. ``z``: standard deviations from the feature's mean;
+        ``high``: beyond `TAIL` of them, Tybalt's rule.
+    """
+    import pandas as pd
+
+    effects_kg = np.asarray(effects_kg, dtype=np.float64)
+    sd_k1 = np.maximum(effects_kg.std(1, keepdims=True), 1e-12)
+    z_kg = (effects_kg - effects_kg.mean(1, keepdims=True)) / sd_k1
+    high_tkg = high_weight(effects_kg).reshape(2, *z_kg.shape)
+    names, tables = np.asarray(genes, dtype=object), []
+    for k, side in np.ndindex(len(z_kg), 2):
+        order_g = np.argsort(-z_kg[k] if side == 0 else z_kg[k], kind="stable")
+        top = order_g[: max(min(n_top, len(order_g) // 2), int(high_tkg[side, k].sum()))]
+        columns = {
+            "feature": features[k],
+            "tail": (HIGH, LOW)[side],
+            "rank": np.arange(1, len(top) + 1),
+            "gene": names[top],
+            "effect": effects_kg[k, top],
+            "z": z_kg[k, top],
+            "high": high_tkg[side, k, top],
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
 def enrichment(
     effects_kg: Floats,
     sets: GeneSets,

@@ -14,7 +14,7 @@ from tybalt_like import interpretation
 from tybalt_like.core import keys
 from tybalt_like.core.provenance import recorded
 from tybalt_like.genes import identifiers, symbols
-from tybalt_like.genes.gene_sets import TAIL, GeneSets
+from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.interpretation import Axes
 from tybalt_like.models import Model
 from tybalt_like.pp.split import recorded_groups
@@ -126,11 +126,14 @@ def features(
     mine = _read(adata, model, turned, seed=seed)
     others = [_of_other(adata, one, turned, seed=seed) for one in again]
     names, genes = list(mine.axes.names), list(adata.var_names)
-    symbol_g = np.asarray(symbols(adata.var), dtype=object)
+    symbol = dict(zip(genes, symbols(adata.var), strict=True))
     stable = _stability(mine.effect_jg, others, names, seed=seed)
     nearest = interpretation.redundancy(mine.effect_jg, names=names)
     per_sd_jg = mine.effect_jg if unit_g is None else mine.effect_jg * unit_g
-    table = _gene_table(mine.effect_jg, per_sd_jg, names, np.asarray(genes, dtype=object), symbol_g)
+    table = interpretation.tail_genes(mine.effect_jg, features=names, genes=genes, n_top=TOP)
+    table["symbol"] = table["gene"].map(symbol)
+    if unit_g is not None:
+        table["effect"] *= table["gene"].map(dict(zip(genes, unit_g, strict=True)))
     associated = interpretation.associations(
         mine.score_nj, _columns(adata), features=names, group_n=recorded_groups(adata)
     )
@@ -142,11 +145,12 @@ def features(
             features=names,
             random_rg=interpretation.random_effects(mine.effect_jg, seed=seed),
         )
-        called = dict(zip(genes, symbol_g, strict=True))
         enriched["leading_edge"] = [
-            ", ".join(called[gene] for gene in text.split()) for text in enriched["leading_edge"]
+            ", ".join(symbol[gene] for gene in text.split()) for text in enriched["leading_edge"]
         ]
-    named = interpretation.names(table, associated, enriched, stable)
+    named = interpretation.names(
+        table.assign(gene=table["symbol"]), associated, enriched, stability=stable
+    )
     cards = named.join(stable).join(_twins(nearest)).join(_first_genes(table))
     cards.insert(3, "share", _share(adata, mine.effect_jg))
     return Features(
@@ -202,30 +206,6 @@ def _columns(adata: AnnData) -> pd.DataFrame:
         return columns
     measured: pd.DataFrame = adata.obsm[keys.MEASURED]
     return columns.join(measured.drop(columns=columns.columns, errors="ignore"))
-
-
-def _gene_table(
-    effect_jg: Array,
-    told_jg: Array,
-    names: Sequence[str],
-    gene_g: NDArray[np.object_],
-    symbol_g: NDArray[np.object_],
-) -> pd.DataFrame:
-    """See `Features.genes`."""
-    centred_jg = effect_jg - effect_jg.mean(1, keepdims=True)
-    sd_j1 = centred_jg.std(1, keepdims=True)
-    z_jg = np.divide(centred_jg, sd_j1, out=np.zeros_like(centred_jg), where=sd_j1 > 0)
-    tables = []
-    for name, z_g, told_g in zip(names, z_jg, told_jg, strict=True):
-        order = np.argsort(-z_g, kind="stable")
-        for tail, first in (("high", order), ("low", order[::-1])):
-            n = max(TOP, int((z_g > TAIL).sum() if tail == "high" else (z_g < -TAIL).sum()))
-            rows = first[:n]
-            columns = {"feature": name, "tail": tail, "rank": np.arange(1, len(rows) + 1)}
-            columns |= {"gene": gene_g[rows], "symbol": symbol_g[rows]}
-            columns |= {"effect": told_g[rows], "z": z_g[rows]}
-            tables.append(pd.DataFrame(columns | {"high": np.abs(z_g[rows]) > TAIL}))
-    return pd.concat(tables, ignore_index=True)
 
 
 def _share(adata: AnnData, effect_jg: Array) -> Array:
