@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ from tybalt_like.core import keys
 from tybalt_like.core.files import check_intact, write_text
 from tybalt_like.core.stored import read_json
 from tybalt_like.explain.settings import Explain
+from tybalt_like.genes import symbols
 from tybalt_like.interpretation.arithmetic import MEANS
 from tybalt_like.interpretation.survival import LEVEL
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import BASELINE, RunContents
-from tybalt_like.report.words import counted, listed
+from tybalt_like.report.words import capital, counted, listed
 from tybalt_like.tl.contrast import ALL
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def explained(
         adata, model, turned=how.turned, again=again, sets=sets, unit_g=unit_g, seed=seed
     )
     _add_features(found, adata, features, len(again))
+    symbol = dict(zip(adata.var_names, symbols(adata.var), strict=True))
     for difference in how.differences():
         contrast = tl.contrast(
             adata,
@@ -121,7 +123,7 @@ def explained(
             minus=difference.minus,
             seed=seed,
         )
-        _add_contrast(found, contrast, features)
+        _add_contrast(found, contrast, features, symbol)
     if how.time is not None and how.event is not None:
         survival = tl.survival(
             adata,
@@ -206,17 +208,22 @@ def _baseline(adata: AnnData, features: Features) -> pd.DataFrame:
     return tl.features(scratch, pca, turned="own").associations
 
 
-def _add_contrast(found: Explained, contrast: Contrast, features: Features) -> None:
+def _add_contrast(
+    found: Explained, contrast: Contrast, features: Features, symbol: Mapping[str, str]
+) -> None:
     carried = contrast.vector_k @ features.axes.reading_kj
     by_size = pd.DataFrame({"feature": features.axes.names, "difference": carried})
     by_size = by_size.sort_values("difference", key=np.abs, ascending=False, kind="stable")
-    tables = {"features": by_size, "genes": contrast.genes, "agreement": contrast.agreement}
+    genes = contrast.genes.assign(symbol=contrast.genes["gene"].map(symbol))
+    tables = {"features": by_size, "genes": genes, "agreement": contrast.agreement}
     for what, table in tables.items():
         named = table.assign(contrast=contrast.name).set_index("contrast")
         file = f"contrast_{what}.tsv.gz"
         before = [found.tables[file]] if file in found.tables else []
         found.tables[file] = pd.concat([*before, named])
-    found.about["summary"].append(agreement_of(contrast))
+    said = agreement_of(contrast)
+    found.about["summary"].append(f"{contrast.name}: {said}")
+    found.about.setdefault("contrasts", {})[contrast.name] = capital(said)
     found.about.setdefault("contrast_notes", []).extend(contrast.notes)
 
 
@@ -225,7 +232,7 @@ def agreement_of(contrast: Contrast) -> str:
     rows = contrast.agreement[contrast.agreement["level"] == ALL].set_index("rule")
     model, means = rows.loc[contrast.model], rows.loc[MEANS]
     return (
-        f"{contrast.name}: moved by the difference, held-out samples change as was measured with "
+        "moved by the difference, held-out samples change as was measured with "
         f"correlation {model['correlation']:.2f}; the plain difference of the training means "
         f"reaches {means['correlation']:.2f} ({model['verdict']})."
     )

@@ -129,7 +129,6 @@ def features(
     symbol = dict(zip(genes, symbols(adata.var), strict=True))
     stable = _stability(mine.effect_jg, others, names, seed=seed)
     nearest = interpretation.redundancy(mine.effect_jg, names=names)
-    per_sd_jg = mine.effect_jg if unit_g is None else mine.effect_jg * unit_g
     table = interpretation.tail_genes(mine.effect_jg, features=names, genes=genes, n_top=TOP)
     table["symbol"] = table["gene"].map(symbol)
     if unit_g is not None:
