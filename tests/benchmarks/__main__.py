@@ -23,6 +23,7 @@ from calibration import calibration, print_calibration
 from cohorts import of_tasks
 from contaminated import adbench, contaminated
 from domain import domain, print_domain
+from features import features, print_features
 from genes import genes, print_genes
 from images import images, print_images
 from nonlinear import nonlinear, print_nonlinear
@@ -80,6 +81,7 @@ MEASUREMENTS = {
     "contaminated": Measurement(_at_once(contaminated, "cases"), print_suite),
     "adbench": Measurement(_at_once(adbench), print_suite),
     "genes": Measurement(genes, print_genes),
+    "features": Measurement(features, print_features, seeds=4),
     "mnist": Measurement(_images, print_images, seeds=1),
     "domain": Measurement(domain, print_domain, seeds=1),
     "calibration": Measurement(calibration, print_calibration, seeds=100),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,8 @@ Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 Codes = NDArray[np.intp]
 How = Literal["mean", "probe"]
+LEAST_WITHIN = 1e-6
+"""Variance of a feature within groups, at least, in shares of all."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,12 @@ def direction(
 ) -> Direction:
     """The direction from one group of samples to another, as a feature like any other.
 
-    ``"mean"``: along the difference of the groups' means, and read along it. ``"probe"``: read by
-    a logistic regression (L2, on standardised codes), which knows how codes vary within groups;
+    ``"mean"``: codes move along the difference of the groups' means, and it is read by diagonal
+    discriminant analysis (Dudoit et al., J Am Stat Assoc 97:77, 2002): latent features count by
+    how far the groups are apart in them, for their variance within groups. ``"probe"``: read by a
+    logistic regression (L2, C = 1, on standardised codes), which also knows what features share;
     codes move as they do on average when what is read rises (Haufe et al., NeuroImage 87:96,
-    2014), because the weights of a probe, which also cancel noise, are no profile of it.
+    2014), because the weights of a probe, which cancel noise, are no profile of the groups.
 
     Whether the groups can be told apart is measured in stratified five-fold cross-validation,
     twice; all that is fitted here is fitted without the fold. Only pairs of samples of one fold are
@@ -112,25 +116,36 @@ def mean_difference(z_nk: Array, first_n: Mask, second_n: Mask) -> Array:
     return np.asarray(z_nk[second_n].mean(0) - z_nk[first_n].mean(0))
 
 
-def linear_probe(z_nk: Array, first_n: Mask, second_n: Mask) -> Array:
-    """Vector along which a logistic regression parts two groups, as long as carries one mean to
-    the other on it, (k,)."""
+def linear_probe(z_nk: Array, first_n: Mask, second_n: Mask, *, c: float = 0.1) -> Array:
+    """Vector along which a logistic regression (L2, of strength 1 / c) parts two groups, as long as
+    carries one mean to the other on it, (k,)."""
     from sklearn.linear_model import LogisticRegression
 
     z_mk = np.concatenate([z_nk[first_n], z_nk[second_n]])
     in_second_m = np.repeat([0, 1], [first_n.sum(), second_n.sum()])
-    normal_k = LogisticRegression(C=0.1, max_iter=1000).fit(z_mk, in_second_m).coef_[0]
+    normal_k = LogisticRegression(C=c, max_iter=1000).fit(z_mk, in_second_m).coef_[0]
     apart = mean_difference(z_nk, first_n, second_n) @ normal_k
     return np.asarray(normal_k * apart / (normal_k @ normal_k))
 
 
 def _feature(z_nk: Array, second_n: Mask, how: How, name: str) -> Axes:
-    if how == "mean":
-        difference_k = mean_difference(z_nk, ~second_n, second_n)
-        return Axes.along(difference_k[None], z_nk, names=[name])
     own = Axes.own(z_nk)
-    normal_k = linear_probe(own.scores(z_nk), ~second_n, second_n)
-    return Axes.read_by((own.reading_kj @ normal_k)[:, None], z_nk, names=[name])
+    if how == "probe":
+        normal_k = linear_probe(own.scores(z_nk), ~second_n, second_n, c=1.0)
+        return Axes.read_by((own.reading_kj @ normal_k)[:, None], z_nk, names=[name])
+    score_nk = own.scores(z_nk)
+    apart_k = mean_difference(score_nk, ~second_n, second_n)
+    within_nk = score_nk - np.where(second_n[:, None], *_means(score_nk, second_n))
+    weight_k = apart_k / np.maximum((within_nk**2).mean(0), LEAST_WITHIN)
+    found = Axes.read_by((own.reading_kj @ weight_k)[:, None], z_nk, names=[name])
+    difference_k = mean_difference(z_nk, ~second_n, second_n)
+    rise = float(difference_k @ found.reading_kj[:, 0])
+    return replace(found, moves_jk=difference_k[None] / rise if rise > 0 else found.moves_jk * 0)
+
+
+def _means(score_nk: Array, second_n: Mask) -> tuple[Array, Array]:
+    """Of the second group and of the first."""
+    return score_nk[second_n].mean(0), score_nk[~second_n].mean(0)
 
 
 def _within_folds(parts: Sequence[tuple[Codes, Array]], second_n: Mask) -> Estimate:

@@ -26,10 +26,10 @@ def rotation(
 
     ``"varimax"`` turns these axes, which stay at right angles, until the squared effects of one
     standard deviation vary most over the genes: each axis then rests on few genes and each gene
-    on few axes (Kaiser, Psychometrika 23:187, 1958). Genes are not given equal weight (Kaiser's
-    normalisation): each counts by what the model explains of it, so that axes with little but
-    noise decide little. ``"ica"`` makes the scores, not the genes, as independent as they can be
-    (FastICA on scores of unit variance; Hyvarinen & Oja, Neural Networks 13:411, 2000).
+    on few axes (Kaiser, Psychometrika 23:187, 1958). Genes are not given equal weight (without
+    Kaiser's normalisation): each counts by what the model explains of it, so that axes with little
+    but noise decide little. ``"ica"`` makes the scores as independent as they can be (FastICA on
+    scores of unit variance; Hyvarinen & Oja, Neural Networks 13:411, 2000).
 
     Of each axis the end with the longer tail of genes is positive. Axes come in the order of the
     size of their effects.

@@ -77,10 +77,13 @@ def stability(
     pandas.DataFrame
         For each feature ``found``, the share of `others` with the same one; ``similarity``, the
         median absolute correlation with its partners; ``threshold``, the median of what it had to
-        be.
+        be. NaN without `others`.
     """
     rng = np.random.default_rng(seed)
     effects = np.asarray(effects_kg, dtype=np.float64)
+    index = pd.Index(names or np.arange(1, len(effects) + 1), name="feature")
+    if not others:
+        return pd.DataFrame(np.nan, index=index, columns=["found", "similarity", "threshold"])
     similar_ok = np.array([np.abs(matched(effects, other)[1]) for other in others])
     threshold_ok = np.array([np.maximum(SAME, _arbitrary(effects, other, rng)) for other in others])
     return pd.DataFrame(
@@ -89,7 +92,7 @@ def stability(
             "similarity": np.median(similar_ok, axis=0),
             "threshold": np.median(threshold_ok, axis=0),
         },
-        index=pd.Index(names or np.arange(1, len(effects) + 1), name="feature"),
+        index=index,
     )
 
 

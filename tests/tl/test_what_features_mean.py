@@ -1,0 +1,108 @@
+"""What the features of models mean, on cohorts whose biology is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from tybalt_like import pp, tl
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.genes import convert
+from tybalt_like.io import datasets, read
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SEX = {"XIST", "RPS4Y1", "DDX3Y", "KDM5D", "EIF1AY", "UTY", "USP9Y", "ZFY", "NLGN4Y"}
+
+
+def encoded(adata, model: str, *, seed: int, n_genes: int, k: int, scale: str = "zscore"):
+    """A model of nine tenths of the samples, drawn anew with each seed."""
+    adata = type(adata)(adata.X, obs=adata.obs, var=adata.var)
+    pp.split(adata, train=0.9, calibration=0, seed=seed)
+    train_n = (adata.obs[keys.SPLIT] == keys.TRAIN).to_numpy()
+    how = pp.Normalisation(n_genes=n_genes, scale=scale)
+    adata = pp.Normaliser.fit(adata, how, train=train_n).transform(adata)
+    return adata, tl.fit(adata, model=model, seed=seed, latent_dim=k, device="cpu")
+
+
+def best(scores_nj: np.ndarray, high_n: np.ndarray) -> tuple[int, float]:
+    """The feature that tells a group apart best, and its AUROC in either direction."""
+    auroc_j = np.array([roc_auc_score(high_n, score_n) for score_n in scores_nj.T])
+    j = int(np.abs(auroc_j - 0.5).argmax())
+    return j, float(max(auroc_j[j], 1 - auroc_j[j]))
+
+
+def top(effect_g: pd.Series, n: int) -> list[str]:
+    """Symbols of the genes with the largest effects."""
+    return [str(name).rsplit("_", 1)[0] for name in effect_g.abs().nlargest(n).index]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_axis_is_sex_without_being_told(shared_data, monkeypatch, seed: int) -> None:
+    """In 5,000 genes, of which some twenty know it: PCA's own axes do not show it, the same space
+    does when it is turned."""
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    adata, model = encoded(datasets.load("geuvadis_counts"), "pca", seed=seed, n_genes=5000, k=22)
+    female_n = (adata.obs["sex"] == "Female").to_numpy()
+    axes = tl.rotate(adata, model)
+    j, auroc = best(adata.obsm["X_pca_varimax"], female_n)
+    assert auroc > 0.95
+    effects = tl.gene_effects(adata, model, axes=axes)
+    symbols = convert(list(effects.columns), to="symbol").names
+    effects.columns = [symbol or "" for symbol in symbols]
+    assert len(SEX & set(top(effects.iloc[j], 10))) >= 6
+    assert best(np.asarray(adata.obsm["X_pca"]), female_n)[1] < 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_axes_of_breast_tumours_are_what_pathologists_know(shared_data, seed: int) -> None:
+    """Genes by log2 units: a factor for each."""
+    adata = read(shared_data / "tcga_brca" / "tcga_brca.h5ad")
+    sd_of_gene = dict(zip(adata.var_names, np.asarray(adata.X).std(0), strict=True))
+    adata, model = encoded(adata, "pca", seed=seed, n_genes=5000, k=50)
+    effects = tl.gene_effects(adata, model, axes=tl.rotate(adata, model))
+    effects *= [sd_of_gene[gene] for gene in effects.columns]
+    genes = [top(effect_g, 100) for _, effect_g in effects.iterrows()]
+    j, auroc = best(adata.obsm["X_pca_varimax"], (adata.obs["pam50"] == "Basal-like").to_numpy())
+    assert auroc > 0.95
+    assert {"ESR1", "FOXA1", "TFF1", "AGR2"} <= set(genes[j][:50])
+    assert any({"ERBB2", "GRB7", "STARD3"} <= set(names[:20]) for names in genes)
+    assert any({"MKI67", "UBE2C", "BIRC5", "TOP2A"} <= set(names) for names in genes)
+
+
+def test_a_direction_is_a_feature_like_any_other(shared_data, monkeypatch) -> None:
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    adata, model = encoded(datasets.load("geuvadis_counts"), "ppca_vae", seed=0, n_genes=2000, k=20)
+    before = adata.copy()
+    for how in ("probe", "mean"):
+        sex = tl.direction(adata, model, "sex", high="Female", how=how)
+        assert sex.axes.names == ("sex: Female",)
+        assert sex.auroc.value > 0.95
+        effects = tl.gene_effects(adata, model, axes=sex.axes)
+        symbols = convert(list(effects.columns), to="symbol").names
+        effects.columns = [symbol or "" for symbol in symbols]
+        assert len(SEX & set(top(effects.iloc[0], 10))) >= 5
+        score_n = sex.axes.scores(adata.obsm["X_ppca_vae"])[:, 0]
+        assert roc_auc_score(adata.obs["sex"] == "Female", score_n) >= sex.auroc.value
+    # Who is which sex at random is not read.
+    adata.obs["drawn"] = np.random.default_rng(0).permutation(adata.obs["sex"])
+    drawn = tl.direction(adata, model, "drawn", high="Female")
+    assert abs(drawn.auroc.value - 0.5) < 3 * drawn.auroc.standard_error
+    assert list(before.obs) == list(adata.obs)[:-1]
+    with pytest.raises(DataError, match="no sample has sex = 'X'; labels in column 'sex': "):
+        tl.direction(adata, model, "sex", high="X")
+    with pytest.raises(DataError, match="no column 'nope'"):
+        tl.direction(adata, model, "nope", high="X")
+
+
+def test_groups_kept_apart_when_training_stay_so_in_the_folds(shared_data) -> None:
+    adata = read(shared_data / "tcga_brca" / "tcga_brca.h5ad")[:200, :200].copy()
+    adata.obs["hospital"] = [name.split("-")[1] for name in adata.obs_names]
+    pp.split(adata, group="hospital")
+    train_n = (adata.obs[keys.SPLIT] == keys.TRAIN).to_numpy()
+    adata = pp.Normaliser.fit(adata, pp.Normalisation(), train=train_n).transform(adata)
+    model = tl.fit(adata, model="pca", latent_dim=5, device="cpu")
+    recorded = tl.direction(adata, model, "pam50", high="Luminal A")
+    named = tl.direction(adata, model, "pam50", high="Luminal A", group="hospital")
+    assert recorded.auroc.value == named.auroc.value
+    assert len(recorded.auroc.influence_n) == adata.obs["hospital"].nunique()
