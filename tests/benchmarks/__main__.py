@@ -18,6 +18,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pandas as pd
 from aberrant import aberrant, print_aberrant
+from arithmetic import arithmetic, print_arithmetic
 from brca import brca, print_detection
 from calibration import calibration, print_calibration
 from cohorts import of_tasks
@@ -89,6 +90,7 @@ MEASUREMENTS = {
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
     "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
+    "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 

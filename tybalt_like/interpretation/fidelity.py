@@ -107,7 +107,9 @@ def _moments(made_mg: Array, real_mg: Array) -> dict[str, tuple[float, float]]:
 def _correlations(made_mg: Array, real_mg: Array) -> dict[str, tuple[float, float]]:
     both_g = (made_mg.std(0) > 0) & (real_mg.std(0) > 0)
     above = np.triu_indices(int(both_g.sum()), 1)
-    made_p, real_p = (np.corrcoef(x_mg[:, both_g].T)[above] for x_mg in (made_mg, real_mg))
+    made_p, real_p = (
+        np.asarray(np.corrcoef(x_mg[:, both_g], rowvar=False))[above] for x_mg in (made_mg, real_mg)
+    )
     return {
         "correlation agreement": (_correlation(made_p, real_p), 1.0),
         "correlation ratio": (float(np.mean(made_p**2) / np.mean(real_p**2)), 1.0),

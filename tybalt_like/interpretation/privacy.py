@@ -49,8 +49,9 @@ def privacy(
         a synthetic sample to its nearest training sample, over that from a held-out one; ``near
         share``: of synthetic samples nearer to a training sample than 95 % of held-out ones are,
         with a 95 % interval (Wilson) for the choice of synthetic samples; ``membership auroc
-        genes`` and ``membership auroc components`` with 95 % intervals (.5: nothing is given
-        away).
+        genes`` and ``membership auroc components`` with 95 % intervals. .5: nothing is given away;
+        far below gives away as much as far above: members of a small cohort lie further out
+        along axes that were fitted to them.
 
     Raises
     ------
