@@ -233,8 +233,8 @@ def agreement_of(contrast: Contrast) -> str:
     model, means = rows.loc[contrast.model], rows.loc[MEANS]
     return (
         "moved by the difference, held-out samples change as was measured with "
-        f"correlation {model['correlation']:.2f}; the plain difference of the training means "
-        f"reaches {means['correlation']:.2f} ({model['verdict']})."
+        f"correlation {model['correlation']:.3f}; the plain difference of the training means "
+        f"reaches {means['correlation']:.3f} ({model['verdict']})."
     )
 
 
