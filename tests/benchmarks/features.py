@@ -87,13 +87,19 @@ class Reading:
 def features(
     *, only: Sequence[str] | None, seeds: int, file: Path | None, progress: Progress
 ) -> pd.DataFrame:
-    """Rows of `COLUMNS`. Metrics: ``features``; ``stable``, how many of them are found in most
-    other seeds (`interpretation.stability`), and ``held``, the share of what the model decodes, of the
-    variance over training samples, that these hold. For each label ``auroc``, of the feature that
-    tells it best among training samples, measured on the others; ``place``, its place by size of
-    effects, and ``found``, the share of other seeds that have it. For each set of genes ``rank``,
-    their median rank by log2 units in the feature where it is lowest, and ``chance``, the lowest of
-    as many random genes."""
+    """Every model and way to read it, on every cohort.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `COLUMNS`. ``features``: how many have an effect; ``stable``: how many of them are
+        found in most other seeds (`interpretation.stability`); ``held``: the share of what the
+        model decodes, of the variance over training samples, that these hold. For each label
+        ``auroc``, of the feature that tells it best among training samples, measured on the others;
+        ``place``, its place by size of effects; ``found``, the share of other seeds that have it.
+        For each set of genes ``rank``, their median rank by log2 units in the feature where it is
+        lowest, and ``chance``, the lowest of as many random genes.
+    """
     if unknown := set(only or ()) - set(KNOWN):
         raise DataError(f"unknown cohort {min(unknown)!r}; known: {', '.join(KNOWN)}")
     kept = Kept(file, ("dataset", "encoder"))

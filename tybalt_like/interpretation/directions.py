@@ -138,9 +138,9 @@ def _feature(z_nk: Array, second_n: Mask, how: How, name: str) -> Axes:
     within_nk = score_nk - np.where(second_n[:, None], *_means(score_nk, second_n))
     weight_k = apart_k / np.maximum((within_nk**2).mean(0), LEAST_WITHIN)
     found = Axes.read_by((own.reading_kj @ weight_k)[:, None], z_nk, names=[name])
-    difference_k = mean_difference(z_nk, ~second_n, second_n)
+    difference_k = mean_difference(z_nk, ~second_n, second_n).astype(np.float64)
     rise = float(difference_k @ found.reading_kj[:, 0])
-    return replace(found, moves_jk=difference_k[None] / rise if rise > 0 else found.moves_jk * 0)
+    return replace(found, moves_jk=difference_k[None] / rise if rise > 0 else found.moves_jk)
 
 
 def _means(score_nk: Array, second_n: Mask) -> tuple[Array, Array]:
