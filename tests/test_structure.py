@@ -35,6 +35,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 API = {
     "models": ["Batch", "Model", "ModelSettings", "Step", "Training"],
     "pl": [
+        *("contrast_agreement", "contrast_genes", "interpolation", "synthetic_measures"),
         *("embedding", "gene_residuals", "latent_heatmap", "precision_recall", "qc", "roc"),
         *("save", "score_distribution", "training", "tsne", "umap", "volcano"),
     ],
@@ -53,6 +54,7 @@ API = {
             "fit",
             "latent",
         ),
+        *("contrast", "interpolate", "judge_synthetic", "move", "synthesise"),
         *("score", "tsne", "umap"),
     ],
     "datasets": ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"],

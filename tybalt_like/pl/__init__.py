@@ -1,6 +1,7 @@
 """Figures: tables or AnnData in, matplotlib Axes or Figure out; nothing is shown or trained."""
 
 from tybalt_like.pl.aberrant import volcano
+from tybalt_like.pl.arithmetic import contrast_agreement, contrast_genes, interpolation
 from tybalt_like.pl.curves import precision_recall, roc
 from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
@@ -9,16 +10,21 @@ from tybalt_like.pl.qc import qc
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.scatter import embedding, tsne, umap
 from tybalt_like.pl.scores import score_distribution
+from tybalt_like.pl.synthetic import synthetic_measures
 
 __all__ = [
+    "contrast_agreement",
+    "contrast_genes",
     "embedding",
     "gene_residuals",
+    "interpolation",
     "latent_heatmap",
     "precision_recall",
     "qc",
     "roc",
     "save",
     "score_distribution",
+    "synthetic_measures",
     "training",
     "tsne",
     "umap",
