@@ -58,7 +58,6 @@ class Contrasts(Section[RunContents], name="contrasts", title="Contrasts", kind=
             "notes": about["contrast_notes"],
         }
 
-
     def figures(self, run: RunContents) -> Iterator[Figure]:
         genes = run.table(f"{FOLDER}/contrast_genes.tsv.gz")
         if genes.empty:
