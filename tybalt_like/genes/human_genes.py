@@ -17,6 +17,8 @@ Kind = Literal["symbol", "entrez", "ensembl"]
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PLACES = (_PACKAGE / "_data", _PACKAGE.parent / "data")
 """Inside an installed package, or beside it in a checkout."""
+CHROMOSOME = "chromosome "
+"""Beginning of the names of `chromosome_sets`."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,14 @@ class HumanGenes:
         For each kind of identifier, the gene that it stands for.
     aliases
         Former and other symbols that stand for one gene only and are no gene's symbol today.
+    chromosomes
+        Where every gene is: ``"1"``, ..., ``"X"``, ``"Y"``, ``"MT"``; empty if that is not known.
     """
 
     names: dict[Kind, list[str]]
     rows: dict[Kind, dict[str, int]]
     aliases: dict[str, int]
+    chromosomes: list[str]
 
     def kind(self, names: Collection[str]) -> Kind | None:
         """Which kind of identifier these names are for the most part, or None.
@@ -50,6 +55,16 @@ class HumanGenes:
         }
         best = max(shares, key=lambda kind: shares[kind])
         return best if shares[best] >= 0.3 else None
+
+
+def chromosome_sets() -> dict[str, tuple[str, ...]]:
+    """The symbols of each chromosome's genes, as gene sets: features of tumours are often gains and
+    losses."""
+    table, sets = human(), dict[str, list[str]]()
+    for symbol, chromosome in zip(table.names["symbol"], table.chromosomes, strict=True):
+        if symbol and chromosome.isalnum() and chromosome != "Un":
+            sets.setdefault(f"{CHROMOSOME}{chromosome}", []).append(symbol)
+    return {name: tuple(symbols) for name, symbols in sets.items()}
 
 
 @cache
@@ -94,4 +109,5 @@ def _indexed(lines: Iterable[list[str]]) -> HumanGenes:
         if len(rows_of) == 1 and alias not in rows["symbol"]
     }
     aliases |= {old: rows["symbol"][new] for old, new in RENAMED.items() if new in rows["symbol"]}
-    return HumanGenes({kind: [n[0] for n in listed] for kind, listed in ids.items()}, rows, aliases)
+    first = {kind: [names[0] for names in listed] for kind, listed in ids.items()}
+    return HumanGenes(first, rows, aliases, [gene["chromosome"] for gene in genes])

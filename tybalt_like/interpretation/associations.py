@@ -142,10 +142,15 @@ class _Column:
 
 def _columns(obs: pd.DataFrame, group_n: Codes | None) -> list[_Column]:
     """Those that can be tested, in the order of the table."""
+    from pandas.api.types import is_numeric_dtype
+
     ours = {keys.SPLIT, keys.RESPONSE, keys.WEIGHT, keys.UNIT}
     obs = obs[[name for name in obs.columns if name not in ours]]
     measured = {name: value_n for name in obs if (value_n := _measured(obs[name])) is not None}
-    labels, _ = label_columns(obs.drop(columns=list(measured)), group_n=group_n)
+    # Of columns that group the samples alike, texts tell more than numbers, and the first is kept.
+    texts = [name for name in obs if not is_numeric_dtype(obs[name])]
+    ordered = [*texts, *obs.columns.difference([*texts, *measured], sort=False)]
+    labels, _ = label_columns(obs[[n for n in ordered if n not in measured]], group_n=group_n)
     found = {name: _Column(str(name), (), value_n) for name, value_n in measured.items()}
     for label in labels:
         code_n = np.where(label.known_n, label.code_n, np.nan)

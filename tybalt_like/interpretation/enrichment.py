@@ -24,7 +24,7 @@ RANK = 1e-3
 """Directions with singular values below this share of the largest are no dimensions."""
 FDR = 0.05
 N_SHOWN = 3
-"""Sets of each tail with a leading edge if none is significant."""
+"""Sets of each tail that have a leading edge in any case."""
 COLUMNS = [
     *("feature", "tail", "set", "n_genes", "overlap", "p_over", "q_over", "p_tail", "q_tail"),
     *("score", "z", "p_value", "q_value", "es", "leading_edge"),
@@ -99,7 +99,8 @@ def enrichment(
       square along random directions; for uncorrelated features its square is their number times
       the share of the set's mean expression that the feature explains. A direction drawn
       uniformly from k dimensions has ``z / sqrt(k)`` distributed as a coordinate of the unit
-      sphere, which gives its p-value without a normal approximation. ``p_value`` is the larger of
+      sphere, which gives its p-value without a normal approximation; of fewer than about ten
+      dimensions, random directions are too much like the features to be exceeded. ``p_value`` is the larger of
       both one-sided ones: the set moves more than other genes do, and along this feature more than
       along others (both are asked for by Efron & Tibshirani, Ann Appl Stat 2007). ``q_value``:
       Benjamini-Hochberg over all features, tails and sets.
@@ -129,7 +130,7 @@ def enrichment(
         besides ``feature, tail, set, n_genes``, and of GSEA (Subramanian et al. 2005, weight 1)
         ``es``, the running sum's largest deviation to that side, and ``leading_edge``, the set's
         genes up to there, strongest first, joined by blanks; these are given for sets with a
-        q-value (``q_value`` or ``q_tail``) of 5 % and for the three best of every tail.
+        ``q_value`` or ``p_tail`` of 5 % and for the three best of every tail by ``p_value``.
         ``score`` and ``z`` are positive towards the tail.
 
     Raises
@@ -168,9 +169,8 @@ def enrichment(
     q_tks = false_discovery_control(p_tks, axis=None).reshape(shape)
 
     overlap_fs = (chosen_fg.astype(np.float32) @ sets.member_sg.T.astype(np.float32)).astype(int)
-    shown_tks = (q_tks <= FDR) | (tail_q_fs.reshape(shape) <= FDR)
-    for p_best in (p_tks, over_fs.reshape(shape)):
-        np.put_along_axis(shown_tks, p_best.argsort(-1)[..., :N_SHOWN], True, -1)
+    shown_tks = (q_tks <= FDR) | (tail_fs.reshape(shape) <= FDR)
+    np.put_along_axis(shown_tks, p_tks.argsort(-1)[..., :N_SHOWN], True, -1)
     es_tks, edges = _running_sums(effects_kg, sets, shown_tks)
 
     def rows(x: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tybalt_like.core.messages import some
 from tybalt_like.genes import names_in
-from tybalt_like.genes.human_genes import human
+from tybalt_like.genes.human_genes import CHROMOSOME, human
 from tybalt_like.genes.sex_genes import X_GENES, Y_GENES
-from tybalt_like.interpretation.associations import CLASSES, NUMBERS
+from tybalt_like.interpretation.associations import CLASSES, NUMBERS, SAMPLES, WHOLE, WITHIN
 from tybalt_like.interpretation.enrichment import FDR, HIGH
 
 if TYPE_CHECKING:
@@ -22,9 +21,10 @@ SEX, COLUMN, GENE_SET, GENES = "sex", "column", "gene set", "genes"
 N_STRONGEST, LEAST_SEX = 10, 2
 """A feature is sex if so many of its so many strongest genes are sex genes. Of 5,000 genes with the
 eleven that tell the sex, ten at random hold two in 2 cases of 10,000."""
-HALF, AUROC, RHO = 0.5, 0.92, 0.7
-"""A column names a feature that shares half of its variance with it: eta squared of .5, which for
-two equal groups of normal values is an AUROC of .92, and a correlation of .7."""
+HALF, AUROC, RHO = 0.5, 0.9, 0.7
+"""A column names a feature that shares half of its variance with it, eta squared of .5 or a
+correlation of .7; or of which one level is told from the others with an AUROC of .9, "outstanding"
+to Hosmer & Lemeshow (2000), and about half of the variance of two equal groups of normal values."""
 TAIL_SHARE = FDR / 2
 """A gene set names a tail that is over-represented as is one tail of random directions in 40, one
 random direction in 20."""
@@ -42,11 +42,12 @@ _IDENTIFIER = re.compile(r"\s*(R-[A-Z]{3}-\d+|\(?GO:\d{7}\)?|WP\d+|hsa\d{5})$")
 
 
 class _Evidence(NamedTuple):
-    """A name, what kind it is, and the numbers behind it."""
+    """A name, what kind it is, the numbers behind it, and whether any other comes first."""
 
     name: str
     kind: str
     why: str
+    last: bool = False
 
 
 def names(
@@ -61,10 +62,10 @@ def names(
     1. *sex*: two or more of its ten strongest genes are XIST or genes of the Y;
     2. *a sample column* that shares half of its variance (`HALF`, `AUROC`, `RHO`) at a q-value of
        5 %;
-    3. *a gene set* that moves more than along random directions (``q_value`` of 5 %), or whose
-       genes are over-represented in a tail as in one tail of random directions in 40 (``p_tail``):
-       of random directions themselves one in 20 gets a name in that way;
-    4. *genes*: three or more of one tail beyond 5 SD;
+    3. *a gene set* that is over-represented in a tail as any is in one tail of random directions in
+       40 (``p_tail``): of random directions themselves one in 20 gets a name in that way;
+    4. *genes*: three or more of one tail beyond 5 SD, which are most of what the feature is;
+    5. *a gene set* that moves more than along random directions (``q_value`` of 5 %);
 
     and only if it was found in most other seeds. What else holds follows in ``why``.
 
@@ -86,7 +87,8 @@ def names(
     """
     import pandas as pd
 
-    sex_genes = _sex_genes(list(genes["gene"].unique()))
+    known = list(genes["gene"].unique())
+    sex_genes, symbols = _sex_genes(known), _symbols(known)
     by_feature = {name: _by_feature(table) for name, table in _usable(associations, enrichment)}
     found = {}
     for feature, tails in genes.groupby("feature", sort=False):
@@ -94,9 +96,10 @@ def names(
         evidence = [
             *_sex(tails, sex_genes),
             *([] if columns is None else _column(columns)),
-            *([] if sets is None else _gene_set(sets)),
-            *_genes(tails),
+            *([] if sets is None else _gene_set(sets, symbols)),
+            *_genes(tails, symbols),
         ]
+        evidence.sort(key=lambda one: one.last)
         found[feature] = _judged(evidence, _seen(stability, feature))
     index = pd.Index(list(found), name="feature")
     return pd.DataFrame(list(found.values()), columns=COLUMNS, index=index)
@@ -146,6 +149,14 @@ def _sex_genes(known: Sequence[str]) -> dict[str, str]:
     return {called: gene for gene in (*X_GENES, *Y_GENES) for called in names_in(adata, [gene])}
 
 
+def _symbols(known: Sequence[str]) -> dict[str, str]:
+    """Symbols by Ensembl or Entrez id, if the table names genes by these."""
+    table, kind = human(), human().kind(known)
+    if kind is None or kind == "symbol":
+        return {}
+    return {gene: table.names["symbol"][row] for gene, row in table.rows[kind].items()}
+
+
 def _sex(tails: pd.DataFrame, sex_genes: dict[str, str]) -> list[_Evidence]:
     strongest = tails.loc[tails["z"].abs().sort_values(ascending=False).index].head(N_STRONGEST)
     symbols = [sex_genes[gene] for gene in strongest["gene"] if gene in sex_genes]
@@ -180,23 +191,18 @@ def _column(rows: pd.DataFrame) -> list[_Evidence]:
         name = column if level.lower() in ("true", "yes") else column + word
         if best["kind"] == CLASSES:
             said = f"AUROC {best['auroc']:.2f}, {best['direction']}"
-    unit = {"group": " groups"}.get(best["unit"], f" samples{_within(best['unit'])}")
-    why = f"{column}: {said}, q {best['q_value']:.1g}, {best['n']}{unit}"
+    units = {SAMPLES: "samples", WHOLE: "groups", WITHIN: "samples within groups"}[best["unit"]]
+    why = f"{column}: {said}, q {best['q_value']:.1g}, {best['n']} {units}"
     return [_Evidence(name, COLUMN, why)]
 
 
-def _within(unit: str) -> str:
-    return "" if unit == "sample" else f" {unit}"
-
-
-def _gene_set(rows: pd.DataFrame) -> list[_Evidence]:
-    """Of the sets that are there by both tests, else of those that are in a tail, else of those
-    that move, the one with the smallest p-value."""
+def _gene_set(rows: pd.DataFrame, symbols: Mapping[str, str]) -> list[_Evidence]:
+    """Of the sets that are in a tail, those first that move as well, or else of those that only
+    move, the one with the smallest p-value."""
     moved, listed = rows["q_value"] <= FDR, rows["p_tail"] <= TAIL_SHARE
-    for which, order in ((moved & listed, "p_over"), (listed, "p_over"), (moved, "p_value")):
-        if which.any():
-            best = rows[which].sort_values(order, kind="stable").iloc[0]
-            break
+    kinds = ((moved & listed, "p_over"), (listed, "p_over"), (moved, "p_value"))
+    which, order = next((which, order) for which, order in kinds if which.any())
+    best = rows[which].sort_values(order, kind="stable").iloc[0]
     title, why = set_title(str(best["set"])), []
     if best["p_tail"] <= TAIL_SHARE:
         why.append(
@@ -209,16 +215,20 @@ def _gene_set(rows: pd.DataFrame) -> list[_Evidence]:
             f"its genes move {side}, {best['z']:.1f} times as far as along random directions, q "
             f"{best['q_value']:.1g}"
         )
-    return [_Evidence(title, GENE_SET, f"{title}: {'; '.join(why)}")]
+    name = title
+    if title.startswith(CHROMOSOME):  # which part of it, its genes tell
+        first = str(best["leading_edge"]).split()[:LEAST_APART]
+        name += f" ({', '.join(symbols.get(gene, gene) for gene in first)})"
+    return [_Evidence(name, GENE_SET, f"{title}: {'; '.join(why)}", last=not listed.any())]
 
 
-def _genes(tails: pd.DataFrame) -> list[_Evidence]:
+def _genes(tails: pd.DataFrame, symbols: Mapping[str, str]) -> list[_Evidence]:
     for tail, rows in tails.groupby("tail", sort=False):
         far = rows[rows["z"].abs() >= APART].sort_values("z", key=abs, ascending=False)
         if len(far) >= LEAST_APART:
-            shown = some(list(far["gene"]), LEAST_APART)
+            shown = [symbols.get(gene, gene) for gene in far["gene"].head(LEAST_APART)]
             why = f"{len(far)} genes of the {tail} tail are beyond {APART:.0f} SD"
-            return [_Evidence(shown.removesuffix(", ..."), GENES, why)]
+            return [_Evidence(", ".join(shown), GENES, why)]
     return []
 
 
