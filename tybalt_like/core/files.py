@@ -187,6 +187,46 @@ def growing_folder(
         _mark(out, kind, sorted(owns))
 
 
+@contextmanager
+def whole_part(folder: Path, name: str) -> Iterator[Path]:
+    """A folder within a finished one, written whole or not at all, in place of what this package
+    wrote there before.
+
+    Raises
+    ------
+    RunError
+        If other files lie there, or another process is writing.
+    WriteError
+        If it cannot be written.
+    """
+    place = folder / name
+    work, old = unfinished(place), _replaced(place)
+    with _sentences(place), _locked(folder):
+        if old.exists() and not place.exists():  # killed between the renames
+            old.rename(place)
+        owned = set(_marker(folder).get("files", []))
+        for path in place.rglob("*"):
+            if path.is_file() and path.relative_to(folder).as_posix() not in owned:
+                raise RunError(f"{path} is not of tybalt_like's making; move it elsewhere")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            yield work
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        if place.exists():
+            place.rename(old)
+        work.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+        marker, here = _marker(folder), f"{name}/"
+        kept = [file for file in marker.get("files", []) if not file.startswith(here)]
+        known = {file: sha for file, sha in marker.get(CHECKSUMS, {}).items() if file in kept}
+        _mark(folder, str(marker.get("kind", "")), kept, known)
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        add_to_marker(folder, [path.relative_to(folder).as_posix() for path in files])
+
+
 def add_to_marker(folder: Path, names: Iterable[str]) -> None:
     """Count further files of a finished folder as the package's."""
     marker, names = _marker(folder), list(names)

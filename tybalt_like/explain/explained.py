@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from tybalt_like import io, tl
 from tybalt_like.core import keys
+from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import check_intact, write_text
 from tybalt_like.core.stored import read_json
 from tybalt_like.explain.settings import Explain
 from tybalt_like.genes import symbols
 from tybalt_like.interpretation.arithmetic import MEANS
+from tybalt_like.interpretation.naming import COLUMN, GENE_SET, GENES, SEX
 from tybalt_like.interpretation.survival import LEVEL
 from tybalt_like.models import Model
+from tybalt_like.pp.labels import named
 from tybalt_like.report.run_contents import BASELINE, RunContents
 from tybalt_like.report.words import capital, counted, listed
 from tybalt_like.tl.contrast import ALL
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from tybalt_like.tl.synthesise import SyntheticReport
 
 FOLDER, ABOUT = "explained", "about.json"
+KINDS = (SEX, COLUMN, GENE_SET, GENES)
 NAMED = 6
 """Named features that a sentence lists."""
 TURNED = {
@@ -70,6 +74,25 @@ class Explained:
         for name, table in self.tables.items():
             io.write_table(table, folder / name)
         write_text(folder / ABOUT, json.dumps(self.about, indent=1))
+
+
+def check(how: Explain, adata: AnnData) -> None:
+    """Refuse what is asked and the cohort cannot answer, before anything is trained.
+
+    Raises
+    ------
+    RecipeError, DataError
+        Names the column, label or gene set file that does not suit.
+    """
+    if how.gene_sets is not None:
+        io.read_gmt(how.gene_sets)
+    for difference in how.differences():
+        for side in (*difference.groups, *(difference.minus or ())):
+            named(adata, difference.column, [side])
+    columns = [how.time, how.event, *how.clinical]
+    for column in columns:
+        if column is not None and column not in adata.obs:
+            raise RecipeError(f"explain: the sample table has no column {column!r}")
 
 
 def explained(
@@ -114,6 +137,8 @@ def explained(
     )
     _add_features(found, adata, features, len(again))
     symbol = dict(zip(adata.var_names, symbols(adata.var), strict=True))
+    units = np.ones(adata.n_vars) if unit_g is None else unit_g
+    unit = dict(zip(adata.var_names, units.tolist(), strict=True))
     for difference in how.differences():
         contrast = tl.contrast(
             adata,
@@ -123,7 +148,7 @@ def explained(
             minus=difference.minus,
             seed=seed,
         )
-        _add_contrast(found, contrast, features, symbol)
+        _add_contrast(found, contrast, features, symbol=symbol, unit=unit)
     if how.time is not None and how.event is not None:
         survival = tl.survival(
             adata,
@@ -179,16 +204,19 @@ def _add_features(found: Explained, adata: AnnData, features: Features, training
 
 
 def named_features(cards: pd.DataFrame) -> str:
-    """How many features have a name, and the first of them, in a sentence."""
+    """How many features have a name, and some of them, in a sentence: sex, sample columns and gene
+    sets first, no name twice."""
     named = cards[cards["name"] != ""]
     if named.empty:
         return (
             f"None of {counted(len(cards), 'feature')} goes clearly with a sample column or a gene "
             "set."
         )
-    first = [f"{feature} is {name}" for feature, name in named["name"].iloc[:NAMED].items()]
-    more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    names = f"{'; '.join(first)}{more}" if more else listed(first)
+    order = named["kind"].map(list(KINDS).index).sort_values(kind="stable").index
+    different = named.loc[order].drop_duplicates("name")
+    first = [f"{feature} is {name}" for feature, name in different["name"].iloc[:NAMED].items()]
+    more = len(named) - len(first)
+    names = f"{'; '.join(first)}; and {more} more" if more else listed(first)
     return f"{len(named)} of {counted(len(cards), 'feature')} have a name: {names}."
 
 
@@ -209,12 +237,20 @@ def _baseline(adata: AnnData, features: Features) -> pd.DataFrame:
 
 
 def _add_contrast(
-    found: Explained, contrast: Contrast, features: Features, symbol: Mapping[str, str]
+    found: Explained,
+    contrast: Contrast,
+    features: Features,
+    *,
+    symbol: Mapping[str, str],
+    unit: Mapping[str, float],
 ) -> None:
     carried = contrast.vector_k @ features.axes.reading_kj
     by_size = pd.DataFrame({"feature": features.axes.names, "difference": carried})
     by_size = by_size.sort_values("difference", key=np.abs, ascending=False, kind="stable")
     genes = contrast.genes.assign(symbol=contrast.genes["gene"].map(symbol))
+    changes = [name for name in genes if str(name).startswith(("model_c", "mean_c", "measured_"))]
+    genes[changes] = genes[changes].mul(genes["gene"].map(unit), axis=0)
+    genes = genes.sort_values("model_change", key=np.abs, ascending=False, kind="stable")
     tables = {"features": by_size, "genes": genes, "agreement": contrast.agreement}
     for what, table in tables.items():
         named = table.assign(contrast=contrast.name).set_index("contrast")
@@ -231,10 +267,13 @@ def agreement_of(contrast: Contrast) -> str:
     """How near the model comes to what was measured, in a sentence."""
     rows = contrast.agreement[contrast.agreement["level"] == ALL].set_index("rule")
     model, means = rows.loc[contrast.model], rows.loc[MEANS]
+    verdict = str(model["verdict"])
+    if verdict in ("better", "worse"):
+        verdict = f"the model is {verdict} by {abs(model['ahead']):.1g}"
     return (
-        "moved by the difference, held-out samples change as was measured with "
-        f"correlation {model['correlation']:.3f}; the plain difference of the training means "
-        f"reaches {means['correlation']:.3f} ({model['verdict']})."
+        "moved by the difference, held-out samples change as was measured with correlation "
+        f"{model['correlation']:.3f}; the plain difference of the training means reaches "
+        f"{means['correlation']:.3f} ({verdict})."
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
-from tybalt_like import anomaly, io, pp
+from tybalt_like import anomaly, explain, io, pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.messages import some
@@ -113,6 +113,7 @@ def check(recipe: Recipe, adata: AnnData) -> Recipe:
             raise RecipeError(f"{key}: the sample table has no column {column!r}")
     if recipe.scores.gene_sets is not None:
         io.read_gmt(recipe.scores.gene_sets)
+    explain.check(recipe.explain, adata)
     recipe = replace(recipe, data=_named(recipe.data, adata))
     if recipe.data.label is None and (found := candidates(adata)):
         _add(adata, f"columns that could serve as a label: {'; '.join(found)}")

@@ -3,7 +3,6 @@ sections about them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +10,10 @@ from tybalt_like import report, tl
 from tybalt_like.anomaly.scores import COMBINED
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import add_to_marker, check_intact, whole_folder
+from tybalt_like.core.files import check_intact, whole_part
 from tybalt_like.core.provenance import is_images
 from tybalt_like.core.stored import sound
-from tybalt_like.explain import FOLDER, Explain, explained
+from tybalt_like.explain import FOLDER, Explain, check, explained
 from tybalt_like.run.folder import Run
 from tybalt_like.run.progress import Progress
 from tybalt_like.run.recipe import Recipe
@@ -61,6 +60,7 @@ def explain_run(
     adata = _samples(folder)
     if is_images(adata):
         raise RunError(f"{folder} is a run on images; its page says what the model learned of them")
+    check(how, adata)
     training = Recipe.from_tables(run.about["recipe"]).model.training
     tl.latent(adata, run.model)
     with progress.stage("Training again") if seeds else progress.stage("Encoding"):
@@ -85,11 +85,8 @@ def explain_run(
         for note in notes:
             progress.say(note)
     with progress.stage("Writing"):
-        place = folder / FOLDER
-        with whole_folder(place, kind="explained", settings=asdict(how), overwrite=True) as work:
+        with whole_part(folder, FOLDER) as work:
             found.write(work)
-        files = sorted(path for path in place.iterdir() if path.is_file())
-        add_to_marker(folder, [path.relative_to(folder).as_posix() for path in files])
         report.build(folder)
     return list(found.said)
 

@@ -63,6 +63,7 @@ class Contrasts(Section[RunContents], name="contrasts", title="Contrasts", kind=
         if genes.empty:
             return
         genes = genes.assign(gene=genes["symbol"])
+        unit = about_of(run)["unit"].removesuffix(" per SD")
         for i, name in enumerate(dict.fromkeys(genes["contrast"])):
             yield Figure(
                 f"contrast_{i + 1}",
@@ -70,7 +71,7 @@ class Contrasts(Section[RunContents], name="contrasts", title="Contrasts", kind=
                 f"The model's change of every gene against the measured one, for {name}.",
                 "Held-out samples. On the diagonal the model changes a gene as much as was "
                 "measured; coloured genes differ by more than chance.",
-                partial(pl.contrast_genes, _of(genes, name)),
+                partial(pl.contrast_genes, _of(genes, name), unit=unit),
             )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from tybalt_like.evaluation.labels import UNKNOWN
 from tybalt_like.explain.explained import FOLDER, about_of
 from tybalt_like.pl.features import feature_columns, feature_values, strength
 from tybalt_like.report.figure import Figure, drawing_of
@@ -21,6 +22,8 @@ CITATIONS = [
 ]
 CALLED = 0.05
 """q-value up to which an association or a gene set counts."""
+WEAK = 0.2
+"""Associations that are weaker say little, however sure they are."""
 DRAWN, ROWS = 6, 20
 """Features whose distribution is drawn, and rows of the grid, at most."""
 SHOWN, ENDS = 5, 4
@@ -148,6 +151,13 @@ def _values(run: RunContents) -> pd.DataFrame:
     return run.needed(f"{FOLDER}/feature_values.tsv.gz", index="sample")
 
 
+def _known(values: pd.Series) -> pd.Series:
+    """Without words for what is not known."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    return values.where(~values.astype(str).str.strip().str.lower().isin(UNKNOWN))
+
+
 def beside(run: RunContents) -> list[Row]:
     """For every sample column the feature that goes best with it, beside the best component of
     PCA."""
@@ -157,7 +167,8 @@ def beside(run: RunContents) -> list[Row]:
     found = found.assign(strength=strength(found))
     best = found.sort_values("strength", ascending=False, kind="stable")
     best = best.drop_duplicates(["model", "column"])
-    ours = best[(best["model"] == run.model) & (best["q_value"] <= CALLED)].head(ROWS)
+    ours = best[(best["model"] == run.model) & (best["q_value"] <= CALLED)]
+    ours = ours[ours["strength"] >= WEAK].head(ROWS)
     pca = best[best["model"] == BASELINE].set_index("column")
     names = _cards(run)["name"]
     rows: list[Row] = []
@@ -229,7 +240,7 @@ def _labels(run: RunContents, found: pd.DataFrame, cards: pd.DataFrame) -> dict[
     measured = run.table(f"{FOLDER}/samples_measured.tsv.gz", index="sample")
     columns = run.samples.join(measured, rsuffix=" ") if len(measured) else run.samples
     return {
-        row["feature"]: columns[row["column"]]
+        row["feature"]: _known(columns[row["column"]])
         for row in chosen.to_dict(orient="records")
         if row["column"] in columns
     }

@@ -22,13 +22,13 @@ class Synthetic(
     heading = "Samples that nobody has"
     template = """
 <p>{{ n | count }} samples were drawn around the codes of the training samples, decoded, and given the noise that the decoder leaves out. Beside them stands a simple rival: a multivariate normal distribution in as many principal components.</p>
-{% for caption, rows in tables %}
+{% for caption, sources, rows in tables %}
 <div class="scroll" role="region" aria-label="{{ caption }}" tabindex="0">
 <table class="plain"><caption>{{ caption }}</caption>
 <thead><tr><th scope="col">measure</th>{% for source in sources %}<th scope="col" class="n">{{ source }}</th>{% endfor %}<th scope="col" class="n">ideal</th></tr></thead>
 <tbody>
 {% for row in rows %}
-<tr><th scope="row">{{ row.measure }}</th>{% for cell in row.cells %}<td class="n">{{ cell.value | number }}{% if cell.low == cell.low %} <small>{{ cell.low | number(2) }} to {{ cell.high | number(2) }}</small>{% endif %}</td>{% endfor %}<td class="n">{{ row.ideal | number }}</td></tr>
+<tr><th scope="row">{{ row.measure }}</th>{% for cell in row.cells %}<td class="n">{{ cell.value | number }}{% if cell.low is defined and cell.low == cell.low %} <small>{{ cell.low | number(2) }} to {{ cell.high | number(2) }}</small>{% endif %}</td>{% endfor %}<td class="n">{{ row.ideal | number }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% endfor %}
@@ -41,14 +41,9 @@ class Synthetic(
         if not about.get("synthetic"):
             return None
         fidelity, privacy = _tables(run)
-        sources = list(dict.fromkeys(fidelity["source"]))
         return {
             "n": about["synthetic"],
-            "sources": [title(source) for source in sources],
-            "tables": [
-                ("Likeness", _rows(fidelity, sources)),
-                ("Privacy", _rows(privacy, sources)),
-            ],
+            "tables": [("Likeness", *_grid(fidelity)), ("Privacy", *_grid(privacy))],
         }
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
@@ -71,15 +66,12 @@ def _tables(run: RunContents) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-def _rows(table: pd.DataFrame, sources: list[str]) -> list[dict[str, Any]]:
-    """A row per measure, a cell per source."""
+def _grid(table: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
+    """The sources, and a row per measure with a cell for each of them."""
+    sources = list(dict.fromkeys(table["source"]))
     rows = []
     for measure, of_measure in table.groupby("measure", sort=False):
-        by_source = of_measure.set_index("source")
-        cells = [
-            by_source.loc[source, ["value", "low", "high"]].to_dict()
-            for source in sources
-            if source in by_source.index
-        ]
+        by_source = of_measure.set_index("source")[["value", "low", "high"]].reindex(sources)
+        cells = by_source.to_dict(orient="records")
         rows.append({"measure": measure, "cells": cells, "ideal": of_measure["ideal"].iloc[0]})
-    return rows
+    return [title(source) for source in sources], rows
