@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.genes.alignment import align
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 SMALLEST, LARGEST = 5, 500
 """Sets with fewer or more genes in the background are left out: too few to be found, or too many
@@ -67,6 +71,22 @@ class GeneSets:
         for row, at in zip(member_sg, fits.values(), strict=True):
             row[at] = True
         return cls(tuple(fits), tuple(background), member_sg)
+
+
+def gene_sets_in(adata: AnnData, sets: Mapping[str, Collection[str]]) -> GeneSets:
+    """`GeneSets.within` the genes of a matrix, which may call them by other names than the sets
+    do: symbols, Ensembl or Entrez ids, probes with a symbol in ``var`` (`align`).
+
+    Raises
+    ------
+    DataError
+        If no set is left.
+    """
+    wanted = list(dict.fromkeys(gene for genes in sets.values() for gene in genes))
+    names = adata.var_names.astype(str)
+    found = dict(zip(wanted, align(adata, wanted).columns, strict=True))
+    here = {name: [names[c] for gene in genes for c in found[gene]] for name, genes in sets.items()}
+    return GeneSets.within(list(names), here)
 
 
 def covered(
