@@ -25,6 +25,7 @@ from cohorts import of_tasks
 from contaminated import adbench, contaminated
 from domain import domain, print_domain
 from features import features, print_features
+from gene_sets import gene_sets, print_gene_sets
 from genes import genes, print_genes
 from images import images, print_images
 from nonlinear import nonlinear, print_nonlinear
@@ -89,6 +90,7 @@ MEASUREMENTS = {
     "aberrant": Measurement(aberrant, print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
+    "gene_sets": Measurement(_at_once(gene_sets, "names"), print_gene_sets),
     "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tybalt_like.benchmark.cases import Case
 from tybalt_like.benchmark.latent import Task
 from tybalt_like.core.errors import DataError
-from tybalt_like.io.datasets import load
+from tybalt_like.io.datasets import ENVIRONMENT, load
 from tybalt_like.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -79,12 +82,18 @@ def of_benchmark(names: Sequence[str] | None, progress: Progress) -> Iterator[tu
         raise DataError("none of the cohorts is on this machine; set TYBALT_LIKE_DATA")
 
 
+HALLMARK = "genesets/msigdb_h.all.v7.5.1.symbols.gmt.gz"
+"""In the folder that TYBALT_LIKE_DATA names."""
 TASKS = {
-    "tcga_brca": Task(("pam50",)),
+    "tcga_brca": Task(("pam50",), gene_sets=HALLMARK),
     "all_leukaemia": Task(("lineage", "sex", "mol.biol"), covariate="sex"),
-    "tissue_dslabs": Task(("tissue",)),
-    "cptac_ucec": Task(("Histologic_type", "Genomics_subtype"), covariate="Proteomics_TMT_batch"),
-    "geuvadis_counts": Task(("sex",)),
+    "tissue_dslabs": Task(("tissue",), gene_sets=HALLMARK),
+    "cptac_ucec": Task(
+        ("Histologic_type", "Genomics_subtype"),
+        covariate="Proteomics_TMT_batch",
+        gene_sets=HALLMARK,
+    ),
+    "geuvadis_counts": Task(("sex",), gene_sets=HALLMARK),
 }
 
 
@@ -108,4 +117,10 @@ def of_tasks(
                 raise
             progress.say(f"left out: {error}")
             continue
-        yield name, TASKS[name], adata
+        yield name, _with_sets(TASKS[name]), adata
+
+
+def _with_sets(task: Task) -> Task:
+    """With the file of gene sets where it is, or without."""
+    file = Path(os.environ.get(ENVIRONMENT, ".")) / (task.gene_sets or "")
+    return replace(task, gene_sets=str(file) if file.is_file() else None)

@@ -13,7 +13,10 @@ from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded
 
 N_VARS, LATENT_DIM, BATCH_SIZE = 24, 3, 8
-NEEDED = {"conditional_tybalt": {"covariates": ["batch"], "categories": [["a", "b"]]}}
+NEEDED = {
+    "conditional_tybalt": {"covariates": ["batch"], "categories": [["a", "b"]]},
+    "plier": {"gene_sets": "sets.gmt", "sets": ["a", "b"]},
+}
 
 # scikit-learn rightly says that noise has no independent components.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -21,7 +24,10 @@ every_model = pytest.mark.parametrize("name", sorted(Model.registry))
 
 
 def new(name: str) -> Model:
-    return Model.create(name, N_VARS, latent_dim=LATENT_DIM, **NEEDED.get(name, {}))
+    model = Model.create(name, N_VARS, latent_dim=LATENT_DIM, **NEEDED.get(name, {}))
+    if name == "plier":
+        model.member_sg[0, :8] = model.member_sg[1, 6:18] = True
+    return model
 
 
 def rows(model: Model, n: int, *, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -36,12 +36,13 @@ SCALES = {"real": "zscore", "unit": "zero_one", "non-negative": "zero_one"}
 
 @dataclass(frozen=True)
 class Task:
-    """A cohort: the labels that are read from its encodings, a column to condition on, and one
-    whose samples stay together."""
+    """A cohort: the labels that are read from its encodings, a column to condition on, one whose
+    samples stay together, and a GMT file for models that lean on gene sets."""
 
     labels: tuple[str, ...]
     covariate: str | None = None
     group: str | None = None
+    gene_sets: str | None = None
 
 
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -49,6 +50,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "PPCA-VAE": {"name": "ppca_vae"},
     "ica": {"name": "ica"},
     "nmf": {"name": "nmf"},
+    "PLIER": {"name": "plier"},
     "linear autoencoder": {"name": "linear_autoencoder"},
     "deep autoencoder": {"name": "deep_autoencoder"},
     "adage": {"name": "adage"},
@@ -122,6 +124,7 @@ def of_file(
     labels: Sequence[str],
     covariate: str | None = None,
     group: str | None = None,
+    gene_sets: str | None = None,
     obs: str | Path | None = None,
     reading: Mapping[str, Any] | None = None,
 ) -> tuple[str, Task, AnnData]:
@@ -137,7 +140,7 @@ def of_file(
         if column not in adata.obs:
             known = ", ".join(map(str, adata.obs.columns)) or "none"
             raise DataError(f"{path}: no column {column!r} in the sample table; columns: {known}")
-    return Path(path).name, Task(tuple(labels), covariate, group), adata
+    return Path(path).name, Task(tuple(labels), covariate, group, gene_sets), adata
 
 
 def _measure(
@@ -163,6 +166,10 @@ def _measure(
             if task.covariate is None:
                 continue
             settings["covariates"] = (task.covariate,)
+        if model == "plier":
+            if task.gene_sets is None:
+                continue
+            settings["gene_sets"] = task.gene_sets
         cohort = scaled.cohort(domain)
         start = time.perf_counter()
         settings["latent_dim"] = scaled.k

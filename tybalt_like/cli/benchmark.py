@@ -73,6 +73,9 @@ def latent(
     group: Annotated[
         str | None, typer.Option(help="Sample column whose samples stay together, as in a recipe.")
     ] = None,
+    gene_sets: Annotated[
+        str | None, typer.Option(help="GMT file for models whose features lean on gene sets.")
+    ] = None,
     encoders: Annotated[
         str | None, typer.Option(help="Only these encoders, separated by commas.")
     ] = None,
@@ -89,7 +92,13 @@ def latent(
 
     use(threads)
     cohort = of_file(
-        data, labels=listed(label), covariate=covariate, group=group, obs=obs, reading=reading
+        data,
+        labels=listed(label),
+        covariate=covariate,
+        group=group,
+        gene_sets=gene_sets,
+        obs=obs,
+        reading=reading,
     )
     rows = measure(
         [cohort],

@@ -23,6 +23,8 @@ NamedFile = Annotated[str, "a file that is read, or the name of a known one"]
 """The same, but that a word without dots and slashes is a name unless there is such a file."""
 TABLES: dict[str, type] = {}
 """The settings that belong to each table of a recipe; see `table`."""
+CHOICES: dict[str, dict[str, type]] = {}
+"""Of tables whose ``name`` chooses what else they hold: the settings by that name."""
 
 
 def table(name: str) -> Callable[[type[T]], type[T]]:
@@ -74,7 +76,7 @@ def checked(kind: type[T], given: Mapping[str, Any], *, where: str) -> T:
 def located(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Tables of a recipe in which every file is named from here, not from the recipe's folder."""
     result = dict(tables)
-    for name, kind in _tables().items():
+    for name, kind in _tables(tables).items():
         given = tables.get(name)
         if isinstance(given, Mapping):
             paths = _files(kind, given, folder)
@@ -86,7 +88,7 @@ def pinned(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Tables in which every file is named by its whole path, its size and its time of change:
     equal tables mean equal files."""
     result = dict(tables)
-    for name, kind in _tables().items():
+    for name, kind in _tables(tables).items():
         given = tables.get(name)
         if isinstance(given, Mapping):
             paths = _files(kind, given)
@@ -94,10 +96,15 @@ def pinned(tables: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _tables() -> dict[str, type]:
-    """`TABLES`, those of every kind of recipe included."""
+def _tables(tables: Mapping[str, Any]) -> dict[str, type]:
+    """`TABLES`, those of every kind of recipe included, and what these tables choose."""
     load_from_rooms("kind")
-    return TABLES
+    chosen = dict(TABLES)
+    for name, kinds in CHOICES.items():
+        given = tables.get(name)
+        if isinstance(given, Mapping) and (kind := kinds.get(str(given.get("name")))):
+            chosen[name] = kind
+    return chosen
 
 
 def _stamp(path: str) -> list[str | int]:

@@ -248,7 +248,7 @@ def _add_contrast(
     by_size = pd.DataFrame({"feature": features.axes.names, "difference": carried})
     by_size = by_size.sort_values("difference", key=np.abs, ascending=False, kind="stable")
     genes = contrast.genes.assign(symbol=contrast.genes["gene"].map(symbol))
-    changes = [name for name in genes if str(name).startswith(("model_c", "mean_c", "measured_"))]
+    changes = ["model_change", "mean_change", "measured_change", "measured_low", "measured_high"]
     genes[changes] = genes[changes].mul(genes["gene"].map(unit), axis=0)
     genes = genes.sort_values("model_change", key=np.abs, ascending=False, kind="stable")
     tables = {"features": by_size, "genes": genes, "agreement": contrast.agreement}

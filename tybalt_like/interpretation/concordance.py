@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -41,10 +41,13 @@ class Predictor:
         value is not known.
     many_p
         Columns whose ridge penalty is chosen (latent features); that of the others is `WEAK`.
+    fitted
+        Whether a model is fitted; else the only column is the risk itself.
     """
 
     x_np: Array
     many_p: Mask
+    fitted: bool = True
 
     @classmethod
     def few(cls, columns: pd.DataFrame) -> Predictor:
@@ -64,6 +67,12 @@ class Predictor:
     def many(cls, z_nk: NDArray[np.floating]) -> Predictor:
         """Latent features."""
         return cls(np.asarray(z_nk, dtype=np.float64), np.ones(z_nk.shape[1], dtype=bool))
+
+    @classmethod
+    def risk(cls, score: pd.Series) -> Predictor:
+        """A score that is set against outcomes as it is: higher should mean earlier. A model of a
+        single number could only turn its sign, and would, by chance, where there is nothing."""
+        return cls(score.to_numpy(np.float64)[:, None], np.zeros(1, dtype=bool), fitted=False)
 
     def __add__(self, other: Predictor) -> Predictor:
         x_np = np.concatenate([self.x_np, other.x_np], axis=1)
@@ -143,7 +152,7 @@ def concordance(
     divisions = [_folds(follow_up.event_n, judged_n, units_n, rng) for _ in range(REPEATS)]
     estimates = {}
     for name, predictor in predictors.items():
-        rows = Predictor(predictor.x_np[known], predictor.many_p)
+        rows = replace(predictor, x_np=predictor.x_np[known])
         found = [
             harrell(_foretold(rows, follow_up, fold_n, units_n), follow_up, fold_n=fold_n)
             for fold_n in divisions
@@ -204,6 +213,8 @@ def _folds(event_n: Mask, judged_n: Mask, units_n: Codes, rng: np.random.Generat
 
 def _foretold(predictor: Predictor, follow_up: FollowUp, fold_n: Codes, units_n: Codes) -> Array:
     """Log risk of the judged samples, each by a model that was fitted without its fold."""
+    if not predictor.fitted:
+        return np.nan_to_num(predictor.x_np[:, 0], nan=float(np.nanmean(predictor.x_np)))
     risk_n = np.zeros(len(fold_n))
     for fold in range(FOLDS):
         held_n = fold_n == fold

@@ -163,7 +163,7 @@ def _predictors(
     if reference_nk is not None:
         found[REFERENCE] = Predictor.many(reference_nk)
     if not scores.empty:
-        found[SCORE] = Predictor.few(scores)
+        found[SCORE] = Predictor.risk(scores.iloc[:, 0])
     if clinical is None:
         return found
     alone = Predictor.few(clinical)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import whole_file
 from tybalt_like.core.representation import as_html, as_text
-from tybalt_like.core.settings import checked
+from tybalt_like.core.settings import CHOICES, checked
 from tybalt_like.core.stored import LARGEST, read_arrays, sound
 from tybalt_like.models.history import History
 
@@ -268,6 +268,7 @@ class Model(nn.Module, ABC):
         if name is not None:
             cls.name, cls.title = name, title or name.replace("_", " ")
             Model.registry[name] = cls
+            CHOICES.setdefault("model", {})[name] = cls.Config
 
     def __init__(self, n_vars: int, config: Any) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ def trained_again(
         return [model] * times, []
     seed = int(recorded(adata).get(model.name, {}).get("seed", 0))
     settings = ModelSettings(type(model), model.config, training or type(model).training_defaults)
-    scratch = AnnData(np.asarray(adata.X), obs=adata.obs, uns=dict(adata.uns))
+    scratch = AnnData(np.asarray(adata.X), obs=adata.obs, var=adata.var, uns=dict(adata.uns))
     models, notes = list[Model](), list[str]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what the first training has told already

@@ -75,7 +75,7 @@ class Cohort:
         from anndata import AnnData
 
         x = np.asarray(self.x_ng if x_ng is None else x_ng, dtype=np.float32)
-        return AnnData(x, obs=self.adata.obs, var=self.adata.var[[]])
+        return AnnData(x, obs=self.adata.obs, var=self.adata.var)
 
 
 def of_model(cohort: Cohort, model: Model, again: Sequence[Model]) -> dict[str, Encoding]:

@@ -15,6 +15,9 @@ from torch import Tensor
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, NonFiniteLossError
 from tybalt_like.core.provenance import image_shape, is_images, record
+from tybalt_like.genes import identifiers
+from tybalt_like.genes.gene_sets import GeneSets
+from tybalt_like.io import read_gmt
 from tybalt_like.models import Model, ModelSettings, Training
 from tybalt_like.tl.covariates import categories, known
 from tybalt_like.training.device import pick_device
@@ -50,8 +53,9 @@ def fit(
     model
         Registered name, or settings that were checked; `config` fills those of a name, for
         example ``latent_dim=50``, or
-        ``covariates=("batch",)`` for a model that is conditioned on columns of `adata.obs`. An
-        ``image_shape`` that is not given is that of the images that were read.
+        ``covariates=("batch",)`` for a model that is conditioned on columns of `adata.obs`, or
+        ``gene_sets="sets.gmt"`` for one whose features lean on gene sets. An ``image_shape`` that
+        is not given is that of the images that were read.
     training
         Epochs, batch size and so on; the model's defaults if None.
     seed
@@ -87,8 +91,15 @@ def fit(
         chosen = chosen.with_config(categories=values)
     if chosen.has("image_shape") and chosen.config.image_shape is None and is_images(adata):
         chosen = chosen.with_config(image_shape=image_shape(adata))
+    sets = None
+    if chosen.has("gene_sets"):
+        known_sets = read_gmt(chosen.config.gene_sets)
+        sets = GeneSets.within(list(adata.var_names), known_sets, ids=identifiers(adata.var))
+        chosen = chosen.with_config(sets=sets.names)
     with seeded(seed):
         fitted = chosen.kind(adata.n_vars, chosen.config).to(where)
+        if sets is not None:
+            fitted.get_buffer("member_sg").copy_(torch.from_numpy(sets.member_sg))
         arrays = inputs(adata, fitted)
 
         def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
