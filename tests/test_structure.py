@@ -21,7 +21,7 @@ FLOORS = [
     {"perturbation"},
     {"aberrant", "benchmark", "study"},
     {"run"},
-    {"images"},
+    {"explain", "images"},
     {"estimator", "report"},
     {"pl", "tl"},
     {"interpretation", "pp", "training"},

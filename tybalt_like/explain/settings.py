@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Self
 from pydantic import NonNegativeInt
 
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.settings import FilePath, table
+from tybalt_like.core.settings import NamedFile, table
 
 
 class Difference(NamedTuple):
@@ -71,7 +71,7 @@ class Explain:
     """
 
     turned: Literal["auto", "own", "varimax", "ica"] = "auto"
-    gene_sets: FilePath | None = None
+    gene_sets: NamedFile | None = None
     contrasts: tuple[str, ...] = ()
     time: str | None = None
     event: str | None = None

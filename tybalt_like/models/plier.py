@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.messages import some
-from tybalt_like.core.settings import FilePath
+from tybalt_like.core.settings import NamedFile
 from tybalt_like.models.base import Batch, Model
 from tybalt_like.models.networks.blocks import Standardise
 
@@ -46,7 +46,7 @@ class PLIERConfig:
     """
 
     latent_dim: PositiveInt = 50
-    gene_sets: FilePath | None = None
+    gene_sets: NamedFile | None = None
     tied: Annotated[float, Field(ge=0, le=1)] = 0.7
     sets: tuple[str, ...] = ()
 

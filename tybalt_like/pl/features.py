@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.evaluation.labels import UNKNOWN
 from tybalt_like.pl.palette import DOWN, MISSING, UP, styles
 from tybalt_like.pl.theme import legible, theme
 
@@ -136,6 +137,7 @@ def _panel(ax: Axes, value: pd.Series, label: pd.Series) -> None:
         ax.set(xlabel=legible(str(label.name)), ylabel=unit)
         return
     known = label.dropna().astype(str)
+    known = known[~known.str.strip().str.lower().isin(UNKNOWN)]
     groups = list(known.value_counts().index[:MOST_GROUPS])
     middle = value[known.index].groupby(known).median()
     groups.sort(key=lambda group: middle[group])

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from tybalt_like.evaluation.labels import UNKNOWN
 from tybalt_like.explain.explained import FOLDER, about_of
 from tybalt_like.pl.features import feature_columns, feature_values, strength
 from tybalt_like.report.figure import Figure, drawing_of
@@ -151,13 +150,6 @@ def _values(run: RunContents) -> pd.DataFrame:
     return run.needed(f"{FOLDER}/feature_values.tsv.gz", index="sample")
 
 
-def _known(values: pd.Series) -> pd.Series:
-    """Without words for what is not known."""
-    if pd.api.types.is_numeric_dtype(values):
-        return values
-    return values.where(~values.astype(str).str.strip().str.lower().isin(UNKNOWN))
-
-
 def beside(run: RunContents) -> list[Row]:
     """For every sample column the feature that goes best with it, beside the best component of
     PCA."""
@@ -240,7 +232,7 @@ def _labels(run: RunContents, found: pd.DataFrame, cards: pd.DataFrame) -> dict[
     measured = run.table(f"{FOLDER}/samples_measured.tsv.gz", index="sample")
     columns = run.samples.join(measured, rsuffix=" ") if len(measured) else run.samples
     return {
-        row["feature"]: _known(columns[row["column"]])
+        row["feature"]: columns[row["column"]]
         for row in chosen.to_dict(orient="records")
         if row["column"] in columns
     }
