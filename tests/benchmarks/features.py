@@ -93,10 +93,11 @@ def features(
     -------
     pandas.DataFrame
         Rows of `COLUMNS`. ``features``: how many have an effect; ``stable``: how many of them are
-        found in most other seeds (`interpretation.stability`); ``held``: the share of what the
-        model decodes, of the variance over training samples, that these hold. For each label
-        ``auroc``, of the feature that tells it best among training samples, measured on the others;
-        ``place``, its place by size of effects; ``found``, the share of other seeds that have it.
+        found in most other seeds (`interpretation.stability`, in log2 units); ``held``: the share
+        of what the model decodes, of the variance over training samples, that these hold. For each
+        label ``auroc``, of the feature that tells it best among training samples, measured on the
+        others; ``place``, its place by size of effects; ``found``, the share of other seeds that
+        have it.
         For each set of genes ``rank``, their median rank by log2 units in the feature where it is
         lowest, and ``chance``, the lowest of as many random genes.
     """
@@ -133,8 +134,8 @@ def _measured(adata: AnnData, known: Known, encoder: str, *, seeds: int) -> pd.D
     rows = []
     for how in (OWN, *ROTATIONS):
         for seed, (one, readings) in enumerate(trained):
-            others = [of[how].effects_jg for i, (_, of) in enumerate(trained) if i != seed]
-            found_j = stability(readings[how].effects_jg, others)["found"].to_numpy()
+            others = [of[how].log2_jg for i, (_, of) in enumerate(trained) if i != seed]
+            found_j = stability(readings[how].log2_jg, others)["found"].to_numpy()
             rows += [
                 (how, seed, *row)
                 for row in (

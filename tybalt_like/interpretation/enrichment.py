@@ -157,7 +157,9 @@ def enrichment(
     score_ks = mean_ks / sd_k1 * np.sqrt(n_s * (n_genes - 1) / np.maximum(n_genes - n_s, 1))
     z_ks = mean_ks / np.maximum(np.sqrt(np.square(_means(random_rg, sets)).mean(0)), 1e-12)
     n_dims = _rank(random_rg)
-    share_ks = np.minimum(np.square(z_ks) / n_dims, 1 - 1e-12)
+    # The mean square of as many directions is uncertain: its upper limit makes p-values larger.
+    upper = 1 + 2 * np.sqrt(2 / len(random_rg))
+    share_ks = np.minimum(np.square(z_ks) / n_dims, 1) / upper
     t_ks = np.sign(z_ks) * np.sqrt(share_ks / (1 - share_ks) * max(n_dims - 1, 1))
     sign_t11 = np.array([1, -1])[:, None, None]
     score_tks, z_tks = sign_t11 * score_ks, sign_t11 * z_ks

@@ -64,7 +64,9 @@ def stability(
     Parameters
     ----------
     effects_kg
-        Of a model (`gene_effects`), per standard deviation.
+        Of a model (`gene_effects`), in units in which a gene that hardly varies changes little,
+        such as log2: where each gene has unit variance, the noise of all genes outweighs the few
+        that a feature may rest on.
     others
         The same of further trainings, on the same genes, with any number of features.
     names
