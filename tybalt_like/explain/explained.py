@@ -232,7 +232,7 @@ def _baseline(adata: AnnData, features: Features) -> pd.DataFrame:
     )
     if keys.MEASURED in adata.obsm:
         scratch.obsm[keys.MEASURED] = adata.obsm[keys.MEASURED]
-    pca = tl.fit(scratch, model=BASELINE, latent_dim=features.scores.shape[1], device="cpu")
+    pca = tl.fit(scratch, model=BASELINE, latent_dim=len(features.axes.names), device="cpu")
     return tl.features(scratch, pca, turned="own").associations
 
 

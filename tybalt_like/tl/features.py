@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Axis = Literal["own", "varimax", "ica"]
+STILL = 1e-6
+"""Features that change genes less than that share of what the largest one does are not used."""
 TOP = 10
 """Genes of each tail that are kept, where fewer have a high weight."""
 SHOWN = 5
@@ -48,7 +50,7 @@ class Features:
     scores
         Samples x features, in standard deviations of the training samples.
     cards
-        A row per feature: ``name``, ``kind`` and ``why`` (empty where nothing speaks for a name);
+        A row per feature that the model makes use of: ``name``, ``kind`` and ``why`` (empty where nothing speaks for a name);
         ``share`` of the variance of the genes that goes with it; ``found`` (share of the other
         trainings that found it too; NaN where there are none), ``similarity`` and ``twin``
         (another feature with nearly the same genes); ``up`` and ``down``, the first genes of both
@@ -75,11 +77,13 @@ class Features:
 
 
 class _Read(NamedTuple):
-    """The features of one training: axes, scores of all samples (n, j), gene effects (j, g)."""
+    """The features of one training that change any gene: their names, scores of all samples (n, j)
+    and gene effects (j, g); and the axes of all."""
 
-    axes: Axes
+    names: list[str]
     score_nj: Array
     effect_jg: Array
+    axes: Axes
 
 
 def features(
@@ -125,7 +129,7 @@ def features(
         turned = "own" if model.readable_axes else "varimax"
     mine = _read(adata, model, turned, seed=seed)
     others = [_of_other(adata, one, turned, seed=seed) for one in again]
-    names, genes = list(mine.axes.names), list(adata.var_names)
+    names, genes = mine.names, list(adata.var_names)
     symbol = dict(zip(genes, symbols(adata.var), strict=True))
     stable = _stability(mine.effect_jg, others, names, seed=seed)
     nearest = interpretation.redundancy(mine.effect_jg, names=names)
@@ -169,8 +173,11 @@ def _read(adata: AnnData, model: Model, turned: Axis, *, seed: int) -> _Read:
         axes = own_axes(adata, model)
     else:
         axes = rotate(_scratch(adata, model), model, how=turned, seed=seed)
-    effects = gene_effects(adata, model, axes=axes, seed=seed)
-    return _Read(axes, axes.scores(codes(adata, model)), effects.to_numpy())
+    effect_jg = gene_effects(adata, model, axes=axes, seed=seed).to_numpy()
+    size_j = np.linalg.norm(effect_jg, axis=1)
+    used_j = size_j > STILL * size_j.max(initial=0)
+    names = [name for name, used in zip(axes.names, used_j, strict=True) if used]
+    return _Read(names, axes.scores(codes(adata, model))[:, used_j], effect_jg[used_j], axes)
 
 
 def _of_other(adata: AnnData, model: Model, turned: Axis, *, seed: int) -> Array:
