@@ -132,7 +132,8 @@ class NBAutoencoder(Model, name="nb_autoencoder"):
 
     def infer(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Codes, and the expected counts at these samples' size factors and covariates."""
-        z_nk = self.encode(batch)
+        z_nk = batch.tensors.get("z_nk")
+        z_nk = self.encode(batch) if z_nk is None else z_nk
         return z_nk, self.log_expected(batch, z_nk).exp()
 
     def embed(self, x_ng: Tensor) -> Tensor:
