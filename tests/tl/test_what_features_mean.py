@@ -67,6 +67,25 @@ def test_an_axis_is_sex_without_being_told(shared_data, monkeypatch, name: str) 
     assert table.loc[axis_of_seed[0], "found"] == 1
 
 
+def test_genes_that_know_nothing_of_each_other_have_no_axes(shared_data, monkeypatch) -> None:
+    """Each gene permuted: trainings share two thirds of their samples, but find no axis again."""
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    adata = datasets.load("geuvadis_counts")
+    x_ng = np.asarray(adata.X, dtype=np.float64)
+    x_ng = np.log2(1 + x_ng / x_ng.sum(1, keepdims=True) * 1e6)
+    rng, stable = np.random.default_rng(0), []
+    for of_cohort_ng in (x_ng, rng.permuted(x_ng, axis=0)):
+        one, genes, of_seed = AnnData(of_cohort_ng.astype(np.float32), var=adata.var), (), []
+        for seed in range(3):
+            again, model, log2_g = encoded(one, "pca", seed=seed, n_genes=1000, genes=genes, k=20)
+            genes = tuple(again.var_names)
+            axes = tl.rotate(again, model)
+            of_seed.append(tl.gene_effects(again, model, axes=axes).to_numpy() * log2_g)
+        stable.append(int((stability(of_seed[0], of_seed[1:])["found"] > 0.5).sum()))
+    assert stable[0] >= 6
+    assert stable[1] <= 1
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_axes_of_breast_tumours_are_what_pathologists_know(shared_data, seed: int) -> None:
     """Genes by log2 units: a factor for each."""
