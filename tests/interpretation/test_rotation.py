@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
-from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.interpretation import Axes, gene_effects, matched, rotation
 
 
@@ -77,6 +77,8 @@ def test_features_that_decode_to_nothing_are_left_out() -> None:
     assert axes.names == ("varimax_1", "varimax_2", "varimax_3")
     assert np.isfinite(axes.moves_jk).all()
     assert np.isfinite(axes.reading_kj).all()
+    with pytest.raises(DataError, match="the same profile from all codes"):
+        rotation(z_nk, 0 * effects_kg)
     with pytest.raises(RecipeError, match="unknown rotation 'promax'; choose 'varimax' or 'ica'"):
         rotation(z_nk, effects_kg, how="promax")
 

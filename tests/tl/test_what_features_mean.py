@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from sklearn.metrics import roc_auc_score
 
 from tybalt_like import pp, tl
@@ -11,6 +12,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.genes import convert
 from tybalt_like.interpretation import stability
 from tybalt_like.io import datasets, read
+from tybalt_like.models import Model, Training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SEX = {"XIST", "RPS4Y1", "DDX3Y", "KDM5D", "EIF1AY", "UTY", "USP9Y", "ZFY", "NLGN4Y"}
@@ -65,6 +67,25 @@ def test_an_axis_is_sex_without_being_told(shared_data, monkeypatch, name: str) 
     assert table.loc[axis_of_seed[0], "found"] == 1
 
 
+def test_genes_that_know_nothing_of_each_other_have_no_axes(shared_data, monkeypatch) -> None:
+    """Each gene permuted: trainings share two thirds of their samples, but find no axis again."""
+    monkeypatch.setenv("TYBALT_LIKE_DATA", str(shared_data))
+    adata = datasets.load("geuvadis_counts")
+    x_ng = np.asarray(adata.X, dtype=np.float64)
+    x_ng = np.log2(1 + x_ng / x_ng.sum(1, keepdims=True) * 1e6)
+    rng, stable = np.random.default_rng(0), []
+    for of_cohort_ng in (x_ng, rng.permuted(x_ng, axis=0)):
+        one, genes, of_seed = AnnData(of_cohort_ng.astype(np.float32), var=adata.var), (), []
+        for seed in range(3):
+            again, model, log2_g = encoded(one, "pca", seed=seed, n_genes=1000, genes=genes, k=20)
+            genes = tuple(again.var_names)
+            axes = tl.rotate(again, model)
+            of_seed.append(tl.gene_effects(again, model, axes=axes).to_numpy() * log2_g)
+        stable.append(int((stability(of_seed[0], of_seed[1:])["found"] > 0.5).sum()))
+    assert stable[0] >= 6
+    assert stable[1] <= 1
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_axes_of_breast_tumours_are_what_pathologists_know(shared_data, seed: int) -> None:
     """Genes by log2 units: a factor for each."""
@@ -117,3 +138,27 @@ def test_groups_kept_apart_when_training_stay_so_in_the_folds(shared_data) -> No
     named = tl.direction(adata, model, "pam50", high="Luminal A", group="hospital")
     assert recorded.auroc.value == named.auroc.value
     assert len(recorded.auroc.influence_n) == adata.obs["hospital"].nunique()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", sorted(Model.registry))
+def test_features_of_every_model_have_effects_and_axes_that_turn(name: str) -> None:
+    rng = np.random.default_rng(0)
+    x_ng = rng.random((60, 24)).astype(np.float32)
+    if Model.named(name).domain == "counts":
+        x_ng = rng.poisson(40 * x_ng).astype(np.float32)
+    adata = AnnData(x_ng)
+    adata.obs["batch"] = np.where(np.arange(60) % 2, "a", "b")
+    pp.split(adata)
+    config = {"covariates": ("batch",)} if name == "conditional_tybalt" else {}
+    quick = Training(epochs=3, batch_size=8, min_epochs=0)
+    model = tl.fit(adata, model=name, training=quick, latent_dim=3, device="cpu", **config)
+    effects = tl.gene_effects(adata, model)
+    assert effects.shape == (3, 24)
+    assert (effects != 0).any(axis=None)
+    axes = tl.rotate(adata, model)
+    turned = tl.gene_effects(adata, model, axes=axes)
+    assert np.isfinite(turned).all(axis=None)
+    assert 1 <= len(turned) <= 3
+    train_n = (adata.obs[keys.SPLIT] == keys.TRAIN).to_numpy()
+    np.testing.assert_allclose(adata.obsm[f"X_{name}_varimax"][train_n].std(0), 1)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.interpretation.axes import Array, Axes
 
 Rotation = Literal["varimax", "ica"]
@@ -50,6 +50,8 @@ def rotation(
 
     Raises
     ------
+    DataError
+        If no feature has an effect.
     RecipeError
         If there is no rotation of that name.
     """
@@ -63,6 +65,10 @@ def rotation(
     profile_nr = (z - own.mean_k) @ to_profile_kr
     variance_r, vector_rr = np.linalg.eigh(profile_nr.T @ profile_nr / len(z))
     kept_r = variance_r > NOTHING * max(variance_r[-1], 1e-300)
+    if not kept_r.any():
+        raise DataError(
+            "the model decodes the same profile from all codes: there are no axes to turn"
+        )
     sd_m, axes_rm = np.sqrt(variance_r[kept_r]), vector_rr[:, kept_r]
     if how == "varimax":
         turned_rm = axes_rm @ _varimax(basis_gr @ axes_rm * sd_m)
