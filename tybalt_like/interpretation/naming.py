@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tybalt_like.genes import names_in
+from tybalt_like.genes.alignment import align_table
 from tybalt_like.genes.human_genes import CHROMOSOME, human
 from tybalt_like.genes.sex_genes import X_GENES, Y_GENES
 from tybalt_like.interpretation.associations import CLASSES, NUMBERS, SAMPLES, WHOLE, WITHIN
@@ -145,10 +145,10 @@ def _by_feature(table: pd.DataFrame) -> dict[object, pd.DataFrame]:
 def _sex_genes(known: Sequence[str]) -> dict[str, str]:
     """What the table calls the sex genes, and their symbols."""
     import pandas as pd
-    from anndata import AnnData
 
-    adata = AnnData(var=pd.DataFrame(index=list(known)))
-    return {called: gene for gene in (*X_GENES, *Y_GENES) for called in names_in(adata, [gene])}
+    wanted = (*X_GENES, *Y_GENES)
+    places = align_table(pd.DataFrame(index=list(known)), wanted).columns
+    return {known[row]: gene for gene, rows in zip(wanted, places, strict=True) for row in rows}
 
 
 def _symbols(known: Sequence[str]) -> dict[str, str]:
