@@ -43,3 +43,20 @@ def test_features_are_covered_by_the_sets_of_their_tails() -> None:
 def test_gene_sets_must_name_genes_as_the_background_does() -> None:
     with pytest.raises(DataError, match=r"none of 1 gene sets .*such as g0"):
         GeneSets.within(GENES, {"entrez": ["7157", "672", "1956", "2064", "5290"]})
+
+
+def test_gene_sets_find_genes_by_any_name() -> None:
+    """Ensembl ids, former symbols, and probes with symbols beside them."""
+    symbols = ["TP53", "MYC", "ERBB2", "ESR1", "CXCL8", "XIST"]
+    ensembl = ["ENSG00000141510", "ENSG00000136997", "ENSG00000141736", "ENSG00000091831",
+               "ENSG00000169429", "ENSG00000229807"]  # fmt: skip
+    sets = {"cancer": ["MYC", "TP53", "ERBB2", "IL8"], "other": ["XIST", "ESR1", "NOSUCHGENE"]}
+    for background in (symbols, ensembl):
+        found = GeneSets.within(background, sets, smallest=2)
+        assert found.names == ("cancer", "other")
+        assert found.member_sg.tolist() == [[1, 1, 1, 0, 1, 0], [0, 0, 0, 1, 0, 1]]
+    assert "found under other names: 6 of 6 (MYC is ENSG00000136997" in found.notes[0]
+    probes = ["p1_at", "p2_at", "p3_at", "p4_at", "p5_at", "p6_at"]
+    twice = ["TP53", "MYC", "ERBB2", "ESR1", "TP53", "XIST"]
+    found = GeneSets.within(probes, sets, ids={"symbol": twice}, smallest=2)
+    assert found.member_sg.tolist() == [[1, 1, 1, 0, 1, 0], [0, 0, 0, 1, 0, 1]]

@@ -38,6 +38,13 @@ class Alignment:
 def align(
     adata: AnnData, genes: Sequence[str], *, ids: Mapping[str, Sequence[str]] | None = None
 ) -> Alignment:
+    """Find genes in a matrix; see `align_table`."""
+    return align_table(adata.var, genes, ids=ids)
+
+
+def align_table(
+    var: pd.DataFrame, genes: Sequence[str], *, ids: Mapping[str, Sequence[str]] | None = None
+) -> Alignment:
     """Find genes: by name; by cleaned name or id columns of ``var``; as the same human gene under
     another kind of identifier; and last by aliases that stand for one gene only.
 
@@ -46,21 +53,21 @@ def align(
 
     Parameters
     ----------
-    adata
-        Matrix to look in; ``var`` may hold further identifiers.
+    var
+        Genes to look among, a row each, by name; columns may hold further identifiers.
     genes
         Names to look for.
     ids
         Further identifiers of these genes, as `identifiers` gives them.
     """
-    names = list(adata.var_names.astype(str))
+    names = list(var.index.astype(str))
     places = _places(names)
     found = [places.get(gene, []) for gene in genes]
     if not all(found):
         found = [[] if is_placeholder(g) else at for g, at in zip(genes, found, strict=True)]
         used = {column for columns in found for column in columns}
         wanted = [_named(labels) for labels in (clean(genes).names, *(ids or {}).values())]
-        offered = [clean(names).names, *identifiers(adata.var).values()]
+        offered = [clean(names).names, *identifiers(var).values()]
         offered = [_named(labels) for labels in offered]
         _find_more(found, used, wanted, offered)
         if not all(found):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.messages import some
-from tybalt_like.genes.alignment import align
+from tybalt_like.genes.alignment import align_table
 
 SMALLEST, LARGEST = 5, 500
 """Sets with fewer or more genes in the background are left out: too few to be found, or too many
@@ -55,7 +55,7 @@ class GeneSets:
         largest: int = LARGEST,
     ) -> Self:
         """Cut `sets` (`io.read_gmt`) to the genes of `background`, whatever either calls them
-        (`align`): symbols find Ensembl or Entrez ids, former symbols those of today. Several
+        (`align_table`): symbols find Ensembl or Entrez ids, former symbols those of today. Several
         genes of the background that are the same gene of a set (probes) are all in it.
 
         Parameters
@@ -89,10 +89,8 @@ def _places(
     """Where each wanted gene is in the background, and a note if some are there under other
     names."""
     import pandas as pd
-    from anndata import AnnData
 
-    genes = AnnData(var=pd.DataFrame(dict(ids), index=list(background)))
-    found = align(genes, wanted)
+    found = align_table(pd.DataFrame(dict(ids), index=list(background)), wanted)
     notes: tuple[str, ...] = ()
     if found.renamed:
         shown = some([f"{theirs} is {ours}" for theirs, ours in found.renamed.items()], 3)

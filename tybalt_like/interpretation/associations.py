@@ -26,9 +26,9 @@ MIN_MEASURED = 2 * MIN_PER_CLASS
 """A correlation over fewer units says nothing."""
 MIN_UNITS = 3
 """Of each class where whole groups of samples are the units."""
-EXACT = 8
-"""Without ties, p-values of two groups are exact up to so many units in the smaller one, as
-SciPy's are."""
+EXACT, MOST_EXACT = 8, 500
+"""Without ties, p-values of two groups are exact up to so many units in the smaller one, as SciPy's
+are, and in both. Of more units the exact ones take seconds, and the normal ones are larger."""
 GROUPS, CLASSES, NUMBERS = "two groups", "groups", "numbers"
 MEASURE = {GROUPS: "AUROC", CLASSES: "eta squared", NUMBERS: "Spearman"}
 SAMPLES, WHOLE, WITHIN = "sample", "group", "within groups"
@@ -247,7 +247,7 @@ def _free(rank_nk: Array, column: _Column | None) -> Found | None:
         sd_k = np.sqrt(n_c[0] * n_c[1] / (n * (n - 1)) * spread_k)
         p_k = np.minimum(1, 2 * norm.sf((np.abs(sum_ck[0]) - 0.5) / sd_k))
         tied_k = spread_k < n * (n * n - 1) / 12 - 1e-6
-        if n_c.min() <= EXACT and not tied_k.all():
+        if n_c.min() <= EXACT and n <= MOST_EXACT and not tied_k.all():
             p_k[~tied_k] = _exact(rank_nk[:, ~tied_k], member_nc[:, 0])
         return _classes(column, sum_ck, n_c, p_k)
     h_k = (n - 1) * (np.square(sum_ck) / n_c[:, None]).sum(0) / spread_k

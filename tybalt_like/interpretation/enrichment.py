@@ -102,9 +102,8 @@ def enrichment(
       sphere, which gives its p-value without a normal approximation; of fewer than about ten
       dimensions, random directions are too much like the features to be exceeded. ``p_value`` is
       the larger of both one-sided ones: the set moves more than other genes do, and along this
-      feature more than along others (both are asked for by Efron & Tibshirani, Ann Appl Stat 2007).
-      ``q_value``:
-      Benjamini-Hochberg over all features, tails and sets.
+      feature more than along others (Efron & Tibshirani, Ann Appl Stat 2007, ask for both).
+      ``q_value``: Benjamini-Hochberg over all features, tails and sets.
     - **Tail** (``overlap, p_over, q_over, p_tail, q_tail``): are the set's genes among those with a
       high weight, beyond `TAIL` SD from the mean (Tybalt's rule)? ``p_over`` is hypergeometric
       among the genes used, ``q_over`` Benjamini-Hochberg over it: what is usually reported, and

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tybalt_like.genes import names_in
+from tybalt_like.genes.alignment import align_table
 from tybalt_like.genes.human_genes import CHROMOSOME, human
 from tybalt_like.genes.sex_genes import X_GENES, Y_GENES
 from tybalt_like.interpretation.associations import CLASSES, NUMBERS, SAMPLES, WHOLE, WITHIN
@@ -31,6 +31,8 @@ random direction in 20."""
 APART, LEAST_APART = 5.0, 3
 """A few genes name a feature if as many of a tail are so many standard deviations from the mean;
 of 20,000 normal effects .01 are expected there."""
+N_OTHERS = 3
+"""Further columns that are told."""
 MOST_SEEDS = 0.5
 """Features found in a larger share of the other seeds get a name."""
 COLUMNS = ["name", "why", "kind"]
@@ -143,10 +145,10 @@ def _by_feature(table: pd.DataFrame) -> dict[object, pd.DataFrame]:
 def _sex_genes(known: Sequence[str]) -> dict[str, str]:
     """What the table calls the sex genes, and their symbols."""
     import pandas as pd
-    from anndata import AnnData
 
-    adata = AnnData(var=pd.DataFrame(index=list(known)))
-    return {called: gene for gene in (*X_GENES, *Y_GENES) for called in names_in(adata, [gene])}
+    wanted = (*X_GENES, *Y_GENES)
+    places = align_table(pd.DataFrame(index=list(known)), wanted).columns
+    return {known[row]: gene for gene, rows in zip(wanted, places, strict=True) for row in rows}
 
 
 def _symbols(known: Sequence[str]) -> dict[str, str]:
@@ -174,26 +176,32 @@ def _sex(tails: pd.DataFrame, sex_genes: dict[str, str]) -> list[_Evidence]:
 
 
 def _column(rows: pd.DataFrame) -> list[_Evidence]:
-    """Of the column with the smallest p-value, the strongest where several are 0."""
+    """Of the column with the smallest p-value, the strongest where several are 0; others that go
+    with the feature as well are told, because columns go together."""
     strength = rows["auroc"].fillna(rows["value"].abs())
-    row = rows.loc[strength.sort_values(ascending=False).index].sort_values(
-        "p_value", kind="stable"
-    )
-    best = row.iloc[0]
-    column, level = str(best["column"]), str(best["level"])
-    said = f"{best['measure']} {best['value']:.2f}"
-    if best["kind"] == NUMBERS:
-        name = column
-    elif best["kind"] == CLASSES and best["auroc"] < AUROC:
-        name, said = column, f"{said}; {level} is {best['direction']}est"
-    else:
-        word = f" {level}" if level.replace(".", "").isdigit() else f": {level}"
-        name = column if level.lower() in ("true", "yes") else column + word
-        if best["kind"] == CLASSES:
-            said = f"AUROC {best['auroc']:.2f}, {best['direction']}"
+    ordered = rows.loc[strength.sort_values(ascending=False).index]
+    best, *others = ordered.sort_values("p_value", kind="stable").to_dict("records")
+    name, said = _called(best), f"{best['measure']} {best['value']:.2f}"
+    if best["kind"] == CLASSES and best["auroc"] < AUROC:
+        said += f"; {best['level']} is {best['direction']}est"
+    elif best["kind"] == CLASSES:
+        said = f"AUROC {best['auroc']:.2f}, {best['direction']}"
     units = {SAMPLES: "samples", WHOLE: "groups", WITHIN: "samples within groups"}[best["unit"]]
-    why = f"{column}: {said}, q {best['q_value']:.1g}, {best['n']} {units}"
+    why = f"{best['column']}: {said}, q {best['q_value']:.1g}, {best['n']} {units}"
+    if others:
+        why += f"; also {', '.join(_called(row) for row in others[:N_OTHERS])}"
+    if others[N_OTHERS:]:
+        why += f" and {len(others) - N_OTHERS} more"
     return [_Evidence(name, COLUMN, why)]
+
+
+def _called(row: Mapping[Hashable, Any]) -> str:
+    """A column, and the level that is told from the others."""
+    column, level = str(row["column"]), str(row["level"])
+    grouped = row["kind"] != NUMBERS and row["auroc"] >= AUROC
+    if not grouped or level.lower() in ("true", "yes"):
+        return column
+    return f"{column} {level}" if level.replace(".", "").isdigit() else f"{column}: {level}"
 
 
 def _gene_set(rows: pd.DataFrame, symbols: Mapping[str, str]) -> list[_Evidence]:
