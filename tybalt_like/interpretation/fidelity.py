@@ -16,12 +16,11 @@ from tybalt_like.evaluation import Estimate, classification
 Array = NDArray[np.float64]
 
 LEAST = 20
-"""Held-out samples, and synthetic ones, that can tell anything."""
+"""Held-out samples that can tell anything."""
 TRAINING = "training samples"
 """The source that no synthetic one can be expected to beat."""
 N_GENES = 300
 """Genes, drawn at random, whose correlations are compared and that trees see."""
-FOLDS = 5
 Z = 1.959964
 """Normal quantile of two-sided 95 % intervals."""
 COLUMNS = ["source", "measure", "value", "low", "high", "ideal"]
@@ -39,8 +38,11 @@ def fidelity(
 ) -> pd.DataFrame:
     """Synthetic samples beside held-out real ones.
 
-    The training samples go through the same as a source of their own: so far from the ideal are
-    real samples. Of every source as many samples are looked at as there are held-out ones.
+    Moments are compared among as many samples of a source as there are held-out ones. Classifiers
+    learn to tell training samples from half of the synthetic ones, and are judged by held-out
+    samples and the other half: an interval holds, because its samples took no part in learning.
+    The training samples go through the same as a source of their own, a half of them in the place
+    of synthetic ones: so far from the ideal are real samples.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def fidelity(
     train_ng, test_ng
         Real profiles that the sources were learned from, and others.
     seed
-        Of the choice of samples and genes, and of the folds.
+        Of the choice of samples and genes.
 
     Returns
     -------
@@ -59,18 +61,18 @@ def fidelity(
         genes of synthetic to real standard deviations; ``sd correlation`` of their logarithms;
         ``correlation agreement``, between the gene-gene correlations of both; ``correlation
         ratio``, of the mean squares of these; ``auroc linear`` and ``auroc trees``, of telling
-        real from synthetic in five-fold cross-validation, with 95 % intervals (.5: cannot be
-        told apart).
+        synthetic from real, with 95 % intervals (.5: cannot be told apart).
 
     Raises
     ------
     DataError
-        If there are fewer than 20 samples of a kind.
+        If there are fewer than 20 held-out samples, or 40 of another kind.
     """
     sources = dict(made) | {TRAINING: train_ng}
     for name, x_ng in {**sources, "held-out samples": test_ng}.items():
-        if len(x_ng) < LEAST:
-            raise DataError(f"{name}: {len(x_ng)} are too few to judge by; {LEAST} are needed")
+        least = LEAST if x_ng is test_ng else 2 * LEAST  # halves of the others
+        if len(x_ng) < least:
+            raise DataError(f"{name}: {len(x_ng)} are too few to judge by; {least} are needed")
     rng = np.random.default_rng(seed)
     varies = np.flatnonzero((test_ng.std(0) > 0) & (train_ng.std(0) > 0))
     genes = np.sort(rng.permutation(varies)[:N_GENES])
@@ -85,8 +87,12 @@ def fidelity(
             [name, measure, value, np.nan, np.nan, ideal]
             for measure, (value, ideal) in measured.items()
         ]
+        real_ng, made_ng = train_ng, x_ng[rng.permutation(len(x_ng))]
+        if name == TRAINING:
+            real_ng, made_ng = np.array_split(made_ng, 2)
+        learned_ng, judged_ng = np.array_split(made_ng, 2)
         for how in ("linear", "trees"):
-            area = told_apart(real_mg, made_mg, how=how, seed=seed)
+            area = told_apart(real_ng, learned_ng, test_ng, judged_ng, how=how, seed=seed)
             rows.append([name, f"auroc {how}", *area, 0.5])
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -122,47 +128,52 @@ def _correlation(one: Array, other: Array) -> float:
     return float(one @ other) / norm if norm > 0 else np.nan
 
 
-def told_apart(real_mg: Array, made_mg: Array, *, how: str, seed: int) -> Area:
-    """AUROC of a classifier of real and synthetic samples on folds that it has not seen.
+def told_apart(
+    real_ng: Array,
+    made_ng: Array,
+    other_real_ng: Array,
+    other_made_ng: Array,
+    *,
+    how: str,
+    seed: int,
+) -> Area:
+    """AUROC of a classifier that learned to tell synthetic from real samples, on others.
 
     ``"linear"``: logistic regression of all genes; ``"trees"``: gradient boosting of 300 genes at
-    random, 20 principal components and how far each sample is from their space, so that variances,
-    shapes and missing correlations tell too.
+    random, 20 principal components of the real samples and how far each sample is from their space,
+    so that variances, shapes and missing correlations tell too.
     """
-    from sklearn.model_selection import StratifiedKFold
-
-    x_ng = np.concatenate([real_mg, made_mg])
-    made_n = np.repeat([False, True], [len(real_mg), len(made_mg)])
-    score_n = np.zeros(len(x_ng))
-    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(x_ng, made_n):
-        score_n[test] = _scores(x_ng[train], made_n[train], x_ng[test], how=how, seed=seed)
-    return auroc_interval(score_n, made_n)
-
-
-def _scores(
-    train_ng: Array, made_n: NDArray[np.bool_], test_ng: Array, *, how: str, seed: int
-) -> Array:
     from sklearn.decomposition import PCA
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.preprocessing import StandardScaler
 
-    scale = StandardScaler().fit(train_ng)
-    train_ng, test_ng = scale.transform(train_ng), scale.transform(test_ng)
+    scale = StandardScaler().fit(np.concatenate([real_ng, made_ng]))
+    learned_ng = scale.transform(np.concatenate([real_ng, made_ng]))
+    judged_ng = scale.transform(np.concatenate([other_real_ng, other_made_ng]))
+    is_made_n = np.repeat([False, True], [len(real_ng), len(made_ng)])
+    to_find_n = np.repeat([False, True], [len(other_real_ng), len(other_made_ng)])
     if how == "linear":
-        return np.asarray(_logistic(train_ng, made_n).decision_function(test_ng))
-    pca = PCA(min(20, len(train_ng) // 5), svd_solver="full").fit(train_ng[~made_n])
-
-    genes = np.random.default_rng(seed).permutation(train_ng.shape[1])[:N_GENES]
+        return auroc_interval(
+            _logistic(learned_ng, is_made_n).decision_function(judged_ng), to_find_n
+        )
+    # Fitted to half of the real samples, so that the others are as far from the space as new ones.
+    axes_of, real_rows = np.arange(0, len(real_ng), 2), np.arange(1, len(real_ng), 2)
+    pca = PCA(min(20, len(axes_of) // 3, learned_ng.shape[1]), svd_solver="full").fit(
+        learned_ng[axes_of]
+    )
+    genes = np.random.default_rng(seed).permutation(learned_ng.shape[1])[:N_GENES]
 
     def seen(x_ng: Array) -> Array:
         code_nk = pca.transform(x_ng)
         left_n1 = np.square(x_ng - pca.inverse_transform(code_nk)).mean(1, keepdims=True)
         return np.concatenate([x_ng[:, genes], code_nk, left_n1], axis=1)
 
+    rows = np.r_[real_rows, len(real_ng) + np.arange(len(made_ng))]
     trees = HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=8, max_bins=63, early_stopping=False, random_state=seed
     )
-    return np.asarray(trees.fit(seen(train_ng), made_n).decision_function(seen(test_ng)))
+    trees.fit(seen(learned_ng[rows]), is_made_n[rows])
+    return auroc_interval(trees.decision_function(seen(judged_ng)), to_find_n)
 
 
 def _logistic(x_ng: Array, label_n: NDArray[Any]) -> Any:

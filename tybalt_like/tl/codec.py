@@ -30,6 +30,8 @@ class Codec:
         Measured profiles and those of their codes; counts at the typical library size.
     z_nk
         Codes.
+    scale_n1
+        What brings counts to the typical library size.
     link
         Scale on which means of groups are compared: that of the model, and log2(1 + counts).
     """
@@ -41,19 +43,19 @@ class Codec:
         self.known = inputs(adata, model)
         self._rows_ng = self.known.pop("x_ng")
         self.link: Link = LOG_COUNTS if model.domain == "counts" else AS_IS
-        self._scale_n1 = np.ones((adata.n_obs, 1))
+        self.scale_n1 = np.ones((adata.n_obs, 1))
         if model.domain == "counts":
             library_n1 = np.maximum(self._rows_ng.sum(1, keepdims=True, dtype=np.float64), 1)
-            self._scale_n1 = np.median(library_n1[train_n]) / library_n1
+            self.scale_n1 = np.median(library_n1[train_n]) / library_n1
         found = infer(model, self._rows_ng, given=self.known, dtype=np.float64)
         self.z_nk: Array = found.z_nk.astype(np.float64)
-        self.reconstruction_ng: Array = found.reconstruction_ng.astype(np.float64) * self._scale_n1
-        self.x_ng: Array = self._rows_ng.astype(np.float64) * self._scale_n1
+        self.reconstruction_ng: Array = found.reconstruction_ng.astype(np.float64) * self.scale_n1
+        self.x_ng: Array = self._rows_ng.astype(np.float64) * self.scale_n1
 
     def decoded(self, rows: NDArray[np.integer], z_mk: Array) -> Array:
         """Profiles of codes, (m, g), with what is known of some samples, at the typical library
         size."""
-        return np.asarray(self.made(rows, z_mk) * self._scale_n1[rows])
+        return np.asarray(self.made(rows, z_mk) * self.scale_n1[rows])
 
     def made(self, rows: NDArray[np.integer], z_mk: Array) -> Array:
         """The same as the model gives them: counts are those of the samples' own libraries."""

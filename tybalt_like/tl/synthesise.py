@@ -57,7 +57,9 @@ def synthesise(
     A code is drawn, decoded, and given the noise that the decoder leaves out: for every gene the
     residual of a training sample at random (of ``x - decode(z)``, z from the posterior where there
     is one), cut to the values that the model takes; of counts, negative binomial noise, with the
-    dispersion that training samples have around the model and the library sizes of random ones.
+    dispersion that training samples have around the model and the library sizes of random ones,
+    around a share of the library that is no larger than the largest expected of a training sample
+    (decoders of counts are exponential, and codes between groups can end up anywhere).
     Residuals of different genes are drawn apart: co-expression that the model has not learned is
     not in them.
 
@@ -114,6 +116,8 @@ def synthesise(
     else:
         z_mk, parent_m = _around(drawn_nk, label_n, n, rng, column)
     x_mg = codec.made(parent_m, z_mk)
+    if model.domain == "counts":
+        x_mg = np.minimum(x_mg, codec.reconstruction_ng.max(0) / codec.scale_n1[parent_m])
     if noise:
         expected_ng = codec.made(np.arange(train.n_obs), drawn_nk)
         x_mg = _noisy(model, x_mg, real_ng, expected_ng, rng)
@@ -219,13 +223,13 @@ def judge_synthetic(adata: AnnData, synthetic: AnnData, *, seed: int = 0) -> Syn
     synthetic
         By `synthesise`.
     seed
-        Of the rival, the folds, and the choice of samples and genes.
+        Of the rival, and of the choice of samples and genes.
 
     Raises
     ------
     DataError
         If the genes differ, samples were not made by `synthesise`, or there are fewer than 20
-        synthetic, training or test samples.
+        test samples, or 40 synthetic or training ones.
     """
     about = recorded(synthetic).get(ENTRY)
     if about is None or list(synthetic.var_names) != list(adata.var_names):
