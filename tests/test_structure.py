@@ -45,6 +45,7 @@ API = {
     ],
     "tl": [
         *(
+            "attributions",
             "closest_normal",
             "detect",
             "ensemble",

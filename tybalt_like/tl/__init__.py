@@ -1,5 +1,6 @@
 """Verbs on an AnnData; each says what it adds."""
 
+from tybalt_like.tl.attributions import attributions
 from tybalt_like.tl.closest_normal import closest_normal
 from tybalt_like.tl.detect import detect
 from tybalt_like.tl.embed import tsne, umap
@@ -11,6 +12,7 @@ from tybalt_like.tl.score import score
 from tybalt_like.tl.survival import survival
 
 __all__ = [
+    "attributions",
     "closest_normal",
     "detect",
     "ensemble",
