@@ -65,6 +65,7 @@ API = {
     ],
     "tl": [
         *(
+            "attributions",
             "closest_normal",
             "contrast",
             "detect",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,8 @@ from tybalt_like.evaluation.estimate import Estimate
 from tybalt_like.evaluation.labels import MAX_CLASSES, grouped
 from tybalt_like.interpretation.follow_up import MIN_EVENTS, FollowUp
 
-FOLDS, REPEATS = 5, 3
-"""Of the judged samples, and of the samples that a penalty is chosen on."""
+FOLDS = 5
+"""Of the samples that a penalty is chosen on."""
 WEAK = 1.0
 """Ridge penalty of a few columns, such as age and stage: a normal prior of the log hazard ratio
 per standard deviation, with standard deviation 1."""
@@ -104,61 +104,64 @@ def concordance(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Harrell's concordance of several predictors on the same samples, and differences.
 
-    The judged samples are divided into folds, balanced by event. For each, a ridge Cox model is
-    fitted to all other samples, those that are never judged included: means, standard deviations
-    and the penalty, by cross-validated partial likelihood (Verweij & van Houwelingen 1993), come
-    from these alone. Pairs of samples of one fold are compared, since risks of different models
-    have no common scale, and three such divisions are averaged.
+    A ridge Cox model is fitted to the samples that are not judged: means, standard deviations and
+    the penalty, by cross-validated partial likelihood (Verweij & van Houwelingen 1993), come from
+    these alone, and so does the sign of every coefficient. The judged samples enter no fit at
+    all, rather than all but one of several folds: risks of different folds have no common scale,
+    and no interval of a cross-validated number is known to hold (Bengio & Grandvalet, JMLR 2004).
 
     Parameters
     ----------
     predictors
         By name.
     judged_n
-        Samples that the encoder did not learn from, or all where it learned from none.
+        Samples that neither the encoder nor any of these models learns from.
     against
         Pairs of names: the first minus the second.
     group_n
-        Number of each sample's group, where samples depend on each other: a group is in one fold,
-        and is the unit of the intervals.
+        Number of each sample's group, where samples depend on each other: none of a judged
+        sample's group is fitted to, and groups are the units of the intervals.
+    seed
+        Of the folds in which penalties are chosen.
 
     Returns
     -------
     tuple
         A table indexed by predictor: ``concordance`` (0.5 is guessing) with a 95 % interval
         ``lower``, ``upper``, and the number of judged samples and events, ``n``, ``events``. And
-        the differences: ``of, against, difference, lower, upper``. Intervals hold what the choice
-        of judged samples does, not what that of the others would (infinitesimal jackknife).
+        the differences: ``of, against, difference, lower, upper``. Intervals are those of the
+        fitted models on further samples (infinitesimal jackknife).
 
     Raises
     ------
     DataError
-        If fewer than `MIN_EVENTS` of the judged samples have an event.
+        If fewer than `MIN_EVENTS` of the judged samples, or of the others, have an event.
     """
     known = np.flatnonzero(follow_up.known_n)
     follow_up, judged_n = follow_up[known], judged_n[known]
-    units_n = (
-        np.arange(len(known))
-        if group_n is None
-        else np.unique(group_n[known], return_inverse=True)[1]
-    )
-    n, events = int(judged_n.sum()), int(follow_up.event_n[judged_n].sum())
-    if events < MIN_EVENTS:
-        raise DataError(
-            f"{events} of the {n} held-out samples have an event; concordance needs at least "
-            f"{MIN_EVENTS}"
-        )
-    rng = np.random.default_rng(seed)
-    divisions = [_folds(follow_up.event_n, judged_n, units_n, rng) for _ in range(REPEATS)]
+    own_n = known if group_n is None else group_n[known]
+    units_n = np.unique(own_n, return_inverse=True)[1]
+    fit_n = ~np.isin(units_n, units_n[judged_n])
+    for mask_n, which in ((judged_n, "held-out"), (fit_n, "other")):
+        if (events := int(follow_up.event_n[mask_n].sum())) < MIN_EVENTS:
+            raise DataError(
+                f"{events} of the {mask_n.sum()} {which} samples have an event; concordance needs "
+                f"at least {MIN_EVENTS}"
+            )
+    fit, judged = follow_up[fit_n], follow_up[judged_n]
+    inner_n = _folds(fit.event_n, units_n[fit_n], np.random.default_rng(seed))
+    of_unit = np.unique(units_n[judged_n], return_inverse=True)[1]
     estimates = {}
     for name, predictor in predictors.items():
-        rows = replace(predictor, x_np=predictor.x_np[known])
-        found = [
-            harrell(_foretold(rows, follow_up, fold_n, units_n), follow_up, fold_n=fold_n)
-            for fold_n in divisions
-        ]
-        estimates[name] = Estimate.average(found).by_group(units_n)
-    table = [[*_interval(e, low=0.0, high=1.0), n, events] for e in estimates.values()]
+        x_np = predictor.x_np[known]
+        if predictor.fitted:
+            fit_x, judged_x = _standardised(x_np[fit_n], x_np[judged_n])
+            risk_n = judged_x @ _fitted(fit_x, fit, predictor.many_p, inner_n)
+        else:
+            risk_n = _standardised(x_np[judged_n], x_np[judged_n])[1][:, 0]
+        estimates[name] = harrell(risk_n, judged).by_group(of_unit)
+    counts = [int(judged_n.sum()), int(judged.event_n.sum())]
+    table = [[*_interval(e, low=0.0, high=1.0), *counts] for e in estimates.values()]
     apart = [[of, to, *_interval(estimates[of] - estimates[to])] for of, to in against]
     return (
         pd.DataFrame(table, pd.Index(estimates, name="predictor"), CONCORDANCE),
@@ -174,12 +177,11 @@ def _interval(
     return estimate.value, float(lower), float(upper)
 
 
-def harrell(risk_n: Array, follow_up: FollowUp, *, fold_n: Codes | None = None) -> Estimate:
+def harrell(risk_n: Array, follow_up: FollowUp) -> Estimate:
     """Share of comparable pairs in which the sample at higher risk had its event first.
 
     A pair is comparable if the earlier time is that of an event, or both are the same and one of
-    them is; equal risks count half. With `fold_n`, pairs lie within folds, and samples of fold -1
-    are in none.
+    them is; equal risks count half.
 
     Source: Harrell et al., JAMA 1982. The influence of a sample is that of its pairs.
     """
@@ -187,8 +189,6 @@ def harrell(risk_n: Array, follow_up: FollowUp, *, fold_n: Codes | None = None) 
     first_nn = event_n[:, None] & (
         (time_n[:, None] < time_n) | ((time_n[:, None] == time_n) & ~event_n)
     )
-    if fold_n is not None:
-        first_nn &= (fold_n[:, None] == fold_n) & (fold_n >= 0)
     right_nn = first_nn * (0.5 + 0.5 * np.sign(risk_n[:, None] - risk_n))
     pairs = first_nn.sum()
     if not pairs:
@@ -198,51 +198,32 @@ def harrell(risk_n: Array, follow_up: FollowUp, *, fold_n: Codes | None = None) 
     return Estimate(float(value), (apart_nn.sum(0) + apart_nn.sum(1)) / pairs)
 
 
-def _folds(event_n: Mask, judged_n: Mask, units_n: Codes, rng: np.random.Generator) -> Codes:
-    """The fold of each judged sample, -1 of the others; whole units, those with an event dealt
-    out first, evenly."""
-    fold_n = np.full(len(event_n), -1, dtype=np.intp)
-    units = np.unique(units_n[judged_n])
-    has_event = np.isin(units, units_n[judged_n & event_n])
+def _folds(event_n: Mask, units_n: Codes, rng: np.random.Generator) -> Codes:
+    """The fold of each sample; whole units, those with an event dealt out first, evenly."""
+    units, of_unit = np.unique(units_n, return_inverse=True)
+    has_event = np.bincount(of_unit, event_n) > 0
     order = rng.permutation(len(units))
     order = order[np.argsort(~has_event[order], kind="stable")]
-    of_unit = dict(zip(units[order].tolist(), np.arange(len(units)) % FOLDS, strict=True))
-    fold_n[judged_n] = [of_unit[unit] for unit in units_n[judged_n].tolist()]
-    return fold_n
+    fold = np.empty(len(units), dtype=np.intp)
+    fold[order] = np.arange(len(units)) % FOLDS
+    return fold[of_unit]
 
 
-def _foretold(predictor: Predictor, follow_up: FollowUp, fold_n: Codes, units_n: Codes) -> Array:
-    """Log risk of the judged samples, each by a model that was fitted without its fold."""
-    if not predictor.fitted:
-        return np.nan_to_num(predictor.x_np[:, 0], nan=float(np.nanmean(predictor.x_np)))
-    risk_n = np.zeros(len(fold_n))
-    for fold in range(FOLDS):
-        held_n = fold_n == fold
-        # Samples that are never judged may still belong to a judged one's group.
-        fit_n = ~held_n & ~np.isin(units_n, units_n[held_n])
-        if held_n.any():
-            risk_n[held_n] = _fitted_risk(predictor, follow_up, fit_n, held_n, units_n)
-    return risk_n
-
-
-def _fitted_risk(
-    predictor: Predictor, follow_up: FollowUp, fit_n: Mask, held_n: Mask, units_n: Codes
-) -> Array:
-    fit_x, held_x = _standardised(predictor.x_np[fit_n], predictor.x_np[held_n])
-    fit, many_p = follow_up[fit_n], predictor.many_p
+def _fitted(x_np: Array, follow_up: FollowUp, many_p: Mask, fold_n: Codes) -> Array:
+    """Coefficients, (p,); the penalty of many columns is the one for which what is held out of the
+    folds is likeliest."""
     penalties: Sequence[float] = PENALTIES[:1]
     if many_p.any():
-        rng = np.random.default_rng(0)
-        inner_n = _folds(fit.event_n, np.ones(len(fit.event_n), bool), units_n[fit_n], rng)
         gain_l = np.zeros(len(PENALTIES))
         for fold in range(FOLDS):
-            kept = inner_n != fold
-            for i, beta_p in enumerate(_path(fit_x[kept], fit[kept], many_p, PENALTIES)):
+            kept_n = fold_n != fold
+            path = _path(x_np[kept_n], follow_up[kept_n], many_p, PENALTIES)
+            for i, beta_p in enumerate(path):
                 # Of the held-out part: what the whole has more of than the rest.
-                gain_l[i] += log_likelihood(fit_x @ beta_p, fit)
-                gain_l[i] -= log_likelihood(fit_x[kept] @ beta_p, fit[kept])
+                gain_l[i] += log_likelihood(x_np @ beta_p, follow_up)
+                gain_l[i] -= log_likelihood(x_np[kept_n] @ beta_p, follow_up[kept_n])
         penalties = PENALTIES[: int(np.argmax(gain_l)) + 1]
-    return np.asarray(held_x @ _path(fit_x, fit, many_p, penalties)[-1])
+    return _path(x_np, follow_up, many_p, penalties)[-1]
 
 
 def _path(

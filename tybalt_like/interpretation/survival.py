@@ -80,7 +80,7 @@ def survival(
     features
         Samples x latent features.
     held_n
-        Samples that the encoder did not learn from.
+        Samples that the encoder did not learn from, and no model of outcomes will.
     clinical
         Columns that are known without expression, such as age and stage.
     score

@@ -1,6 +1,7 @@
 """Verbs on an AnnData; each says what it adds."""
 
 from tybalt_like.tl.again import trained_again
+from tybalt_like.tl.attributions import attributions
 from tybalt_like.tl.closest_normal import closest_normal
 from tybalt_like.tl.contrast import contrast
 from tybalt_like.tl.detect import detect
@@ -19,6 +20,7 @@ from tybalt_like.tl.survival import survival
 from tybalt_like.tl.synthesise import judge_synthetic, synthesise
 
 __all__ = [
+    "attributions",
     "closest_normal",
     "contrast",
     "detect",

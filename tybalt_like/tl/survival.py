@@ -42,8 +42,8 @@ def survival(
     Parameters
     ----------
     adata
-        Encoded (`tl.fit` or `tl.latent`). Without ``obs["tybalt_split"]``, no sample was learned
-        from, and PCA is left out.
+        Encoded (`tl.fit` or `tl.latent`). With ``obs["tybalt_split"]``, samples outside the
+        training and validation splits are judged; without, a random half is, and PCA is left out.
     time
         obs column with the time until the event, or until a sample was last known to be without.
     event
@@ -61,7 +61,8 @@ def survival(
     cut
         Where curves are cut: at the tertiles or the median of the values.
     seed
-        Of the folds in which concordance is measured.
+        Of the folds in which penalties are chosen, and without a split of the half of the samples
+        that is judged.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def survival(
     names = [f"{model}_{i + 1}" for i in range(z_nk.shape[1])]
     if axes is not None:
         z_nk, names = axes.scores(z_nk), list(axes.names)
-    reference_nk, held_n = None, np.ones(adata.n_obs, dtype=bool)
+    reference_nk, held_n = None, np.random.default_rng(seed).permutation(adata.n_obs) % 2 == 0
     if keys.SPLIT in adata.obs:
         held_n = ~(in_split(adata, keys.TRAIN) | in_split(adata, keys.VALIDATION))
         reference_nk = None if model == "pca" else _components(adata, model, z_nk.shape[1])
