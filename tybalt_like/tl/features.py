@@ -50,7 +50,8 @@ class Features:
     scores
         Samples x features, in standard deviations of the training samples.
     cards
-        A row per feature that the model makes use of: ``name``, ``kind`` and ``why`` (empty where nothing speaks for a name);
+        A row per feature that the model makes use of: ``name``, ``kind`` and ``why`` (empty where
+        nothing speaks for a name);
         ``share`` of the variance of the genes that goes with it; ``found`` (share of the other
         trainings that found it too; NaN where there are none), ``similarity`` and ``twin``
         (another feature with nearly the same genes); ``up`` and ``down``, the first genes of both
@@ -131,8 +132,11 @@ def features(
     others = [_of_other(adata, one, turned, seed=seed) for one in again]
     names, genes = mine.names, list(adata.var_names)
     symbol = dict(zip(genes, symbols(adata.var), strict=True))
-    stable = _stability(mine.effect_jg, others, names, seed=seed)
-    nearest = interpretation.redundancy(mine.effect_jg, names=names)
+    unit = 1.0 if unit_g is None else unit_g
+    stable = _stability(
+        mine.effect_jg * unit, [other_jg * unit for other_jg in others], names, seed=seed
+    )
+    nearest = interpretation.redundancy(mine.effect_jg * unit, names=names)
     table = interpretation.tail_genes(mine.effect_jg, features=names, genes=genes, n_top=TOP)
     table["symbol"] = table["gene"].map(symbol)
     if unit_g is not None:
