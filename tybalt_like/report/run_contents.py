@@ -53,6 +53,7 @@ class RunContents(Contents, kind="run"):
         "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
         "latent.tsv.gz": "latent features of every sample, with the clinical columns",
         "gene_weights.tsv.gz": "weight of every gene in every latent feature",
+        "explained/feature_cards.tsv": "what each latent feature means, with its evidence",
         "metrics.tsv": "how well each score finds the named anomalies",
         "evaluation.tsv": "what the encoding is worth: every measurement, for every encoder",
         "evaluation_genes.tsv.gz": "how well each test gene is reconstructed, by every encoder",
@@ -67,7 +68,7 @@ class RunContents(Contents, kind="run"):
         "genes.txt": "the genes that the model sees, in order",
     }
     text: ClassVar[frozenset[str]] = frozenset(
-        {"sample", "gene", "model", "score", "anomaly", "column", "set"}
+        {*("sample", "gene", "model", "score", "anomaly", "column", "set"), *("feature", "level")}
     )
 
     def text_columns(self) -> frozenset[str]:
