@@ -63,11 +63,12 @@ def names(
 
     1. *sex*: two or more of its ten strongest genes are XIST or genes of the Y;
     2. *a sample column* that shares half of its variance (`HALF`, `AUROC`, `RHO`) at a q-value of
-       5 %;
+       5 %, if no other feature goes better with it, or with that level of it;
     3. *a gene set* that is over-represented in a tail as any is in one tail of random directions in
        40 (``p_tail``): of random directions themselves one in 20 gets a name in that way;
     4. *genes*: three or more of one tail beyond 5 SD, which are most of what the feature is;
     5. *a gene set* that moves more than along random directions (``q_value`` of 5 %);
+    6. *a sample column* that another feature goes better with, which the name tells;
 
     and only if it was found in most other seeds. What else holds follows in ``why``.
 
@@ -93,15 +94,17 @@ def names(
     sex_genes, symbols = _sex_genes(known), _symbols(known)
     by_feature = {name: _by_feature(table) for name, table in _usable(associations, enrichment)}
     found = {}
+    told = {feature: _column(rows) for feature, rows in by_feature[COLUMN].items()}
+    firsts = _firsts(told)
     for feature, tails in genes.groupby("feature", sort=False):
-        columns, sets = (by_feature[what].get(feature) for what in (COLUMN, GENE_SET))
+        sets = by_feature[GENE_SET].get(feature)
         evidence = [
             *_sex(tails, sex_genes),
-            *([] if columns is None else _column(columns)),
+            *([_beside(told[feature].evidence, feature, firsts)] if feature in told else []),
             *([] if sets is None else _gene_set(sets, symbols)),
             *_genes(tails, symbols),
         ]
-        evidence.sort(key=lambda one: one.last)
+        evidence.sort(key=lambda one: one.last + (one.last and one.kind == COLUMN))
         found[feature] = _judged(evidence, _seen(stability, feature))
     index = pd.Index(list(found), name="feature")
     return pd.DataFrame(list(found.values()), columns=COLUMNS, index=index)
@@ -175,7 +178,28 @@ def _sex(tails: pd.DataFrame, sex_genes: dict[str, str]) -> list[_Evidence]:
     return [_Evidence(f"sex ({', '.join(shown)})", SEX, why)]
 
 
-def _column(rows: pd.DataFrame) -> list[_Evidence]:
+class _Column(NamedTuple):
+    """What a sample column says of a feature, and how surely."""
+
+    evidence: _Evidence
+    strength: float
+
+
+def _firsts(told: Mapping[object, _Column]) -> dict[str, object]:
+    """For each name that columns propose, the feature that goes best with it."""
+    order = sorted(told, key=lambda feature: -told[feature].strength)
+    return {told[feature].evidence.name: feature for feature in reversed(order)}
+
+
+def _beside(evidence: _Evidence, feature: object, firsts: Mapping[str, object]) -> _Evidence:
+    """As it is for the feature that goes best with the column; a late resort for others."""
+    first = firsts[evidence.name]
+    if feature == first:
+        return evidence
+    return evidence._replace(name=f"{evidence.name} (see {first})", last=True)
+
+
+def _column(rows: pd.DataFrame) -> _Column:
     """Of the column with the smallest p-value, the strongest where several are 0; others that go
     with the feature as well are told, because columns go together."""
     strength = rows["auroc"].fillna(rows["value"].abs())
@@ -192,7 +216,7 @@ def _column(rows: pd.DataFrame) -> list[_Evidence]:
         why += f"; also {', '.join(_called(row) for row in others[:N_OTHERS])}"
     if others[N_OTHERS:]:
         why += f" and {len(others) - N_OTHERS} more"
-    return [_Evidence(name, COLUMN, why)]
+    return _Column(_Evidence(name, COLUMN, why), float(strength.loc[rows.index].max()))
 
 
 def _called(row: Mapping[Hashable, Any]) -> str:

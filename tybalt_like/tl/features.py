@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from tybalt_like import interpretation
 from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import recorded
 from tybalt_like.genes import identifiers, symbols
 from tybalt_like.genes.gene_sets import GeneSets
+from tybalt_like.genes.human_genes import chromosome_sets
 from tybalt_like.interpretation import Axes
 from tybalt_like.models import Model
 from tybalt_like.pp.split import recorded_groups
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Axis = Literal["own", "varimax", "ica"]
+RANDOM, RANDOM_EACH = 1000, 20
+"""Random directions that gene sets are compared with, at least, and for each feature."""
 STILL = 1e-6
 """Features that change genes less than that share of what the largest one does are not used."""
 TOP = 10
@@ -64,7 +68,7 @@ class Features:
     associations
         `interpretation.associations` with sample columns, and of PCA with as many components.
     sets
-        `interpretation.enrichment`; empty without gene sets.
+        `interpretation.enrichment`; empty where no gene set fits.
     """
 
     model: str
@@ -114,7 +118,8 @@ def features(
         The model trained with other seeds (`tl.trained_again`): only features that most of them
         found too get a name.
     sets
-        Gene sets (`io.read_gmt`).
+        Gene sets (`io.read_gmt`); those of human chromosomes, which tell gains and losses, are
+        always among them.
     unit_g
         One unit of the scale of each gene, in those that effects are told in; of genes between 0
         and 1 their range.
@@ -145,12 +150,13 @@ def features(
         mine.score_nj, _columns(adata), features=names, group_n=recorded_groups(adata)
     )
     enriched = pd.DataFrame()
-    if sets is not None:
+    if (within := _gene_sets(adata, sets)) is not None:
+        n_random = max(RANDOM, RANDOM_EACH * len(names))
         enriched = interpretation.enrichment(
             mine.effect_jg,
-            GeneSets.within(genes, sets, ids=identifiers(adata.var)),
+            within,
             features=names,
-            random_rg=interpretation.random_effects(mine.effect_jg, seed=seed),
+            random_rg=interpretation.random_effects(mine.effect_jg, n=n_random, seed=seed),
         )
         enriched["leading_edge"] = [
             ", ".join(symbol[gene] for gene in text.split()) for text in enriched["leading_edge"]
@@ -199,6 +205,18 @@ def _stability(
     return pd.DataFrame(
         {"found": np.nan, "similarity": np.nan}, index=pd.Index(names, name="feature")
     )
+
+
+def _gene_sets(adata: AnnData, sets: Mapping[str, Collection[str]] | None) -> GeneSets | None:
+    """The sets that are given, and those of chromosomes, which tell gains and losses; None where
+    genes belong to no known set."""
+    genes, ids = list(adata.var_names), identifiers(adata.var)
+    if sets is not None:
+        GeneSets.within(genes, sets, ids=ids)  # these at least must fit
+    try:
+        return GeneSets.within(genes, {**chromosome_sets(), **(sets or {})}, ids=ids)
+    except DataError:
+        return None
 
 
 def _scratch(adata: AnnData, model: Model) -> AnnData:
