@@ -81,6 +81,7 @@ def test_explain_adds_sets_contrasts_survival_and_synthetic_samples(
     finished, cohort, command
 ) -> None:
     asked = ["--gene-sets", cohort / "sets.gmt", "--contrast", "arm: treated - control"]
+    asked += ["--direction", "batch: two"]
     asked += ["--time", "days", "--event", "died", "--synthetic", 60, "--seeds", 1]
     for _ in range(2):  # and once more, in place of the first
         done = command("explain", finished, *asked, "--quiet")
@@ -89,6 +90,7 @@ def test_explain_adds_sets_contrasts_survival_and_synthetic_samples(
     wound = cards.index[cards["name"] == "wound response"]
     assert len(wound) == 1
     assert wound[0] in done.stdout
+    assert "cross-validated" in cards.loc["batch: two", "why"]
     agreement = table(finished, "contrast_agreement.tsv.gz").set_index("rule")
     assert agreement.loc["ppca_vae", "correlation"] > 0.7  # 48 held-out samples are noisy
     assert table(finished, "contrast_features.tsv.gz")["feature"].iloc[0] == wound[0]
@@ -111,6 +113,7 @@ def test_what_cannot_be_asked_is_said_before_anything_is_trained(finished, comma
         (["--time", "days"], "go together"),
         (["--time", "weeks", "--event", "died"], "no column 'weeks'"),
         (["--gene-sets", "nowhere.gmt"], "nowhere.gmt"),
+        (["--direction", "batch: four"], "labels in column 'batch'"),
     ):
         done = command("explain", finished, *asked, "--quiet")
         assert done.returncode == 2

@@ -20,6 +20,10 @@ def explain(
         list[str] | None,
         typer.Option(help="'COLUMN: A - B', or 'COLUMN: (A - B) - (C - D)'; may be given again."),
     ] = None,
+    direction: Annotated[
+        list[str] | None,
+        typer.Option(help="'COLUMN: LABEL' gets a card as a feature would; may be given again."),
+    ] = None,
     time: Annotated[str | None, typer.Option(help="Column with the follow-up, for survival.")] = (
         None
     ),
@@ -53,6 +57,7 @@ def explain(
     from tybalt_like.run.progress import Progress
 
     given: dict[str, Any] = {"gene_sets": gene_sets, "contrasts": tuple(contrast or ())}
+    given["directions"] = tuple(direction or ())
     given["clinical"] = tuple(listed(clinical)) if clinical else ()
     given |= {"time": time, "event": event, "synthetic": synthetic, "turned": turned}
     how = checked(Explain, given, where="explain")

@@ -27,6 +27,7 @@ from tybalt_like.pp.labels import named
 from tybalt_like.report.run_contents import BASELINE, RunContents
 from tybalt_like.report.words import capital, counted, listed
 from tybalt_like.tl.contrast import ALL
+from tybalt_like.tl.features import DIRECTION
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from tybalt_like.tl.synthesise import SyntheticReport
 
 FOLDER, ABOUT = "explained", "about.json"
-KINDS = (SEX, COLUMN, GENE_SET, GENES)
+KINDS = (SEX, COLUMN, GENE_SET, GENES, DIRECTION)
 NAMED = 6
 """Named features that a sentence lists."""
 TURNED = {
@@ -89,10 +90,11 @@ def check(how: Explain, adata: AnnData) -> None:
     for difference in how.differences():
         for side in (*difference.groups, *(difference.minus or ())):
             named(adata, difference.column, [side])
-    columns = [how.time, how.event, *how.clinical]
-    for column in columns:
-        if column is not None and column not in adata.obs:
-            raise RecipeError(f"explain: the sample table has no column {column!r}")
+    for column, label in how.labels():
+        named(adata, column, [label])
+    for asked in (how.time, how.event, *how.clinical):
+        if asked is not None and asked not in adata.obs:
+            raise RecipeError(f"explain: the sample table has no column {asked!r}")
 
 
 def explained(
@@ -132,8 +134,19 @@ def explained(
     found.about = {"settings": asdict(how), "summary": [], "trainings": len(again)}
     found.about["unit"] = "log2 fold change per SD" if is_log2 else "change per SD"
     sets = None if how.gene_sets is None else io.read_gmt(how.gene_sets)
+    directions = [
+        tl.direction(adata, model, column, high=named(adata, column, [label])[0], seed=seed)
+        for column, label in how.labels()
+    ]
     features = tl.features(
-        adata, model, turned=how.turned, again=again, sets=sets, unit_g=unit_g, seed=seed
+        adata,
+        model,
+        turned=how.turned,
+        again=again,
+        directions=directions,
+        sets=sets,
+        unit_g=unit_g,
+        seed=seed,
     )
     _add_features(found, adata, features, len(again))
     symbol = dict(zip(adata.var_names, symbols(adata.var), strict=True))
@@ -206,6 +219,7 @@ def _add_features(found: Explained, adata: AnnData, features: Features, training
 def named_features(cards: pd.DataFrame) -> str:
     """How many features have a name, and some of them, in a sentence: sex, sample columns and gene
     sets first, no name twice."""
+    cards = cards[cards["kind"] != DIRECTION]
     named = cards[cards["name"] != ""]
     if named.empty:
         return (

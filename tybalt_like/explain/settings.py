@@ -56,6 +56,9 @@ class Explain:
         read; ``"auto"``: turned by varimax where the model's own axes are arbitrary.
     gene_sets
         GMT file, or the name of a shipped collection, for enrichment and names.
+    directions
+        Such as ``"pam50: Basal-like"``: the direction of the latent space that tells a label from
+        all others gets a card like any feature, with its cross-validated AUROC.
     contrasts
         Such as ``"pam50: Basal-like - Luminal A"``: what differs between two labels, in features
         and in genes, as the model has it and as it is measured; ``"stage: (A - B) - (C - D)"``
@@ -72,6 +75,7 @@ class Explain:
 
     turned: Literal["auto", "own", "varimax", "ica"] = "auto"
     gene_sets: NamedFile | None = None
+    directions: tuple[str, ...] = ()
     contrasts: tuple[str, ...] = ()
     time: str | None = None
     event: str | None = None
@@ -80,8 +84,17 @@ class Explain:
 
     def __post_init__(self) -> None:
         self.differences()
+        self.labels()
         if (self.time is None) != (self.event is None):
             raise RecipeError("explain.time and explain.event go together: name both columns")
+
+    def labels(self) -> list[tuple[str, str]]:
+        """The directions, taken apart: columns and labels."""
+        found = [tuple(part.strip() for part in text.split(":", 1)) for text in self.directions]
+        for text, parts in zip(self.directions, found, strict=True):
+            if len(parts) != 2 or not all(parts):
+                raise RecipeError(f"{text!r} is no direction; write 'COLUMN: LABEL'")
+        return [(column, label) for column, label in found]
 
     def differences(self) -> list[Difference]:
         """The contrasts, taken apart."""

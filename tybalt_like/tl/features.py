@@ -17,7 +17,7 @@ from tybalt_like.core.provenance import recorded
 from tybalt_like.genes import identifiers, symbols
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.genes.human_genes import chromosome_sets
-from tybalt_like.interpretation import Axes
+from tybalt_like.interpretation import Axes, Direction
 from tybalt_like.models import Model
 from tybalt_like.pp.split import recorded_groups
 from tybalt_like.tl.fit import in_split, latent
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Axis = Literal["own", "varimax", "ica"]
+DIRECTION = "direction"
+"""Kind of features that were made for a label."""
 RANDOM, RANDOM_EACH = 1000, 20
 """Random directions that gene sets are compared with, at least, and for each feature."""
 STILL = 1e-6
@@ -97,6 +99,7 @@ def features(
     *,
     turned: Literal["auto"] | Axis = "auto",
     again: Sequence[Model] = (),
+    directions: Sequence[Direction] = (),
     sets: Mapping[str, Collection[str]] | None = None,
     unit_g: NDArray[np.floating] | None = None,
     seed: int = 0,
@@ -117,6 +120,8 @@ def features(
     again
         The model trained with other seeds (`tl.trained_again`): only features that most of them
         found too get a name.
+    directions
+        Made for a label (`tl.direction`), which get a card like any other feature.
     sets
         Gene sets (`io.read_gmt`); those of human chromosomes, which tell gains and losses, are
         always among them.
@@ -135,25 +140,27 @@ def features(
         turned = "own" if model.readable_axes else "varimax"
     mine = _read(adata, model, turned, seed=seed)
     others = [_of_other(adata, one, turned, seed=seed) for one in again]
-    names, genes = mine.names, list(adata.var_names)
+    own, genes = mine.names, list(adata.var_names)
     symbol = dict(zip(genes, symbols(adata.var), strict=True))
     unit = 1.0 if unit_g is None else unit_g
     stable = _stability(
-        mine.effect_jg * unit, [other_jg * unit for other_jg in others], names, seed=seed
+        mine.effect_jg * unit, [other_jg * unit for other_jg in others], own, seed=seed
     )
-    nearest = interpretation.redundancy(mine.effect_jg * unit, names=names)
-    table = interpretation.tail_genes(mine.effect_jg, features=names, genes=genes, n_top=TOP)
+    everything = _with(mine, directions, adata, model, seed=seed)
+    names = everything.names
+    nearest = interpretation.redundancy(everything.effect_jg * unit, names=names)
+    table = interpretation.tail_genes(everything.effect_jg, features=names, genes=genes, n_top=TOP)
     table["symbol"] = table["gene"].map(symbol)
     if unit_g is not None:
         table["effect"] *= table["gene"].map(dict(zip(genes, unit_g, strict=True)))
     associated = interpretation.associations(
-        mine.score_nj, _columns(adata), features=names, group_n=recorded_groups(adata)
+        everything.score_nj, _columns(adata), features=names, group_n=recorded_groups(adata)
     )
     enriched = pd.DataFrame()
     if (within := _gene_sets(adata, sets)) is not None:
-        n_random = max(RANDOM, RANDOM_EACH * len(names))
+        n_random = max(RANDOM, RANDOM_EACH * len(own))
         enriched = interpretation.enrichment(
-            mine.effect_jg,
+            everything.effect_jg,
             within,
             features=names,
             random_rg=interpretation.random_effects(mine.effect_jg, n=n_random, seed=seed),
@@ -164,13 +171,15 @@ def features(
     named = interpretation.names(
         table.assign(gene=table["symbol"]), associated, enriched, stability=stable
     )
+    for one in directions:
+        named.loc[one.axes.names[0]] = _made(one)
     cards = named.join(stable).join(_twins(nearest)).join(_first_genes(table))
-    cards.insert(3, "share", _share(adata, mine.effect_jg))
+    cards.insert(3, "share", _share(adata, everything.effect_jg))
     return Features(
         model=model.name,
         turned=turned,
         axes=mine.axes,
-        scores=pd.DataFrame(mine.score_nj, index=adata.obs_names, columns=names),
+        scores=pd.DataFrame(everything.score_nj, index=adata.obs_names, columns=names),
         cards=cards,
         genes=table,
         associations=associated,
@@ -188,6 +197,32 @@ def _read(adata: AnnData, model: Model, turned: Axis, *, seed: int) -> _Read:
     used_j = size_j > STILL * size_j.max(initial=0)
     names = [name for name, used in zip(axes.names, used_j, strict=True) if used]
     return _Read(names, axes.scores(codes(adata, model))[:, used_j], effect_jg[used_j], axes)
+
+
+def _with(
+    mine: _Read, directions: Sequence[Direction], adata: AnnData, model: Model, *, seed: int
+) -> _Read:
+    """The features and, below them, directions."""
+    z_nk, found = codes(adata, model), mine
+    for one in directions:
+        effects = gene_effects(adata, model, axes=one.axes, seed=seed)
+        found = _Read(
+            [*found.names, *one.axes.names],
+            np.hstack([found.score_nj, one.axes.scores(z_nk)]),
+            np.vstack([found.effect_jg, effects.to_numpy()]),
+            found.axes,
+        )
+    return found
+
+
+def _made(one: Direction) -> dict[str, str]:
+    """What the card of a direction says."""
+    label = one.axes.names[0]
+    why = (
+        f"Made to tell {label} from others ({one.n_second} and {one.n_first} samples): AUROC "
+        f"{one.auroc.value:.2f} (standard error {one.auroc.standard_error:.2f}), cross-validated"
+    )
+    return {"name": label, "why": why, "kind": DIRECTION}
 
 
 def _of_other(adata: AnnData, model: Model, turned: Axis, *, seed: int) -> Array:
