@@ -20,7 +20,7 @@ from tybalt_like.core.stored import read_json
 from tybalt_like.explain.settings import Explain
 from tybalt_like.genes import symbols
 from tybalt_like.interpretation.arithmetic import MEANS
-from tybalt_like.interpretation.naming import COLUMN, GENE_SET, GENES, SEX
+from tybalt_like.interpretation.naming import COLUMN, GENE_SET, GENES, SEE, SEX
 from tybalt_like.interpretation.survival import LEVEL
 from tybalt_like.models import Model
 from tybalt_like.pp.labels import named
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 FOLDER, ABOUT = "explained", "about.json"
 KINDS = (SEX, COLUMN, GENE_SET, GENES, DIRECTION)
+MEASURED, STRONG = ("log10 library size", "detected genes", "missing values"), 0.5
+"""Columns that tell how a sample was measured, and correlations with them that are told."""
 NAMED = 6
 """Named features that a sentence lists."""
 TURNED = {
@@ -214,6 +216,7 @@ def _add_features(found: Explained, adata: AnnData, features: Features, training
         else "No other training was compared: features may be of this one alone."
     )
     found.about["summary"].append(named_features(features.cards))
+    found.about["technical"] = technical(features.associations)
 
 
 def named_features(cards: pd.DataFrame) -> str:
@@ -228,10 +231,25 @@ def named_features(cards: pd.DataFrame) -> str:
         )
     order = named["kind"].map(list(KINDS).index).sort_values(kind="stable").index
     different = named.loc[order].drop_duplicates("name")
+    different = different[~different["name"].str.contains(SEE, regex=False)]
     first = [f"{feature} is {name}" for feature, name in different["name"].iloc[:NAMED].items()]
     more = len(named) - len(first)
     names = f"{'; '.join(first)}; and {more} more" if more else listed(first)
     return f"{len(named)} of {counted(len(cards), 'feature')} have a name: {names}."
+
+
+def technical(associations: pd.DataFrame) -> str:
+    """Which features go with how a sample was measured, in a sentence; empty if none does."""
+    rows = associations[associations["column"].isin(MEASURED) & (associations["q_value"] <= LEVEL)]
+    rows = rows[rows["value"].abs() >= STRONG]
+    if rows.empty:
+        return ""
+    rows = rows.sort_values("value", key=np.abs, ascending=False)
+    shown = [
+        f"{row['feature']} ({row['column']}, correlation {row['value']:+.2f})"
+        for row in rows.head(NAMED).to_dict(orient="records")
+    ]
+    return f"What is technical is in the features too, and may be read as biology: {listed(shown)}."
 
 
 def times(n: int) -> str:

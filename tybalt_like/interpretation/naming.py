@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEX, COLUMN, GENE_SET, GENES = "sex", "column", "gene set", "genes"
+SEE = " (see "
+"""Before the feature that goes better with a column."""
 N_STRONGEST, LEAST_SEX = 10, 2
 """A feature is sex if so many of its so many strongest genes are sex genes. Of 5,000 genes with the
 eleven that tell the sex, ten at random hold two in 2 cases of 10,000."""
@@ -196,7 +198,7 @@ def _beside(evidence: _Evidence, feature: object, firsts: Mapping[str, object]) 
     first = firsts[evidence.name]
     if feature == first:
         return evidence
-    return evidence._replace(name=f"{evidence.name} (see {first})", last=True)
+    return evidence._replace(name=f"{evidence.name}{SEE}{first})", last=True)
 
 
 def _column(rows: pd.DataFrame) -> _Column:

@@ -35,6 +35,8 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
     heading = "What did it learn? Features with a meaning"
     template = """
 <p><strong>{{ said }}</strong></p>
+{% if technical %}<p>{{ technical }}</p>
+{% endif %}
 {% if beside %}
 <div class="scroll" role="region" aria-label="Best single feature for each sample column" tabindex="0">
 <table class="plain">
@@ -56,7 +58,8 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
 {% for card in cards %}
 <details id="feature-{{ card.feature }}">
 <summary><strong>{{ card.feature }}</strong>{% if card.name %} · <strong>{{ card.name }}</strong>{% endif %} · {{ '%.1f' | format(100 * card.share) }} % of the variance{% if card.found == card.found %} · found again in {{ '%.0f' | format(100 * card.found) }} % of trainings{% endif %} <span class="faint">↑ {{ card.up }} ↓ {{ card.down }}</span></summary>
-{% if card.why %}<p>{{ card.why }}</p>{% endif %}
+{% if card.why %}<p>{{ card.why }}.</p>{% endif %}
+{% if card.twin %}<p>Nearly the same genes as <a href="#feature-{{ card.twin }}">{{ card.twin }}</a>.</p>{% endif %}
 <div class="columns">
 <table class="plain"><caption>Genes that rise with it</caption><thead><tr><th scope="col">gene</th><th scope="col" class="n">{{ unit }}</th></tr></thead><tbody>
 {% for g in card.high %}<tr><th scope="row">{{ g.symbol }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
@@ -92,6 +95,7 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
         sets = run.table(f"{FOLDER}/feature_sets.tsv.gz")
         return {
             "said": about["summary"][0],
+            "technical": about["technical"],
             "beside": beside(run),
             "about_axes": about["axes"],
             "stable": about["stable"],
@@ -138,7 +142,7 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
 
 def _cards(run: RunContents) -> pd.DataFrame:
     cards = run.table(f"{FOLDER}/feature_cards.tsv", index="feature")
-    return cards if cards.empty else cards.fillna({"name": "", "why": "", "kind": ""})
+    return cards if cards.empty else cards.fillna({"name": "", "why": "", "kind": "", "twin": ""})
 
 
 def _associations(run: RunContents) -> pd.DataFrame:
