@@ -71,7 +71,9 @@ def feature_columns(
         dark = grid.iloc[row, column] > 0.6
         ax.plot(column, row, "o", ms=2.5, color="white" if dark else "black")
     written = names or {}
-    ax.set_yticks(range(len(grid)), [legible(written.get(f, f), width=44) for f in grid.index])
+    ax.set_yticks(
+        range(len(grid)), [legible(written.get(f, f), width=46, lines=1) for f in grid.index]
+    )
     ax.set_xticks(
         range(len(order)), [legible(str(c), width=28) for c in order], rotation=40, ha="right"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tybalt_like.explain.explained import FOLDER, about_of
+from tybalt_like.interpretation.naming import COLUMN, SEE, SEX
 from tybalt_like.pl.features import feature_columns, feature_values, strength
 from tybalt_like.report.figure import Figure, drawing_of
 from tybalt_like.report.run_contents import BASELINE, Row, RunContents
@@ -67,9 +68,11 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
 <table class="plain"><caption>Genes that fall</caption><thead><tr><th scope="col">gene</th><th scope="col" class="n">{{ unit }}</th></tr></thead><tbody>
 {% for g in card.low %}<tr><th scope="row">{{ g.symbol }}{% if g.high %} ●{% endif %}</th><td class="n">{{ '%+.2f' | format(g.effect) }}</td></tr>{% endfor %}
 </tbody></table>
+</div>
+<div class="scroll" role="region" aria-label="What {{ card.feature }} goes with" tabindex="0">
 {% if card.columns %}
-<table class="plain"><caption>Sample columns</caption><thead><tr><th scope="col">column</th><th scope="col">level</th><th scope="col" class="n">strength</th><th scope="col" class="n">q</th></tr></thead><tbody>
-{% for c in card.columns %}<tr{% if c.q_value <= 0.05 %} class="main"{% endif %}><th scope="row">{{ c.column }}</th><td>{{ c.level }} {{ c.side }}</td><td class="n">{{ c.measure }} {{ '%.2f' | format(c.value) }}</td><td class="n">{{ c.q_value | number(2) }}</td></tr>{% endfor %}
+<table class="plain"><caption>Sample columns</caption><thead><tr><th scope="col">column</th><th scope="col">high in</th><th scope="col" class="n">how strongly</th><th scope="col" class="n">q</th></tr></thead><tbody>
+{% for c in card.columns %}<tr{% if c.q_value <= 0.05 %} class="main"{% endif %}><th scope="row">{{ c.column }}</th><td>{{ c.side }}</td><td class="n">{{ c.measure }} {{ '%.2f' | format(c.value) }}</td><td class="n">{{ c.q_value | number(2) }}</td></tr>{% endfor %}
 </tbody></table>
 {% endif %}
 {% if card.sets %}
@@ -110,7 +113,7 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
         if found.empty:
             return
         best = found.assign(strength=strength(found)).groupby("feature")["strength"].max()
-        named = cards.index[cards["name"] != ""]
+        named = cards.index[(cards["name"] != "") & ~_seconds(cards)]
         order = [*named, *best.sort_values(ascending=False).index.difference(named, sort=False)]
         titles = {
             str(feature): f"{feature}: {name}" if name else str(feature)
@@ -145,6 +148,12 @@ def _cards(run: RunContents) -> pd.DataFrame:
     return cards if cards.empty else cards.fillna({"name": "", "why": "", "kind": "", "twin": ""})
 
 
+def _seconds(cards: pd.DataFrame) -> pd.Series:
+    """Features that another one is named before."""
+    seconds: pd.Series = cards["name"].str.contains(SEE, regex=False)
+    return seconds
+
+
 def _associations(run: RunContents) -> pd.DataFrame:
     found = run.table(f"{FOLDER}/feature_associations.tsv.gz")
     return found[found["model"] == run.model] if len(found) else found
@@ -161,7 +170,9 @@ def beside(run: RunContents) -> list[Row]:
     if found.empty:
         return []
     found = found.assign(strength=strength(found))
-    best = found.sort_values("strength", ascending=False, kind="stable")
+    made = _cards(run).query("kind == 'direction'").index
+    best = found[~found["feature"].isin(made)]
+    best = best.sort_values("strength", ascending=False, kind="stable")
     best = best.drop_duplicates(["model", "column"])
     ours = best[(best["model"] == run.model) & (best["q_value"] <= CALLED)]
     ours = ours[ours["strength"] >= WEAK].head(ROWS)
@@ -231,7 +242,8 @@ def _labels(run: RunContents, found: pd.DataFrame, cards: pd.DataFrame) -> dict[
     """For each feature whose distribution is drawn, the column that it goes best with."""
     best = found.assign(strength=strength(found)).sort_values("strength", ascending=False)
     best = best[best["q_value"] <= CALLED].drop_duplicates("feature")
-    named = best[best["feature"].isin(cards.index[cards["kind"].isin(["sex", "column"])])]
+    firsts = cards.index[cards["kind"].isin([SEX, COLUMN]) & ~_seconds(cards)]
+    named = best[best["feature"].isin(firsts)]
     chosen = (named if len(named) else best).head(DRAWN)
     measured = run.table(f"{FOLDER}/samples_measured.tsv.gz", index="sample")
     columns = run.samples.join(measured, rsuffix=" ") if len(measured) else run.samples
