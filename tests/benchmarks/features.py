@@ -38,6 +38,8 @@ OWN, ROTATIONS = "own", ("varimax", "ica")
 SCALES = {"unit": "zero_one", "non-negative": "zero_one"}
 MAX_LATENT, PER_FEATURE = 50, 3
 """Features at most, and training samples for each of them at least."""
+OF_FEATURE = 20
+"""Genes that stand for a feature."""
 DRAWS = 200
 """Random sets of genes that known ones are compared with."""
 COLUMNS = ["dataset", "encoder", "axes", "seed", "metric", "column", "value"]
@@ -77,11 +79,12 @@ KNOWN = {
 @dataclass(frozen=True)
 class Reading:
     """Features of one trained model: their gene effects on the scale of the model and in log2
-    units, and their scores."""
+    units, their scores, and what their `OF_FEATURE` largest genes alone tell of the samples."""
 
     effects_jg: Array
     log2_jg: Array
     score_nj: Array
+    genes_nj: Array
 
 
 def features(
@@ -95,8 +98,9 @@ def features(
         Rows of `COLUMNS`. ``features``: how many have an effect; ``stable``: how many of them are
         found in most other seeds (`interpretation.stability`, in log2 units); ``held``: the share
         of what the model decodes, of the variance over training samples, that these hold. For each
-        label ``auroc``, of the feature that tells it best among training samples, measured on the
-        others; ``place``, its place by size of effects; ``found``, the share of other seeds that
+        label the AUROC of the feature that tells it best among training samples: of these,
+        ``seen``; of the others, ``auroc``; of the others by its 20 largest genes alone, ``genes``;
+        and ``place``, its place by size of effects, and ``found``, the share of other seeds that
         have it.
         For each set of genes ``rank``, their median rank by log2 units in the feature where it is
         lowest, and ``chance``, the lowest of as many random genes.
@@ -169,7 +173,11 @@ def _encoded(
 
 def _read(adata: AnnData, model: Model, axes: Axes, factor_g: Array) -> Reading:
     effects_jg = tl.gene_effects(adata, model, axes=axes).to_numpy()
-    return Reading(effects_jg, effects_jg * factor_g, axes.scores(codes(adata, model)))
+    log2_jg = effects_jg * factor_g
+    least_j1 = np.sort(np.abs(log2_jg), axis=1)[:, [-OF_FEATURE]]
+    weight_jg = np.where(np.abs(log2_jg) >= least_j1, effects_jg, 0)
+    genes_nj = np.asarray(adata.X, dtype=np.float64) @ weight_jg.T
+    return Reading(effects_jg, log2_jg, axes.scores(codes(adata, model)), genes_nj)
 
 
 def _symbols(genes: Sequence[str]) -> Sequence[str | None]:
@@ -216,9 +224,14 @@ def _of_labels(
             [roc_auc_score(high_n[learned], s_n[learned]) for s_n in reading.score_nj.T]
         )
         j = int(np.abs(over_j - 0.5).argmax())
-        auroc = float(roc_auc_score(high_n[other], reading.score_nj[other, j]))
+        for metric, rows_n, score_nj in (
+            ("seen", learned, reading.score_nj),
+            ("auroc", other, reading.score_nj),
+            ("genes", other, reading.genes_nj),
+        ):
+            auroc = float(roc_auc_score(high_n[rows_n], score_nj[rows_n, j]))
+            rows.append((metric, name, auroc if over_j[j] > 0.5 else 1 - auroc))
         rows += [
-            ("auroc", name, auroc if over_j[j] > 0.5 else 1 - auroc),
             ("place", name, 1.0 + (size_j > size_j[j]).sum()),
             ("found", name, float(found_j[j])),
         ]
@@ -253,7 +266,7 @@ def print_features(rows: pd.DataFrame) -> None:
             for (encoder, axes), of in part.groupby(["encoder", "axes"], sort=False)
         }
         columns = ["stable features", "hold of what is decoded"]
-        columns += [f"{name}: AUROC, found, place" for name in labels]
+        columns += [f"{name}: AUROC seen, unseen, by genes; found, place" for name in labels]
         columns += [f"{name}: median rank of genes (chance)" for name in markers]
         print_table(f"{dataset}, mean of {part['seed'].nunique()} seeds", cells, columns)
 
@@ -265,7 +278,8 @@ def _cells(rows: pd.DataFrame, labels: Sequence[str], markers: Sequence[str]) ->
         f"{mean['stable', '']:.0f} of {mean['features', '']:.0f}",
         f"{mean['held', '']:.2f}",
         *(
-            f"{mean_sd(of['auroc', name])}, {mean['found', name]:.2f}, {mean['place', name]:.0f}"
+            f"{mean['seen', name]:.2f}, {mean_sd(of['auroc', name])}, {mean['genes', name]:.2f}; "
+            f"{mean['found', name]:.2f}, {mean['place', name]:.0f}"
             for name in labels
         ),
         *(f"{mean['rank', name]:.0f} ({mean['chance', name]:.0f})" for name in markers),
