@@ -104,7 +104,7 @@ SETTINGS = {
         "tcga_brca",
         _breast,
         {"column": "pam50", "groups": ("Basal-like", ("Luminal A", "Luminal B"))},
-        MODELS,
+        (*MODELS, "tybalt"),
     ),
 }
 SYNTHETIC = "tcga_brca, synthetic"
