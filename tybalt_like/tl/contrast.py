@@ -346,6 +346,11 @@ def _agreement(
     stacked = pd.concat(tables, ignore_index=True)
     first = ["level", "rule", "n_first", "n_second"]
     notes = []
+    if np.isnan(stacked.loc[stacked["level"] == ALL, "ceiling"]).all():
+        notes.append(
+            "halves of the held-out samples agree on no difference between these groups, so that "
+            "nothing can be judged by them"
+        )
     if left_out:
         notes.append(
             f"not judged alone, for want of {LEAST} held-out samples of each group: "
