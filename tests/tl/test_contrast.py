@@ -96,6 +96,15 @@ def test_what_carries_the_difference_comes_first(breast, model) -> None:
     assert found.agreement["ceiling"].iloc[0] <= 1
 
 
+def test_groups_at_random_show_no_difference_to_judge_by(breast, model) -> None:
+    drawn = breast.copy()
+    drawn.obs["coin"] = np.random.default_rng(3).permutation(np.arange(drawn.n_obs) % 2).astype(str)
+    found = tl.contrast(drawn, model, column="coin", groups=("0", "1"))
+    assert abs(found.agreement["correlation"].iloc[0]) < 0.6
+    assert found.agreement["r2"].iloc[0] < 0.2
+    assert (found.genes["mean_verdict"] == "agrees").all()
+
+
 def test_bad_questions_get_one_sentence(breast, model) -> None:
     with pytest.raises(DataError, match="on both sides"):
         contrast(breast, model, (BASAL, [BASAL, "Luminal A"]))

@@ -138,9 +138,9 @@ def contrast(
         A second difference, of the same column, to be subtracted from the first.
     within
         obs column, such as the cell type, inside whose levels samples are compared; levels weigh
-        as in a linear model with a term for each. Every level that has enough held-out samples
-        of both groups has a row of its own in `Contrast.agreement`; a level may be absent from
-        training.
+        as in a linear model with a term for each, and samples without one are left out. Every
+        level that has enough held-out samples of both groups has rows of its own in
+        `Contrast.agreement`; it may be absent from training.
     seed
         Of the halves of samples that the ceiling comes from.
 
@@ -155,12 +155,20 @@ def contrast(
     level_n = None if within is None else labels_of(adata, within)
     codes = recorded_groups(adata)
     unit_n = np.arange(adata.n_obs) if codes is None else codes
+    known_n = np.ones(adata.n_obs, bool) if level_n is None else level_n != ""
     sides = [_sides(adata, column, pair) for pair in (groups, minus) if pair is not None]
     codec = Codec(adata, model, train_n=train_n)
     terms = []
     for sign, (first_n, second_n, name) in zip((1, -1), sides, strict=False):
         trained, held = (
-            _comparison(first_n & of_n, second_n & of_n, unit_n, level_n, what=what, name=name)
+            _comparison(
+                first_n & of_n & known_n,
+                second_n & of_n & known_n,
+                unit_n,
+                level_n,
+                what=what,
+                name=name,
+            )
             for of_n, what in ((train_n, "training"), (held_n, "held-out (test or query)"))
         )
         vector_k = trained.value(codec.z_nk)
@@ -338,6 +346,11 @@ def _agreement(
     stacked = pd.concat(tables, ignore_index=True)
     first = ["level", "rule", "n_first", "n_second"]
     notes = []
+    if np.isnan(stacked.loc[stacked["level"] == ALL, "ceiling"]).all():
+        notes.append(
+            "halves of the held-out samples agree on no difference between these groups, so that "
+            "nothing can be judged by them"
+        )
     if left_out:
         notes.append(
             f"not judged alone, for want of {LEAST} held-out samples of each group: "

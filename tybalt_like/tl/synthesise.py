@@ -55,13 +55,13 @@ def synthesise(
     """Draw samples that nobody has.
 
     A code is drawn, decoded, and given the noise that the decoder leaves out: for every gene the
-    residual of a training sample at random (of ``x - decode(z)``, z from the posterior where there
-    is one), cut to the values that the model takes; of counts, negative binomial noise, with the
-    dispersion that training samples have around the model and the library sizes of random ones,
-    around a share of the library that is no larger than the largest expected of a training sample
-    (decoders of counts are exponential, and codes between groups can end up anywhere).
-    Residuals of different genes are drawn apart: co-expression that the model has not learned is
-    not in them.
+    residual of a training sample (of its class) at random, ``x - decode(z)`` with z from the
+    posterior where there is one, cut to the values that the model takes. Counts get negative
+    binomial noise, with the dispersion that training samples have around the model and the library
+    sizes of random ones, around a share of the library no larger than the largest expected of a
+    training sample: decoders of counts are exponential, and codes between groups can end up
+    anywhere. Residuals of different genes are drawn apart: co-expression that the model has not
+    learned is not in them, nor are values that many samples share, such as "not detected".
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def synthesise(
         x_mg = np.minimum(x_mg, codec.reconstruction_ng.max(0) / codec.scale_n1[parent_m])
     if noise:
         expected_ng = codec.made(np.arange(train.n_obs), drawn_nk)
-        x_mg = _noisy(model, x_mg, real_ng, expected_ng, rng)
+        x_mg = _noisy(model, x_mg, real_ng, expected_ng, label_n, parent_m, rng)
     names = pd.Index([f"synthetic_{i + 1}" for i in range(n)])
     obs = pd.DataFrame({} if column is None else {column: label_n[parent_m]}, index=names)
     made = type(adata)(x_mg.astype(np.float32), obs=obs, var=adata.var.copy())
@@ -182,11 +182,21 @@ def _around(
 
 
 def _noisy(
-    model: Model, x_mg: Array, real_ng: Array, expected_ng: Array, rng: np.random.Generator
+    model: Model,
+    x_mg: Array,
+    real_ng: Array,
+    expected_ng: Array,
+    label_n: NDArray[np.object_],
+    parent_m: NDArray[np.intp],
+    rng: np.random.Generator,
 ) -> Array:
     if model.domain == "counts":
         return counts(x_mg, dispersion(real_ng, expected_ng), rng)
-    noisy_mg = with_residuals(x_mg, real_ng - expected_ng, rng)
+    noisy_mg = np.zeros_like(x_mg)
+    for label in sorted(set(label_n)):
+        rows, places = label_n == label, label_n[parent_m] == label
+        residual_ng = real_ng[rows] - expected_ng[rows]
+        noisy_mg[places] = with_residuals(x_mg[places], residual_ng, rng)
     return np.asarray(np.clip(noisy_mg, *RANGES.get(model.domain, (-np.inf, np.inf))))
 
 
