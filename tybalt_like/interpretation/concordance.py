@@ -21,7 +21,6 @@ WEAK = 1.0
 per standard deviation, with standard deviation 1."""
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)
 """Those of latent features; one is chosen by cross-validation: priors of 0.03 to 0.3."""
-NORMAL = 1.959964
 CONCORDANCE = ["concordance", "lower", "upper", "n", "events"]
 DIFFERENCES = ["of", "against", "difference", "lower", "upper"]
 
@@ -160,21 +159,36 @@ def concordance(
         else:
             risk_n = _standardised(x_np[judged_n], x_np[judged_n])[1][:, 0]
         estimates[name] = harrell(risk_n, judged).by_group(of_unit)
-    counts = [int(judged_n.sum()), int(judged.event_n.sum())]
-    table = [[*_interval(e, low=0.0, high=1.0), *counts] for e in estimates.values()]
-    apart = [[of, to, *_interval(estimates[of] - estimates[to])] for of, to in against]
+    n, events = int(judged_n.sum()), int(judged.event_n.sum())
+    table = [[*_share(estimate, events), n, events] for estimate in estimates.values()]
+    apart = [[of, to, *_difference(estimates[of] - estimates[to], events)] for of, to in against]
     return (
         pd.DataFrame(table, pd.Index(estimates, name="predictor"), CONCORDANCE),
         pd.DataFrame(apart, columns=DIFFERENCES),
     )
 
 
-def _interval(
-    estimate: Estimate, *, low: float = -1.0, high: float = 1.0
-) -> tuple[float, float, float]:
-    reach = NORMAL * estimate.standard_error
-    lower, upper = np.clip([estimate.value - reach, estimate.value + reach], low, high)
-    return estimate.value, float(lower), float(upper)
+def _share(estimate: Estimate, events: int) -> tuple[float, float, float]:
+    """A number between 0 and 1, and its interval on the logit scale."""
+    value, error = estimate.value, estimate.standard_error
+    if not 0 < value < 1:
+        return value, value, value
+    reach = _quantile(events) * error / (value * (1 - value))
+    odds = value / (1 - value) * np.exp([-reach, reach])
+    return value, *(odds / (1 + odds)).tolist()
+
+
+def _difference(estimate: Estimate, events: int) -> tuple[float, float, float]:
+    reach = _quantile(events) * estimate.standard_error
+    return estimate.value, estimate.value - reach, estimate.value + reach
+
+
+def _quantile(events: int) -> float:
+    """That of Student's t: events, not samples, are what concordance is known from. With 1.96,
+    intervals of simulated cohorts with 20 to 90 events held in 92 to 95 % instead of 95 %."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, events - 1))
 
 
 def harrell(risk_n: Array, follow_up: FollowUp) -> Estimate:
