@@ -32,6 +32,7 @@ from nonlinear import nonlinear, print_nonlinear
 from perturbation import perturbation, print_perturbation
 from split import print_split, split
 from suite import suite
+from survival import print_survival, survival
 
 from tybalt_like.benchmark import latent, print_latent
 from tybalt_like.benchmark.detectors import DEFAULT
@@ -93,6 +94,7 @@ MEASUREMENTS = {
     "gene_sets": Measurement(_at_once(gene_sets, "names"), print_gene_sets),
     "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
+    "survival": Measurement(_at_once(survival), print_survival),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 

@@ -57,6 +57,36 @@ def test_real_outcomes_are_foretold_and_shuffled_ones_are_not(lymphomas) -> None
     assert nothing.hazards["q_value"].min() > 0.05
 
 
+def test_scores_of_what_a_model_learned_from_do_not_count(lymphomas) -> None:
+    adata = lymphomas.copy()
+    adata.obs["ppca_vae_combined"] = adata.obs["odd"]
+    found = tl.survival(adata, time="time", event="event", score="ppca_vae_combined")
+    assert found.score["n"].tolist() == [165]
+    apart = tl.survival(adata, time="time", event="event", score="odd")
+    assert apart.score["n"].tolist() == [414]
+    same = found.concordance.loc["score"], apart.concordance.loc["score"]
+    pd.testing.assert_series_equal(*same)
+    del adata.obs["tybalt_split"], adata.uns["tybalt_like"]
+    elsewhere = tl.survival(adata, time="time", event="event")
+    assert elsewhere.concordance["n"].tolist() == [207]
+
+
+def test_intervals_of_concordance_hold_where_there_is_nothing() -> None:
+    missed = []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        follow_up, _ = drawn(np.zeros(200), rng)
+        x = pd.DataFrame(rng.normal(size=(200, 2)))
+        names = {"one": Predictor.few(x[[0]]), "two": Predictor.few(x), "many": Predictor.many(x)}
+        found, apart = concordance(
+            names, follow_up, judged_n=np.arange(200) < 80, against=[("two", "one")]
+        )
+        missed.append([*((found["lower"] > 0.5) | (found["upper"] < 0.5)), apart["lower"][0] > 0])
+    rate = np.mean(missed, axis=0)
+    assert (rate[:3] < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 150)).all()
+    assert rate[3] < 0.07
+
+
 def test_hazards_are_those_of_lifelines_with_a_test_of_their_form(lymphomas) -> None:
     from lifelines import CoxPHFitter
 

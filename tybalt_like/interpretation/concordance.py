@@ -16,12 +16,9 @@ from tybalt_like.interpretation.follow_up import MIN_EVENTS, FollowUp
 
 FOLDS = 5
 """Of the samples that a penalty is chosen on."""
-WEAK = 1.0
-"""Ridge penalty of a few columns, such as age and stage: a normal prior of the log hazard ratio
-per standard deviation, with standard deviation 1."""
-PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)
-"""Those of latent features; one is chosen by cross-validation: priors of 0.03 to 0.3."""
-NORMAL = 1.959964
+PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+"""Of ridge regression: normal priors of a log hazard ratio per standard deviation, with standard
+deviations of 0.03 to 1."""
 CONCORDANCE = ["concordance", "lower", "upper", "n", "events"]
 DIFFERENCES = ["of", "against", "difference", "lower", "upper"]
 
@@ -40,7 +37,8 @@ class Predictor:
         Samples x columns; NaN, which becomes the mean of the samples that are fitted to, where a
         value is not known.
     many_p
-        Columns whose ridge penalty is chosen (latent features); that of the others is `WEAK`.
+        Latent features. Their penalty is chosen beside the other columns, such as age and stage,
+        and when that of these is known: few columns need not shrink because many do.
     fitted
         Whether a model is fitted; else the only column is the risk itself.
     """
@@ -160,21 +158,36 @@ def concordance(
         else:
             risk_n = _standardised(x_np[judged_n], x_np[judged_n])[1][:, 0]
         estimates[name] = harrell(risk_n, judged).by_group(of_unit)
-    counts = [int(judged_n.sum()), int(judged.event_n.sum())]
-    table = [[*_interval(e, low=0.0, high=1.0), *counts] for e in estimates.values()]
-    apart = [[of, to, *_interval(estimates[of] - estimates[to])] for of, to in against]
+    n, events = int(judged_n.sum()), int(judged.event_n.sum())
+    table = [[*_share(estimate, events), n, events] for estimate in estimates.values()]
+    apart = [[of, to, *_difference(estimates[of] - estimates[to], events)] for of, to in against]
     return (
         pd.DataFrame(table, pd.Index(estimates, name="predictor"), CONCORDANCE),
         pd.DataFrame(apart, columns=DIFFERENCES),
     )
 
 
-def _interval(
-    estimate: Estimate, *, low: float = -1.0, high: float = 1.0
-) -> tuple[float, float, float]:
-    reach = NORMAL * estimate.standard_error
-    lower, upper = np.clip([estimate.value - reach, estimate.value + reach], low, high)
-    return estimate.value, float(lower), float(upper)
+def _share(estimate: Estimate, events: int) -> tuple[float, float, float]:
+    """A number between 0 and 1, and its interval on the logit scale."""
+    value, error = estimate.value, estimate.standard_error
+    if not 0 < value < 1:
+        return value, value, value
+    reach = _quantile(events) * error / (value * (1 - value))
+    odds = value / (1 - value) * np.exp([-reach, reach])
+    return value, *(odds / (1 + odds)).tolist()
+
+
+def _difference(estimate: Estimate, events: int) -> tuple[float, float, float]:
+    reach = _quantile(events) * estimate.standard_error
+    return estimate.value, estimate.value - reach, estimate.value + reach
+
+
+def _quantile(events: int) -> float:
+    """That of Student's t: events, not samples, are what concordance is known from. With 1.96,
+    intervals of simulated cohorts with 20 to 90 events held in 92 to 95 % instead of 95 %."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, events - 1))
 
 
 def harrell(risk_n: Array, follow_up: FollowUp) -> Estimate:
@@ -210,32 +223,27 @@ def _folds(event_n: Mask, units_n: Codes, rng: np.random.Generator) -> Codes:
 
 
 def _fitted(x_np: Array, follow_up: FollowUp, many_p: Mask, fold_n: Codes) -> Array:
-    """Coefficients, (p,); the penalty of many columns is the one for which what is held out of the
-    folds is likeliest."""
-    penalties: Sequence[float] = PENALTIES[:1]
-    if many_p.any():
+    """Coefficients, (p,), with the penalties for which what is held out of folds is likeliest:
+    first that of few columns alone, then that of many beside them."""
+    penalty_p = np.zeros(len(many_p))
+    for part_p in (~many_p, many_p):
+        if not part_p.any():
+            continue
+        used_p = part_p | ~many_p
+        tried_lp = np.tile(penalty_p[used_p], (len(PENALTIES), 1))
+        tried_lp[:, part_p[used_p]] = np.array(PENALTIES)[:, None]
         gain_l = np.zeros(len(PENALTIES))
         for fold in range(FOLDS):
             kept_n = fold_n != fold
-            path = _path(x_np[kept_n], follow_up[kept_n], many_p, PENALTIES)
-            for i, beta_p in enumerate(path):
+            kept_np, kept = x_np[np.ix_(kept_n, used_p)], follow_up[kept_n]
+            beta_p = np.zeros(used_p.sum())
+            for i, tried_p in enumerate(tried_lp):
+                beta_p = ridge_cox(kept_np, kept, penalty_p=tried_p, start_p=beta_p)
                 # Of the held-out part: what the whole has more of than the rest.
-                gain_l[i] += log_likelihood(x_np @ beta_p, follow_up)
-                gain_l[i] -= log_likelihood(x_np[kept_n] @ beta_p, follow_up[kept_n])
-        penalties = PENALTIES[: int(np.argmax(gain_l)) + 1]
-    return _path(x_np, follow_up, many_p, penalties)[-1]
-
-
-def _path(
-    x_np: Array, follow_up: FollowUp, many_p: Mask, penalties: Sequence[float]
-) -> list[Array]:
-    """Coefficients for each penalty in turn, from the one before on."""
-    found: list[Array] = []
-    for penalty in penalties:
-        start_p = found[-1] if found else None
-        penalty_p = np.where(many_p, penalty, WEAK)
-        found.append(ridge_cox(x_np, follow_up, penalty_p=penalty_p, start_p=start_p))
-    return found
+                gain_l[i] += log_likelihood(x_np[:, used_p] @ beta_p, follow_up)
+                gain_l[i] -= log_likelihood(kept_np @ beta_p, kept)
+        penalty_p[part_p] = PENALTIES[int(np.argmax(gain_l))]
+    return ridge_cox(x_np, follow_up, penalty_p=penalty_p)
 
 
 def _standardised(fit_x: Array, held_x: Array) -> tuple[Array, Array]:

@@ -18,7 +18,8 @@ from tybalt_like.models.networks.blocks import Standardise
 SWEEPS, FREE_SWEEPS, TOLERANCE = 100, 20, 1e-3
 """Rounds at most; rounds before sets are asked; change of the features at which it ends."""
 EVERY = 5
-"""Rounds between two questions to the sets; and of the genes of a set, one in so many is hidden."""
+"""Rounds between two questions to the sets; and of all genes of sets, one in so many is hidden, in
+every set that has it: what one set hides, no other shows."""
 LEVEL = 0.05
 """False discovery rate of ties."""
 RIDGE = 0.01
@@ -64,8 +65,8 @@ class PLIER(Model, name="plier", title="PLIER"):
     Genes are standardised. Every feature has weights of at least 0; for the share `tied` of the
     features these are drawn to a sparse, non-negative mixture of gene sets, and the others are
     free. A gene outside of the sets keeps its weight where the profiles ask for it, and a gene of
-    the sets loses it: sets are incomplete, and made elsewhere. A fifth of the genes of every set
-    is hidden from training. A feature is said to lean on a set only if these genes, too, have
+    the sets loses it: sets are incomplete, and made elsewhere. That a fifth of the genes are in
+    sets is hidden from training. A feature is said to lean on a set only if these genes, too, have
     larger weights than those outside (rank-sum test, false discovery rate 0.05 over all ties).
 
     Loss: ``|x - z W|^2 + lambda1 |W - U C|^2 + lambda2 |z|^2 + elastic net(U)``; W, U >= 0, C the
@@ -73,8 +74,7 @@ class PLIER(Model, name="plier", title="PLIER"):
     singular value that is kept and lambda1 half of it. Solved in turns from the principal
     components. The elastic net is as strong as leaves the share `tied` of the features a set;
     PLIER searches for that strength on a grid, and chooses sets beforehand. Profiles are encoded
-    by least squares on W, where PLIER shrinks: held-out breast tumours are reconstructed better
-    (median R2 of the genes 0.59 instead of 0.54, PCA 0.60).
+    by least squares on W, where PLIER shrinks them: held-out ones are reconstructed better so.
 
     Source: Mao et al., Nature Methods 2019 (wgmao/PLIER); choices that it does not make are ours.
 
@@ -118,7 +118,8 @@ class PLIER(Model, name="plier", title="PLIER"):
     def solve(self, train: Batch) -> None:
         self.standardise.fit(train.x_ng)
         x_ng, member_sg = self.standardise(train.x_ng).cpu().double(), self.member_sg.cpu()
-        hidden_sg = member_sg & (member_sg.cumsum(1) % EVERY == 0)
+        known_g = member_sg.any(0)
+        hidden_sg = member_sg & known_g & (known_g.cumsum(0) % EVERY == 0)
         w_kg, tie_ks = factors(
             x_ng, _Sets(member_sg & ~hidden_sg), k=self.config.latent_dim, tied=self.config.tied
         )
