@@ -45,8 +45,8 @@ NAMED = 6
 """Named features that a sentence lists."""
 TURNED = {
     "own": "Features are the model's own axes.",
-    "varimax": "The axes of this model are arbitrary, so they were turned by varimax until each "
-    "rests on few genes; the space is the same.",
+    "varimax": "The axes of a latent space are arbitrary, so they were turned by varimax until "
+    "each rests on few genes; the space is the same.",
     "ica": "Features are the model's axes, turned by ICA until they are as independent as they can "
     "be; the space is the same.",
 }
@@ -210,8 +210,9 @@ def _add_features(found: Explained, adata: AnnData, features: Features, training
     found.tables |= tables
     found.about["axes"] = TURNED[features.turned]
     found.about["stable"] = (
-        f"The model was trained {times(trainings)} more with other seeds; names are given to "
-        "features that most of these trainings found too."
+        f"The model was trained {times(trainings)} more, with other seeds and, where that is "
+        "quick or was asked for, with four fifths of the samples; names are given to features that "
+        "most of these trainings found too."
         if trainings
         else "No other training was compared: features may be of this one alone."
     )

@@ -226,7 +226,7 @@ class Model(nn.Module, ABC):
     linear
         Whether encoding and decoding are linear maps.
     readable_axes
-        Whether its latent axes are no arbitrary choice, because training turns them.
+        Whether its latent axes mean something by themselves; others are turned to be read.
     starts_solved
         Whether `solve` makes a whole model, which `steps` only refine: it can stand beside others
         as a baseline, which nobody watches being trained.

@@ -88,6 +88,7 @@ class PLIER(Model, name="plier", title="PLIER"):
     )
     deterministic = True
     linear = True
+    readable_axes = True
     Config = PLIERConfig
     member_sg: Tensor
     tie_ks: Tensor

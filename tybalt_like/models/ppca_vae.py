@@ -87,7 +87,6 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
     )
     Config = PPCAVAEConfig
     training_defaults = Training(epochs=300, batch_size=50, learning_rate=1e-3, min_epochs=0)
-    readable_axes = True
     starts_solved = True
     likelihood = "gaussian"
     loadings_kg: Tensor

@@ -68,6 +68,7 @@ def explain_run(
             adata,
             run.model,
             times=seeds,
+            redrawn=True,
             training=training,
             device=device,
             on_epoch=progress.epoch,

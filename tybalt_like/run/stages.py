@@ -15,6 +15,7 @@ from tybalt_like.core import distributed, files, keys
 from tybalt_like.core.provenance import is_images, reading_notes, recorded
 from tybalt_like.explain import explained
 from tybalt_like.io.lengths import save_lengths
+from tybalt_like.models import Model
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.report.words import counted
 from tybalt_like.run import cohort
@@ -32,6 +33,10 @@ from tybalt_like.tl.scorer import Scorer
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+QUICK = 2
+"""Further trainings of models that take no time, for the names of features."""
 
 
 @dataclass
@@ -324,12 +329,18 @@ def _explain_features(state: State) -> None:
     results, recipe = state.results, state.recipe
     if is_images(results.adata):
         return
+    model = results.models[results.name]
     with state.progress.stage("Explaining the features"):
+        again: Sequence[Model] = results.again
+        if model.starts_solved or type(model).steps is Model.steps:  # quick, and hardly random
+            again, _ = trained_again(
+                results.adata, model, times=QUICK, redrawn=True, training=recipe.model.training
+            )
         found = explained(
             results.adata,
-            results.models[results.name],
+            model,
             recipe.explain,
-            again=results.again,
+            again=again,
             unit_g=results.normaliser.unit_g,
             is_log2=results.normaliser.is_log2,
             seed=recipe.seed,
