@@ -142,7 +142,7 @@ def test_groups_kept_apart_when_training_stay_so_in_the_folds(shared_data) -> No
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", sorted(Model.registry))
-def test_features_of_every_model_have_effects_and_axes_that_turn(name: str) -> None:
+def test_features_of_every_model_have_effects_and_axes_that_turn(name: str, tmp_path) -> None:
     rng = np.random.default_rng(0)
     x_ng = rng.random((60, 24)).astype(np.float32)
     if Model.named(name).domain == "counts":
@@ -150,7 +150,12 @@ def test_features_of_every_model_have_effects_and_axes_that_turn(name: str) -> N
     adata = AnnData(x_ng)
     adata.obs["batch"] = np.where(np.arange(60) % 2, "a", "b")
     pp.split(adata)
-    config = {"covariates": ("batch",)} if name == "conditional_tybalt" else {}
+    sets = tmp_path / "sets.gmt"
+    sets.write_text(
+        "".join(f"s{i}\t\t" + "\t".join(map(str, range(i, i + 8))) + "\n" for i in (0, 9))
+    )
+    needs = {"conditional_tybalt": {"covariates": ("batch",)}, "plier": {"gene_sets": str(sets)}}
+    config = needs.get(name, {})
     quick = Training(epochs=3, batch_size=8, min_epochs=0)
     model = tl.fit(adata, model=name, training=quick, latent_dim=3, device="cpu", **config)
     effects = tl.gene_effects(adata, model)

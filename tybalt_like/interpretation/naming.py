@@ -69,7 +69,8 @@ def names(
     3. *a gene set* that is over-represented in a tail as any is in one tail of random directions in
        40 (``p_tail``): of random directions themselves one in 20 gets a name in that way;
     4. *genes*: three or more of one tail beyond 5 SD, which are most of what the feature is;
-    5. *a gene set* that moves more than along random directions (``q_value`` of 5 %);
+    5. *a gene set*, no chromosome, that moves more than along random directions (``q_value`` of
+       5 %);
     6. *a sample column* that another feature goes better with, which the name tells;
 
     and only if it was found in most other seeds. What else holds follows in ``why``.
@@ -139,7 +140,9 @@ def _usable(associations: pd.DataFrame, enrichment: pd.DataFrame) -> list[tuple[
         associations = associations[strong & (associations["q_value"] <= FDR)]
     if len(enrichment):
         moved, listed = enrichment["q_value"] <= FDR, enrichment["p_tail"] <= TAIL_SHARE
-        enrichment = enrichment[moved | listed]
+        # Genes of a chromosome move together a little for their base composition alone, too.
+        of_genes = ~enrichment["set"].str.startswith(CHROMOSOME)
+        enrichment = enrichment[(moved & of_genes) | listed]
     return [(COLUMN, associations), (GENE_SET, enrichment)]
 
 

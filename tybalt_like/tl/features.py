@@ -166,7 +166,7 @@ def features(
             random_rg=interpretation.random_effects(mine.effect_jg, n=n_random, seed=seed),
         )
         enriched["leading_edge"] = [
-            ", ".join(symbol[gene] for gene in text.split()) for text in enriched["leading_edge"]
+            " ".join(symbol[gene] for gene in text.split()) for text in enriched["leading_edge"]
         ]
     named = interpretation.names(
         table.assign(gene=table["symbol"]), associated, enriched, stability=stable

@@ -77,7 +77,7 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
 {% endif %}
 {% if card.sets %}
 <table class="plain"><caption>Gene sets</caption><thead><tr><th scope="col">set</th><th scope="col" class="n">z</th><th scope="col" class="n">q</th><th scope="col">leading genes</th></tr></thead><tbody>
-{% for s in card.sets %}<tr{% if s.q_value <= 0.05 %} class="main"{% endif %}><th scope="row">{{ s.set }}</th><td class="n">{{ '%+.1f' | format(s.z) }}</td><td class="n">{{ s.q_value | number(2) }}</td><td>{{ s.leading_edge }}</td></tr>{% endfor %}
+{% for s in card.sets %}<tr{% if s.q_value <= 0.05 %} class="main"{% endif %}><th scope="row">{{ s.set }}</th><td class="n">{{ '%+.1f' | format(s.z) }}</td><td class="n">{{ s.q_value | number(2) }}</td><td>{{ s.leading_edge.split()[:12] | join(", ") }}</td></tr>{% endfor %}
 </tbody></table>
 {% endif %}
 <table class="plain"><caption>Samples at the ends</caption><tbody>
@@ -201,6 +201,8 @@ def _details(run: RunContents, cards: pd.DataFrame) -> Iterator[Row]:
     """The cards, those with a name first."""
     genes = _by_feature(run.needed(f"{FOLDER}/feature_genes.tsv.gz"))
     found, sets = _associations(run), run.table(f"{FOLDER}/feature_sets.tsv.gz")
+    if len(sets):
+        sets = sets.fillna({"leading_edge": ""})
     columns, of_sets = _by_feature(found), _by_feature(sets)
     values = _values(run)
     order = cards["name"].eq("").sort_values(kind="stable").index
