@@ -91,7 +91,7 @@ MEASUREMENTS = {
     "aberrant": Measurement(aberrant, print_aberrant),
     "perturbation": Measurement(_perturbation, print_perturbation, seeds=3),
     "latent": Measurement(_latent, print_latent),
-    "gene_sets": Measurement(_at_once(gene_sets, "names"), print_gene_sets),
+    "gene_sets": Measurement(_at_once(gene_sets, "names"), print_gene_sets, seeds=3),
     "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
     "survival": Measurement(_at_once(survival), print_survival),

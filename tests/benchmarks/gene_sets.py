@@ -141,12 +141,13 @@ def _correlation(x_ng: np.ndarray, seen_g: np.ndarray) -> np.ndarray:
 
 def print_gene_sets(rows: pd.DataFrame) -> None:
     """Mean AUROC of hidden genes over the sets, and the share of sets with more than 0.7."""
+    rows = rows.assign(auroc=rows["auroc"].astype(float))
     for dataset, part in rows.groupby("dataset", sort=False):
         cells = {}
         for encoder, of in part.groupby("encoder", sort=False):
             by_seed = of.groupby("seed")["auroc"]
             shares = by_seed.apply(lambda values: (values > 0.7).mean())
-            confirmed = of[of["confirmed"].astype(bool)]
+            confirmed = of[of["confirmed"].astype(str) == "True"]  # as read from a table, too
             cells[str(encoder)] = [
                 mean_sd(by_seed.mean().tolist()),
                 mean_sd(shares.tolist()),

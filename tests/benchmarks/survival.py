@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from tybalt_like import pp, tl
@@ -16,12 +15,13 @@ from tybalt_like.tl.encoders import few_threads
 MODELS = ("ppca_vae", "tybalt")
 SCALES = {"tybalt": "zero_one"}
 K = 50
+MINUS_PCA = f"{FEATURES} minus {REFERENCE}"
 
 
 def survival(*, seeds: int = 5, progress: Progress) -> pd.DataFrame:
     """``dlbcl_chop``: of every division, 40 % of the samples are held out. One row per model, seed
-    and ``predictor``, with its ``concordance`` and interval, ``minus_pca`` with its interval, and
-    how many ``features`` have a hazard ratio with q up to 0.05."""
+    and ``what``: the concordance of a predictor, or the difference of the features to PCA's, as
+    ``value`` with its interval; and how many ``features`` have a hazard ratio with q up to 0.05."""
     rows = []
     for seed in range(seeds):
         adata = load("dlbcl_chop")
@@ -41,12 +41,10 @@ def survival(*, seeds: int = 5, progress: Progress) -> pd.DataFrame:
                     score="default_combined",
                     seed=seed,
                 )
+            measured = found.concordance.rename(columns={"concordance": "value"})
             apart = found.differences.set_index(["of", "against"]).loc[(FEATURES, REFERENCE)]
-            apart = apart.to_numpy(float)
-            table = found.concordance.reset_index().assign(model=model, seed=seed)
-            own = (table["predictor"] == FEATURES).to_numpy()
-            for i, name in enumerate(("minus_pca", "minus_pca_lower", "minus_pca_upper")):
-                table[name] = np.where(own, apart[i], np.nan)
+            measured.loc[MINUS_PCA] = [*apart, *measured.iloc[0][["n", "events"]]]
+            table = measured.rename_axis("what").reset_index().assign(model=model, seed=seed)
             rows.append(table.assign(features=int((found.hazards["q_value"] <= 0.05).sum())))
     return pd.concat(rows, ignore_index=True)
 
@@ -55,17 +53,13 @@ def print_survival(rows: pd.DataFrame) -> None:
     """Means over divisions of the same samples, which share what is peculiar to these; intervals
     are those of one division, on average."""
     cells = {}
-    for (model, predictor), of in rows.groupby(["model", "predictor"], sort=False):
-        mean = of[["lower", "upper", "minus_pca", "minus_pca_lower", "minus_pca_upper"]].mean()
-        apart = f"{mean.iloc[2]:+.3f} ({mean.iloc[3]:+.3f} to {mean.iloc[4]:+.3f})"
-        own = predictor == FEATURES
-        cells[f"{model}: {predictor}"] = [
-            mean_sd(of["concordance"].tolist()),
-            f"{mean.iloc[0]:.3f} to {mean.iloc[1]:.3f}",
-            apart if own else "",
-            f"{of['features'].mean():.1f}" if own else "",
+    for (model, what), of in rows.groupby(["model", "what"], sort=False):
+        cells[f"{model}: {what}"] = [
+            mean_sd(of["value"].tolist()),
+            f"{of['lower'].mean():.3f} to {of['upper'].mean():.3f}",
+            f"{of['features'].mean():.1f}" if what == FEATURES else "",
         ]
     n, events = rows["n"].iloc[0], rows["events"].mean()
-    title = f"dlbcl_chop, {n} held-out samples with {events:.0f} events"
-    columns = ["concordance", "95 % interval", "minus PCA", "features with q <= 0.05"]
+    title = f"dlbcl_chop, {n:.0f} held-out samples with {events:.0f} events"
+    columns = ["concordance", "95 % interval", "features with q <= 0.05"]
     print_table(title, cells, columns)
