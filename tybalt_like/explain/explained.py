@@ -27,7 +27,8 @@ from tybalt_like.pp.labels import named
 from tybalt_like.report.run_contents import BASELINE, RunContents
 from tybalt_like.report.words import capital, counted, listed
 from tybalt_like.tl.contrast import ALL
-from tybalt_like.tl.features import DIRECTION
+from tybalt_like.tl.encoders import Cohort
+from tybalt_like.tl.features import DIRECTION, column_associations
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -259,14 +260,15 @@ def times(n: int) -> str:
 
 
 def _baseline(adata: AnnData, features: Features) -> pd.DataFrame:
-    """The same columns, told by as many components of PCA of the same training samples."""
-    scratch = type(adata)(
-        np.asarray(adata.X), obs=adata.obs, var=adata.var[[]], uns=dict(adata.uns)
-    )
+    """The same columns, told by as many components of PCA of the same training samples, turned in
+    the same way; of counts, of their logarithms."""
+    counts = Model.named(features.model).domain == "counts"
+    scratch = Cohort(adata, counts=counts).bare()
+    scratch.uns.update(adata.uns)
     if keys.MEASURED in adata.obsm:
         scratch.obsm[keys.MEASURED] = adata.obsm[keys.MEASURED]
     pca = tl.fit(scratch, model=BASELINE, latent_dim=len(features.axes.names), device="cpu")
-    return tl.features(scratch, pca, turned="own").associations
+    return column_associations(scratch, pca, turned=features.turned)
 
 
 def _add_contrast(

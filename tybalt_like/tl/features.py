@@ -68,13 +68,13 @@ class Features:
         genes, in their standard deviations; ``high``, whether beyond 2.5 of those, as in Tybalt's
         paper.
     associations
-        `interpretation.associations` with sample columns, and of PCA with as many components.
+        `interpretation.associations` with sample columns.
     sets
         `interpretation.enrichment`; empty where no gene set fits.
     """
 
     model: str
-    turned: str
+    turned: Axis
     axes: Axes
     scores: pd.DataFrame
     cards: pd.DataFrame
@@ -153,9 +153,7 @@ def features(
     table["symbol"] = table["gene"].map(symbol)
     if unit_g is not None:
         table["effect"] *= table["gene"].map(dict(zip(genes, unit_g, strict=True)))
-    associated = interpretation.associations(
-        everything.score_nj, _columns(adata), features=names, group_n=recorded_groups(adata)
-    )
+    associated = _associated(adata, everything)
     enriched = pd.DataFrame()
     if (within := _gene_sets(adata, sets)) is not None:
         n_random = max(RANDOM, RANDOM_EACH * len(own))
@@ -184,6 +182,19 @@ def features(
         genes=table,
         associations=associated,
         sets=enriched,
+    )
+
+
+def column_associations(
+    adata: AnnData, model: Model, *, turned: Axis = "varimax", seed: int = 0
+) -> pd.DataFrame:
+    """`Features.associations` alone; see `features`."""
+    return _associated(adata, _read(adata, model, turned, seed=seed))
+
+
+def _associated(adata: AnnData, read: _Read) -> pd.DataFrame:
+    return interpretation.associations(
+        read.score_nj, _columns(adata), features=read.names, group_n=recorded_groups(adata)
     )
 
 

@@ -50,7 +50,7 @@ class Features(Section[RunContents], name="features", title="Features", kind="ru
 </tbody>
 </table>
 </div>
-<p class="note">AUROC of the feature for one group against the others (0.5 is nothing); of numbers, Spearman's correlation. PCA has as many components, of the same training samples. Where its best component reads a column as well, a simple method would have done.</p>
+<p class="note">AUROC of the feature for one group against the others (0.5 is nothing); of numbers, Spearman's correlation. PCA has as many components, of the same training samples, turned in the same way. Where its best component reads a column as well, a simple method would have done.</p>
 {% endif %}
 <p class="note">{{ about_axes }} A feature's genes are those that change most when it rises by one standard deviation, averaged over samples, through the whole decoder; ● marks a high weight, more than 2.5 standard deviations from the mean of all genes. q is corrected over all features and columns{% if with_sets %}; gene sets are compared with random directions of the latent space, which know how genes move together{% endif %}. {{ stable }}</p>
 {{ ui.figures(figures) }}
