@@ -2,7 +2,8 @@
 
 A vector is learned on training samples and moves held-out ones: kang (interferon beta; known cell
 types, and each with its treated cells left out of training), tggates (high dose minus control, new
-experiments) and tcga_brca (basal minus luminal). Synthetic samples are of tcga_brca.
+experiments) and tcga_brca (basal minus luminal). Synthetic samples are of tcga_brca and of
+all_leukaemia, which is small.
 """
 
 from __future__ import annotations
@@ -107,13 +108,18 @@ SETTINGS = {
         (*MODELS, "tybalt"),
     ),
 }
-SYNTHETIC = "tcga_brca, synthetic"
-DRAWN = {
-    "pca": ("posterior", "class"),
-    "ppca_vae": ("prior", "posterior", "class"),
-    "beta_vae": ("prior", "posterior", "class"),
-    "tybalt": ("prior", "posterior", "class"),
+WAYS = ("prior", "posterior", "class")
+SYNTHETIC = {
+    "tcga_brca, synthetic": {
+        "pca": ("posterior", "class"),
+        "ppca_vae": WAYS,
+        "beta_vae": WAYS,
+        "tybalt": WAYS,
+    },
+    "all_leukaemia, synthetic": {"pca": ("posterior", "class"), "ppca_vae": WAYS},
 }
+"""How samples are drawn, by case and model."""
+CLASSES = {"tcga_brca, synthetic": "pam50", "all_leukaemia, synthetic": "lineage"}
 
 
 def arithmetic(
@@ -126,13 +132,13 @@ def arithmetic(
     DataError
         If a case is unknown, or there is none on this machine.
     """
-    known = (*SETTINGS, SYNTHETIC)
+    known = (*SETTINGS, *SYNTHETIC)
     if unknown := set(only or ()) - set(known):
         raise DataError(f"unknown case {min(unknown)!r}; known: {', '.join(known)}")
     kept = Kept(file, KEY)
     for case in only or known:
-        models = DRAWN if case == SYNTHETIC else SETTINGS[case].models
-        measured = _made if case == SYNTHETIC else _moved
+        models = SYNTHETIC[case] if case in SYNTHETIC else SETTINGS[case].models
+        measured = _made if case in SYNTHETIC else _moved
         for seed in range(seeds):
             for model in models:
                 if kept.has(case, model, seed):
@@ -174,13 +180,13 @@ def _moved(case: str, model: str, seed: int) -> Iterator[dict[str, Any]]:
         yield {"where": ALL, "rule": rule, "measure": "share differs", "value": share}
 
 
-def _made(case: str, model: str, seed: int) -> Iterator[dict[str, Any]]:  # noqa: ARG001
-    adata = cohort("tcga_brca")
-    pp.split(adata, label="pam50", train=0.7, calibration=0, seed=seed)
+def _made(case: str, model: str, seed: int) -> Iterator[dict[str, Any]]:
+    adata = cohort(case.partition(",")[0])
+    pp.split(adata, label=CLASSES[case], train=0.7, calibration=0, seed=seed)
     adata, fitted = _trained(adata, model, seed)
-    for how in DRAWN[model]:
+    for how in SYNTHETIC[case][model]:
         for noise in (True, False) if how == "posterior" else (True,):
-            column = "pam50" if how == "class" else None
+            column = CLASSES[case] if how == "class" else None
             made = tl.synthesise(
                 adata, fitted, n=N_MADE, how=how, column=column, noise=noise, seed=seed
             )
@@ -207,7 +213,7 @@ def _made(case: str, model: str, seed: int) -> Iterator[dict[str, Any]]:  # noqa
 def print_arithmetic(rows: pd.DataFrame) -> None:
     """A table per case."""
     for case, part in rows.groupby("case", sort=False):
-        if case == SYNTHETIC:
+        if case in SYNTHETIC:
             _print_made(str(case), part)
             continue
         left_out = str(case).partition("without treated ")[2]

@@ -7,14 +7,12 @@ from scipy import stats
 
 from tybalt_like.interpretation.arithmetic import (
     MEANS,
-    Comparison,
     agreement,
     ceiling,
     compared,
-    fixed,
     gene_table,
-    projected,
 )
+from tybalt_like.interpretation.changes import Comparison, fixed, projected
 
 
 def comparison(first_n, second_n, unit_n=None, level_n=None) -> Comparison:

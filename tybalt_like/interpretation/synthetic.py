@@ -12,9 +12,9 @@ DISPERSION = (1e-2, 1e6)
 
 
 SHARE = 0.2
-"""Of the variance of drawn codes that comes from the training samples they are drawn around. More
-gives away who was in training (Silverman's rule, .6 to .75 here, lets members of a cohort of 128 be
-told with an AUROC of .99); less is a normal distribution, whatever the codes look like."""
+"""Of the variance of drawn codes that comes from the training samples they are drawn around. With
+more, members of small cohorts can be told (with Silverman's rule, .6 to .75 here, nearly always);
+with less, codes are normally distributed whatever those of training samples are."""
 
 
 def kernel_draws(z_nk: Array, m: int, rng: np.random.Generator) -> tuple[Array, NDArray[np.intp]]:

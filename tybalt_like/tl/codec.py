@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.interpretation.arithmetic import AS_IS, LOG_COUNTS, Link
+from tybalt_like.interpretation.changes import AS_IS, LOG_COUNTS, Link
 from tybalt_like.models import Model
 from tybalt_like.tl.fit import inputs
 from tybalt_like.training.inference import applied, infer

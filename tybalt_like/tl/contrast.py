@@ -14,17 +14,13 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.messages import some
 from tybalt_like.interpretation.arithmetic import (
-    AS_IS,
     MEANS,
-    Change,
-    Comparison,
     ceiling,
     compared,
     feature_table,
-    fixed,
     gene_table,
-    projected,
 )
+from tybalt_like.interpretation.changes import AS_IS, Change, Comparison, fixed, projected
 from tybalt_like.models import Model
 from tybalt_like.pp.labels import labels_of, named
 from tybalt_like.pp.split import recorded_groups
@@ -68,7 +64,8 @@ class Contrast:
     agreement
         `interpretation.compared`: how near the model's changes of held-out samples are to the
         measured ones, beside the mean difference of the training samples and PCA with as many
-        axes; with ``level`` (of the column in `within`, or "all"), ``n_first`` and ``n_second``.
+        axes and, of a level, its own mean difference; with ``level`` (of the column in `within`,
+        or "all"), ``n_first`` and ``n_second``.
     notes
         What could not be measured.
     """
