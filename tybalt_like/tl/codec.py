@@ -11,7 +11,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.interpretation.changes import AS_IS, LOG_COUNTS, Link
 from tybalt_like.models import Model
 from tybalt_like.tl.fit import inputs
-from tybalt_like.training.inference import applied, infer
+from tybalt_like.training.inference import applied, decoder, infer
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -60,9 +60,7 @@ class Codec:
     def made(self, rows: NDArray[np.integer], z_mk: Array) -> Array:
         """The same as the model gives them: counts are those of the samples' own libraries."""
         given = {name: values[rows] for name, values in self.known.items()}
-        given["z_nk"] = z_mk
-        found = infer(self.model, self._rows_ng[rows], given=given, dtype=np.float64)
-        return np.asarray(found.reconstruction_ng)
+        return decoder(self.model, self._rows_ng[rows], given=given)(z_mk)
 
     def typical(self, z_mk: Array) -> Array:
         """Profiles of codes alone, on the scale of `link`: unknown covariates, typical library."""
