@@ -64,7 +64,7 @@ def feature_columns(
     q = rows.pivot_table(index="feature", columns="column", values="q_value", sort=False)
     q = q.reindex(index=grid.index, columns=order)
     if ax is None:
-        size = (3.6 + 0.42 * len(order), 1.9 + 0.26 * len(features))
+        size = (5.6 + 0.42 * len(order), 1.9 + 0.26 * len(features))
         _, ax = plt.subplots(figsize=(min(size[0], 12), size[1]))
     image = ax.imshow(grid.to_numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.argwhere(q.to_numpy() <= fdr):

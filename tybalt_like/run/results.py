@@ -162,7 +162,7 @@ class Results:
         """Tables for people, and all that scoring new samples on another machine needs."""
         self._write_tables(work)
         if self.explained is not None:
-            (work / EXPLAINED).mkdir()
+            (work / EXPLAINED).mkdir(exist_ok=True)
             self.explained.write(work / EXPLAINED)
         self.save(work)
         slim = self.adata.copy()
