@@ -25,7 +25,7 @@ from tybalt_like.interpretation.survival import LEVEL
 from tybalt_like.models import Model
 from tybalt_like.pp.labels import named
 from tybalt_like.report.run_contents import BASELINE, RunContents
-from tybalt_like.report.words import capital, counted, listed
+from tybalt_like.report.words import capital, counted, listed, sentence
 from tybalt_like.tl.contrast import ALL
 from tybalt_like.tl.encoders import Cohort
 from tybalt_like.tl.features import DIRECTION, column_associations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 FOLDER, ABOUT = "explained", "about.json"
 KINDS = (SEX, COLUMN, GENE_SET, GENES, DIRECTION)
-MEASURED, STRONG = ("log10 library size", "detected genes", "missing values"), 0.5
+MEASURED, STRONG = ("log10 library size", "share of genes detected", "missing values"), 0.5
 """Columns that tell how a sample was measured, and correlations with them that are told."""
 NAMED = 6
 """Named features that a sentence lists."""
@@ -176,7 +176,7 @@ def explained(
             score=score,
             seed=seed,
         )
-        _add_survival(found, survival)
+        _add_survival(found, survival, score)
     if how.synthetic:
         made = tl.synthesise(adata, model, n=how.synthetic, seed=seed)
         _add_synthetic(found, tl.judge_synthetic(adata, made, seed=seed), how.synthetic)
@@ -312,7 +312,7 @@ def agreement_of(contrast: Contrast) -> str:
     )
 
 
-def _add_survival(found: Explained, survival: Survival) -> None:
+def _add_survival(found: Explained, survival: Survival, score: str | None) -> None:
     tables = {
         "survival_features.tsv": survival.hazards,
         "survival_score.tsv": survival.score,
@@ -322,7 +322,11 @@ def _add_survival(found: Explained, survival: Survival) -> None:
         "survival_differences.tsv": survival.differences.set_index("of"),
     }
     found.tables |= {name: table for name, table in tables.items() if len(table)}
-    found.about["survival"] = {"unit": survival.unit, "notes": list(survival.notes)}
+    found.about["survival"] = {
+        "unit": survival.unit,
+        "score": score,
+        "notes": [sentence(note) for note in survival.notes],
+    }
     sure = survival.hazards[survival.hazards["q_value"] <= LEVEL]
     first = sure.nsmallest(3, "p_value")
     said = [f"{name} (hazard ratio {ratio:.2f})" for name, ratio in first["hazard_ratio"].items()]

@@ -80,7 +80,7 @@ def _measured(adata: AnnData, scale: Scale, found: Sexes | None) -> pd.DataFrame
     if FAMILY[scale] == "counts":
         table["log10 library size"] = np.log10(np.maximum(told["total"], 1))
     if np.ptp(told["detected"]) > 0:
-        table["detected genes"] = told["detected"]
+        table["share of genes detected"] = told["detected"] / adata.n_vars
     if told["missing"].any():
         table["missing values"] = told["missing"]
     if found is not None:

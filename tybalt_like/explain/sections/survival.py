@@ -19,6 +19,9 @@ CITATIONS = [
 ]
 
 
+TITLE = "anomaly score"
+
+
 class Survival(Section[RunContents], name="survival", title="Survival", kind="run", place=74):
     """Hazard ratios of features, curves, and what features add to clinical columns."""
 
@@ -39,7 +42,7 @@ class Survival(Section[RunContents], name="survival", title="Survival", kind="ru
 </tbody>
 </table>
 </div>
-<p class="note">Share of pairs of samples whose order is foretold; 0.5 is guessing. Predictors of several columns are penalised Cox models, cross-validated with all that is fitted inside the folds.{% if differences %} {% for row in differences %}{{ row.of }} less {{ row.against }}: {{ '%+.3f' | format(row.difference) }} ({{ '%+.3f' | format(row.lower) }} to {{ '%+.3f' | format(row.upper) }}). {% endfor %}{% endif %}</p>
+<p class="note">Share of pairs of samples whose order is foretold; 0.5 is guessing. Cox models, their penalties and signs are fitted on the samples that are not judged.{% if differences %} {% for row in differences %}{{ row.of }} less {{ row.against }}: {{ '%+.3f' | format(row.difference) }} ({{ '%+.3f' | format(row.lower) }} to {{ '%+.3f' | format(row.upper) }}). {% endfor %}{% endif %}</p>
 {% endif %}
 {{ ui.figures(figures) }}
 {% for note in notes %}
@@ -54,6 +57,7 @@ class Survival(Section[RunContents], name="survival", title="Survival", kind="ru
         concordance = run.table(f"{FOLDER}/survival_concordance.tsv")
         if len(concordance):
             concordance = concordance.rename(columns={concordance.columns[0]: "predictor"})
+            concordance["predictor"] = concordance["predictor"].replace("score", TITLE)
         differences = run.table(f"{FOLDER}/survival_differences.tsv")
         return {
             "said": [text for text in about_of(run)["summary"] if "survival" in text],
@@ -75,15 +79,23 @@ class Survival(Section[RunContents], name="survival", title="Survival", kind="ru
             )
         curves = run.table(f"{FOLDER}/survival_curves.tsv.gz")
         groups = run.table(f"{FOLDER}/survival_groups.tsv")
-        unit = about_of(run).get("survival", {}).get("unit", "")
+        about = about_of(run).get("survival", {})
         for i, variable in enumerate(dict.fromkeys(groups["variable"]) if len(groups) else ()):
+            called = TITLE if variable == about["score"] else variable
             yield Figure(
                 f"survival_{i + 1}",
-                f"Survival by {variable}",
-                f"Kaplan-Meier curves of samples with low and high {variable}.",
+                f"Survival by {called}",
+                f"Kaplan-Meier curves of samples with low and high {called}.",
                 "Samples are cut at tertiles of the value, never where the outcome would part them "
                 "best. Bands are 95 % intervals, strokes are samples that left.",
-                partial(pl.kaplan_meier, curves, groups, variable=variable, unit=unit),
+                partial(
+                    pl.kaplan_meier,
+                    curves,
+                    groups,
+                    variable=variable,
+                    unit=about["unit"],
+                    title=called,
+                ),
             )
 
     def citations(self, run: RunContents) -> list[str]:
