@@ -138,6 +138,15 @@ def test_only_what_most_seeds_find_is_named() -> None:
     assert found.loc[2, "why"].endswith("not checked over seeds")
 
 
+def test_a_column_names_the_feature_that_goes_best_with_it() -> None:
+    ends, columns, sets = tables()
+    again = columns[columns["feature"] == 1].assign(feature=5, auroc=0.97)
+    both = pd.concat([columns, again], ignore_index=True)
+    assert list(names(ends, both, sets)["name"][[1, 5]]) == ["batch 5 (see 5)", "batch 5"]
+    unsure = pd.DataFrame({"found": [1.0, 0.0]}, index=[1, 5])  # what is chance is not referred to
+    assert list(names(ends, both, sets, stability=unsure)["name"][[1, 5]]) == ["batch 5", ""]
+
+
 @pytest.mark.parametrize(
     ("name", "title"),
     [

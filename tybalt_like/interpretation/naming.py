@@ -98,7 +98,8 @@ def names(
     by_feature = {name: _by_feature(table) for name, table in _usable(associations, enrichment)}
     found = {}
     told = {feature: _column(rows) for feature, rows in by_feature[COLUMN].items()}
-    firsts = _firsts(told)
+    named = {one: said for one, said in told.items() if not _seen(stability, one) <= MOST_SEEDS}
+    firsts = _firsts(named)
     for feature, tails in genes.groupby("feature", sort=False):
         sets = by_feature[GENE_SET].get(feature)
         evidence = [
@@ -198,7 +199,7 @@ def _firsts(told: Mapping[object, _Column]) -> dict[str, object]:
 
 def _beside(evidence: _Evidence, feature: object, firsts: Mapping[str, object]) -> _Evidence:
     """As it is for the feature that goes best with the column; a late resort for others."""
-    first = firsts[evidence.name]
+    first = firsts.get(evidence.name, feature)  # none, if no training but this one has any
     if feature == first:
         return evidence
     return evidence._replace(name=f"{evidence.name}{SEE}{first})", last=True)
