@@ -68,7 +68,10 @@ class RunContents(Contents, kind="run"):
         "genes.txt": "the genes that the model sees, in order",
     }
     text: ClassVar[frozenset[str]] = frozenset(
-        {*("sample", "gene", "model", "score", "anomaly", "column", "set"), *("feature", "level")}
+        {
+            *("sample", "gene", "model", "score", "anomaly", "column", "set"),
+            *("feature", "level", "symbol"),
+        }
     )
 
     def text_columns(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from tybalt_like import anomaly
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.genes import names_in
+from tybalt_like.genes import names_in, symbols
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.tl.fit import in_split
 from tybalt_like.tl.score import model_outputs
@@ -33,7 +33,7 @@ def explain(
     n_top: int | None = 20,
     of_interest: Collection[str] = (),
 ) -> pd.DataFrame:
-    """The genes that make samples strange, with direction; see `anomaly.gene_scores`.
+    """The genes that make samples strange, with symbol and direction; see `anomaly.gene_scores`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def explain(
     """
     samples = _scored(adata, model) if samples is None else samples
     rows = _rows(adata, samples)
-    return anomaly.gene_scores(
+    table = anomaly.gene_scores(
         detector.usual,
         model_outputs(adata, model=model)[rows],
         names=samples,
@@ -59,6 +59,8 @@ def explain(
         n_top=n_top,
         of_interest=names_in(adata, list(of_interest)),
     )
+    called = dict(zip(adata.var_names, symbols(adata.var), strict=True))
+    return table.assign(symbol=table["gene"].map(called))
 
 
 def explain_gene_sets(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
+
 from tybalt_like import pl
 from tybalt_like.report.figure import Figure, drawing_of
 from tybalt_like.report.run_contents import Row, RunContents
@@ -36,13 +38,13 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
 <div class="tall list">
 {% for sample in explained %}
 <details>
-<summary><strong>{{ sample.name }}</strong>{% if run.label %} · {{ ui.label_of(sample.label) }}{% endif %} · score {{ '%.2f' | format(sample.score) }} · q {{ sample.q | number }} · {{ words.counted(sample.called, "gene") }} at adjusted p ≤ 0.05 among the first {{ sample.genes | length }} <span class="faint">{% for g in sample.genes[:6] %}{{ g.gene }} {{ '↑' if g.direction == 'up' else '↓' }} {% endfor %}</span></summary>
+<summary><strong>{{ sample.name }}</strong>{% if run.label %} · {{ ui.label_of(sample.label) }}{% endif %} · score {{ '%.2f' | format(sample.score) }} · q {{ sample.q | number }} · {{ words.counted(sample.called, "gene") }} at adjusted p ≤ 0.05 among the first {{ sample.genes | length }} <span class="faint">{% for g in sample.genes[:6] %}{{ g.symbol }} {{ '↑' if g.direction == 'up' else '↓' }} {% endfor %}</span></summary>
 <div class="scroll" role="region" aria-label="Genes of {{ sample.name }}" tabindex="0">
 <table class="plain genes">
 <thead><tr><th scope="col">gene</th><th scope="col" class="n">observed</th><th scope="col" class="n">expected</th><th scope="col" class="n">{{ difference }}</th><th scope="col" class="n">usual</th><th scope="col" class="n">z</th><th scope="col" class="n">adjusted p</th><th scope="col">than expected</th></tr></thead>
 <tbody>
 {% for g in sample.genes %}
-<tr{% if g.p_adjusted <= 0.05 %} class="main"{% endif %}><th scope="row">{{ g.gene }}{% if g.of_interest %} <span title="gene of interest">●</span>{% endif %}</th><td class="n">{{ '%.2f' | format(g.observed) }}</td><td class="n">{{ '%.2f' | format(g.expected) }}</td><td class="n">{{ '%+.2f' | format(g.difference) }}</td><td class="n">{{ '%.1f' | format(g.reference_low) }} to {{ '%.1f' | format(g.reference_high) }}</td><td class="n">{{ '%+.1f' | format(g.z) }}</td><td class="n">{{ g.p_adjusted | number(2) }}</td><td class="share"><span class="track"><span class="fill {{ g.direction }}" style="width: {{ '%.0f' | format(100 * (g.z | abs) / sample.limit) }}%"></span></span> {{ '↑ higher' if g.direction == 'up' else '↓ lower' }}</td></tr>
+<tr{% if g.p_adjusted <= 0.05 %} class="main"{% endif %}><th scope="row"{% if g.symbol != g.gene %} title="{{ g.gene }}"{% endif %}>{{ g.symbol }}{% if g.of_interest %} <span title="gene of interest">●</span>{% endif %}</th><td class="n">{{ '%.2f' | format(g.observed) }}</td><td class="n">{{ '%.2f' | format(g.expected) }}</td><td class="n">{{ '%+.2f' | format(g.difference) }}</td><td class="n">{{ '%.1f' | format(g.reference_low) }} to {{ '%.1f' | format(g.reference_high) }}</td><td class="n">{{ '%+.1f' | format(g.z) }}</td><td class="n">{{ g.p_adjusted | number(2) }}</td><td class="share"><span class="track"><span class="fill {{ g.direction }}" style="width: {{ '%.0f' | format(100 * (g.z | abs) / sample.limit) }}%"></span></span> {{ '↑ higher' if g.direction == 'up' else '↓ lower' }}</td></tr>
 {% endfor %}
 </tbody>
 </table>
@@ -76,7 +78,8 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
         }
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
-        genes = run.needed("gene_scores.tsv.gz")
+        genes = with_symbols(run.needed("gene_scores.tsv.gz"))
+        genes = genes.assign(gene=genes["symbol"])
         sample = str(run.score()[genes["sample"].unique()].idxmax())
         yield Figure(
             "genes_of_strangest_sample",
@@ -90,7 +93,8 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
 
 def explained(run: RunContents) -> list[Row]:
     """The flagged or, without any, the strangest samples with the genes behind their scores."""
-    genes, sets = run.needed("gene_scores.tsv.gz"), run.table("gene_set_scores.tsv.gz")
+    genes = with_symbols(run.needed("gene_scores.tsv.gz"))
+    sets = run.table("gene_set_scores.tsv.gz")
     names = run.score()[genes["sample"].unique()].nlargest(MAX_EXPLAINED).index
     by_sample = dict(list(genes.groupby("sample", sort=False)))
     sets_of = dict(list(sets.groupby("sample", sort=False))) if len(sets) else {}
@@ -110,13 +114,18 @@ def explained(run: RunContents) -> list[Row]:
     ]
 
 
+def with_symbols(genes: pd.DataFrame) -> pd.DataFrame:
+    """Genes with what people call them; their names in tables that have no symbols."""
+    symbol = genes["symbol"].fillna(genes["gene"]) if "symbol" in genes else genes["gene"]
+    return genes.assign(symbol=symbol)
+
+
 def recurrent(run: RunContents) -> list[Row]:
     """Genes that are among the strangest in most explained samples of a label."""
     if run.needed("gene_scores.tsv.gz").empty:
         return []
-    table = run.needed("gene_scores.tsv.gz").assign(
-        label=run.labels.reindex(run.needed("gene_scores.tsv.gz")["sample"]).to_numpy()
-    )
+    table = with_symbols(run.needed("gene_scores.tsv.gz"))
+    table = table.assign(gene=table["symbol"], label=run.labels.reindex(table["sample"]).to_numpy())
     groups: list[Row] = []
     for label, rows in table.groupby("label"):
         n = rows["sample"].nunique()

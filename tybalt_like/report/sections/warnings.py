@@ -6,10 +6,11 @@ from typing import Any
 
 from tybalt_like.report.contents import Contents
 from tybalt_like.report.section import Section
+from tybalt_like.report.sections.at_a_glance import DOUBTS, AtAGlance
 
 
 class Warnings(Section[Contents], name="warnings", title="Be careful", place=20):
-    """The warnings of ``run.json``."""
+    """The warnings of ``run.json``, unless the first section holds all of them."""
 
     template = """
 <ul>
@@ -20,4 +21,5 @@ class Warnings(Section[Contents], name="warnings", title="Be careful", place=20)
 """
 
     def content(self, run: Contents) -> dict[str, Any] | None:
-        return {} if run.about["warnings"] else None
+        shown = DOUBTS if run.kind == AtAGlance.kind else 0
+        return {} if len(run.about["warnings"]) > shown else None

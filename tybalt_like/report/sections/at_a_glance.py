@@ -1,0 +1,100 @@
+"""The first screen: who is strangest and why, how sure that is, and what to distrust."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from tybalt_like.anomaly import scores as tables
+from tybalt_like.evaluation.comparison import summarise
+from tybalt_like.report.run_contents import NORM, Row, RunContents
+from tybalt_like.report.section import Section
+from tybalt_like.report.sections.genes import with_symbols
+from tybalt_like.report.words import listed
+
+SAMPLES, GENES, DOUBTS = 5, 3, 3
+"""Samples, genes of each, and sentences on what to distrust, that are shown."""
+
+
+class AtAGlance(Section[RunContents], name="glance", title="At a glance", kind="run", place=5):
+    """Five samples with their genes, the model beside PCA, and the gravest doubts."""
+
+    template = """
+<div class="scroll" role="region" aria-label="The strangest samples" tabindex="0">
+<table class="plain">
+<caption>The strangest samples{% if about.flagged.flagged %}, of {{ about.flagged.flagged | count }} that are flagged{% endif %}</caption>
+<thead><tr><th scope="col">sample</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}<th scope="col" class="n">p</th><th scope="col" class="n">q</th><th scope="col">rank by others</th>{% if genes %}<th scope="col">furthest from what is expected ({{ unit }})</th>{% endif %}</tr></thead>
+<tbody>
+{% for one in strangest %}
+<tr{% if one.flagged %} class="flagged"{% endif %}><th scope="row">{{ one.sample }}</th>{% if run.label %}<td>{{ ui.label_of(one.label) }}</td>{% endif %}<td class="n">{{ one.p | number(2) }}{{ '*' if one.extrapolated }}</td><td class="n">{{ one.q | number(2) }}</td><td>{{ one.ranks }}</td>{% if genes %}<td>{% for g in one.genes %}<span class="gene {{ g.direction }}">{{ g.symbol }} {{ '%+.1f' | format(g.difference) }}</span> {% endfor %}</td>{% endif %}</tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
+<p class="note">{% if extrapolated %}* Below what ranks can tell: extrapolated. {% endif %}Rank by others: place among the {{ n | count }} tested samples by detectors that do not decide. A sample that only one of them finds strange deserves a second look before it is believed.</p>
+{% if encoding %}<p>{{ encoding }}</p>
+{% endif %}
+{% if doubts %}
+<p><strong>Before you believe it:</strong></p>
+<ul>
+{% for doubt in doubts %}
+<li>{{ doubt }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+"""
+
+    def content(self, run: RunContents) -> dict[str, Any] | None:
+        tested = run.score()[run.tested].sort_values(ascending=False, kind="stable")
+        if tested.empty:
+            return None
+        genes = {} if run.of_images else first_genes(run)
+        ranks = _ranks(run)
+        p, q, beyond = (run.score(what) for what in ("p_value", "q_value", "extrapolated"))
+        strangest = [
+            {
+                "sample": sample,
+                "label": run.labels[sample],
+                "p": p[sample],
+                "q": q[sample],
+                "extrapolated": bool(beyond[sample]),
+                "flagged": bool(run.flagged[sample]),
+                "ranks": listed([f"{name} {int(rank[sample])}" for name, rank in ranks.items()]),
+                "genes": genes.get(str(sample), []),
+            }
+            for sample in tested.index[:SAMPLES]
+        ]
+        table = run.table("evaluation.tsv")
+        said = summarise(table, model=run.model, title=run.title) if len(table) else []
+        return {
+            "strangest": strangest,
+            "extrapolated": any(one["extrapolated"] for one in strangest),
+            "genes": bool(genes),
+            "unit": "log2 fold change" if run.about["detector"]["log2"] else "difference",
+            "n": len(tested),
+            "encoding": said[0] if said else "",
+            "doubts": run.about["warnings"][:DOUBTS],
+        }
+
+
+def first_genes(run: RunContents) -> dict[str, list[Row]]:
+    """The first genes of each sample that is explained."""
+    table = with_symbols(run.needed("gene_scores.tsv.gz"))
+    first = table[table["rank"] <= GENES]
+    return {
+        str(sample): rows.sort_values("rank").to_dict(orient="records")
+        for sample, rows in first.groupby("sample", sort=False)
+    }
+
+
+def _ranks(run: RunContents) -> dict[str, pd.Series]:
+    """Place of each tested sample, the strangest first, by detectors that do not decide."""
+    names = [name for name in run.about["scorers"] if name != run.decides]
+    values = {run.title(name): run.score(model=name) for name in names}
+    values["plain norm"] = tables.of(run.scores, "", NORM)
+    return {
+        name: value[run.tested].rank(ascending=False, method="min")
+        for name, value in values.items()
+        if value[run.tested].notna().all() and len(value)
+    }
