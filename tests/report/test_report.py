@@ -350,6 +350,6 @@ def test_every_model_is_cited() -> None:
 
 def test_incomplete_folder_is_refused_by_name(run_dir, tmp_path) -> None:
     (tmp_path / "run.json").write_text((run_dir / "run.json").read_text())
-    with pytest.raises(RunError, match=r"latent\.tsv\.gz missing"):
+    with pytest.raises(RunError, match=r"scores\.tsv missing"):
         report.build(tmp_path)
     assert not (tmp_path / "report.html").exists()
