@@ -36,6 +36,11 @@ gallery: $(INSTALLED)
 		mkdir -p reports/gallery/$${of#*/}; \
 		cp reports/$$of/figures/*.png reports/gallery/$${of#*/}/; \
 	done
+	$(BIN)/tybalt-like run features_brca --overwrite --set explain.gene_sets=hallmark
+	mkdir -p reports/gallery/features_brca
+	for figure in feature_columns feature_values contrast_1; do \
+		cp reports/runs/features_brca/figures/$$figure.png reports/gallery/features_brca/; \
+	done
 	$(BIN)/tybalt-like run mnist_vae --overwrite
 	$(BIN)/tybalt-like run mnist_dcgan --overwrite
 	$(BIN)/tybalt-like run mnist_autoencoder --profile quick --out reports/runs/mnist_autoencoder --overwrite
