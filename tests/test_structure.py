@@ -40,7 +40,6 @@ API = {
             "contrast_genes",
             "embedding",
             "feature_columns",
-            "feature_genes",
             "feature_values",
             "gene_residuals",
             "hazard_ratios",

@@ -135,7 +135,8 @@ def explained(
     """
     found = Explained()
     found.about = {"settings": asdict(how), "summary": [], "trainings": len(again)}
-    found.about["unit"] = "log2 fold change per SD" if is_log2 else "change per SD"
+    in_log2 = is_log2 or model.domain == "counts"  # whose effects are told as log2(1 + count)
+    found.about["unit"] = "log2 fold change per SD" if in_log2 else "change per SD"
     sets = None if how.gene_sets is None else io.read_gmt(how.gene_sets)
     directions = [
         tl.direction(adata, model, column, high=named(adata, column, [label])[0], seed=seed)
@@ -152,7 +153,7 @@ def explained(
         seed=seed,
     )
     _add_features(found, adata, features, len(again))
-    symbol = dict(zip(adata.var_names, symbols(adata.var), strict=True))
+    symbol = symbols(adata.var)
     units = np.ones(adata.n_vars) if unit_g is None else unit_g
     unit = dict(zip(adata.var_names, units.tolist(), strict=True))
     for difference in how.differences():

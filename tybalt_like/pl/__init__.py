@@ -3,7 +3,7 @@
 from tybalt_like.pl.aberrant import volcano
 from tybalt_like.pl.arithmetic import contrast_agreement, contrast_genes, interpolation
 from tybalt_like.pl.curves import precision_recall, roc
-from tybalt_like.pl.features import feature_columns, feature_genes, feature_values
+from tybalt_like.pl.features import feature_columns, feature_values
 from tybalt_like.pl.genes import gene_residuals
 from tybalt_like.pl.heatmap import latent_heatmap
 from tybalt_like.pl.history import training
@@ -19,7 +19,6 @@ __all__ = [
     "contrast_genes",
     "embedding",
     "feature_columns",
-    "feature_genes",
     "feature_values",
     "gene_residuals",
     "hazard_ratios",

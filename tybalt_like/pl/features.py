@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.evaluation.labels import UNKNOWN
-from tybalt_like.pl.palette import DOWN, MISSING, UP, styles
+from tybalt_like.pl.palette import DOWN, MISSING, styles
 from tybalt_like.pl.theme import legible, theme
 
 MOST_GROUPS = 12
@@ -154,36 +154,3 @@ def _panel(ax: Axes, value: pd.Series, label: pd.Series) -> None:
     ax.set_yticks(range(len(groups)), [legible(group, width=20) for group in groups])
     ax.set(xlabel=unit, ylim=(-0.6, len(groups) - 0.4))
     ax.grid(axis="y", visible=False)
-
-
-@theme
-def feature_genes(
-    genes: pd.DataFrame, feature: str, *, unit: str = "change per SD", ax: Axes | None = None
-) -> Axes:
-    """The first genes of both tails of a feature, with what each does when it rises.
-
-    Parameters
-    ----------
-    genes
-        `Features.genes`.
-    unit
-        Of the effects.
-
-    Raises
-    ------
-    DataError
-        If the table has no such feature.
-    """
-    rows = genes[(genes["feature"] == feature) & (genes["rank"] <= 10)]
-    if rows.empty:
-        raise DataError(f"no genes of a feature {feature!r}")
-    rows = rows.sort_values("effect")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5, 1.2 + 0.22 * len(rows)))
-    colors = [UP if effect > 0 else DOWN for effect in rows["effect"]]
-    ax.barh(range(len(rows)), rows["effect"], color=colors)
-    ax.set_yticks(range(len(rows)), [legible(str(gene)) for gene in rows["symbol"]])
-    ax.axvline(0, color="#222222", lw=0.8)
-    ax.set_xlabel(unit)
-    ax.grid(axis="y", visible=False)
-    return ax

@@ -28,7 +28,7 @@ from tybalt_like.tl.cross_fit import Detection, cross_fit, folds_of
 from tybalt_like.tl.detect import detected, tested
 from tybalt_like.tl.embed import check_maps
 from tybalt_like.tl.explain import strangest
-from tybalt_like.tl.score import fit_detector
+from tybalt_like.tl.score import fit_detector, write_scores
 from tybalt_like.tl.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -336,11 +336,16 @@ def _explain_features(state: State) -> None:
             again, _ = trained_again(
                 results.adata, model, times=QUICK, redrawn=True, training=recipe.model.training
             )
+        adata, score = results.adata, None
+        if recipe.explain.time is not None:  # beside the anomaly score
+            adata, score = adata.copy(), keys.score(results.decides, tables.COMBINED)
+            write_scores(adata, results.scores)
         found = explained(
-            results.adata,
+            adata,
             model,
             recipe.explain,
             again=again,
+            score=score,
             unit_g=results.normaliser.unit_g,
             is_log2=results.normaliser.is_log2,
             seed=recipe.seed,

@@ -59,8 +59,7 @@ def explain(
         n_top=n_top,
         of_interest=names_in(adata, list(of_interest)),
     )
-    called = dict(zip(adata.var_names, symbols(adata.var), strict=True))
-    return table.assign(symbol=table["gene"].map(called))
+    return table.assign(symbol=table["gene"].map(symbols(adata.var)))
 
 
 def explain_gene_sets(

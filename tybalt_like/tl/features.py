@@ -141,10 +141,10 @@ def features(
     mine = _read(adata, model, turned, seed=seed)
     others = [_of_other(adata, one, turned, seed=seed) for one in again]
     own, genes = mine.names, list(adata.var_names)
-    symbol = dict(zip(genes, symbols(adata.var), strict=True))
+    symbol = symbols(adata.var)
     unit = 1.0 if unit_g is None else unit_g
-    stable = _stability(
-        mine.effect_jg * unit, [other_jg * unit for other_jg in others], own, seed=seed
+    stable = interpretation.stability(
+        mine.effect_jg * unit, [other_jg * unit for other_jg in others], names=own, seed=seed
     )
     everything = _with(mine, directions, adata, model, seed=seed)
     names = everything.names
@@ -241,16 +241,6 @@ def _of_other(adata: AnnData, model: Model, turned: Axis, *, seed: int) -> Array
     scratch = _scratch(adata, model)
     latent(scratch, model)
     return _read(scratch, model, turned, seed=seed).effect_jg
-
-
-def _stability(
-    effect_jg: Array, others: Sequence[Array], names: Sequence[str], *, seed: int
-) -> pd.DataFrame:
-    if others:
-        return interpretation.stability(effect_jg, others, names=names, seed=seed)
-    return pd.DataFrame(
-        {"found": np.nan, "similarity": np.nan}, index=pd.Index(names, name="feature")
-    )
 
 
 def _gene_sets(adata: AnnData, sets: Mapping[str, Collection[str]] | None) -> GeneSets | None:
