@@ -15,6 +15,8 @@ from tybalt_like.evaluation.labels import UNKNOWN
 from tybalt_like.pl.palette import DOWN, MISSING, styles
 from tybalt_like.pl.theme import legible, theme
 
+MOST_COLUMNS = 24
+"""Sample columns of a grid; those that go best with some feature are shown."""
 MOST_GROUPS = 12
 """Groups of a panel; the largest are shown."""
 
@@ -35,8 +37,8 @@ def feature_columns(
     fdr: float = 0.05,
     ax: Axes | None = None,
 ) -> Axes:
-    """Which features go with which sample columns: a grid, darker where they say more of each
-    other; a dot where the association is significant.
+    """Which features go with which sample columns, the 24 strongest: a grid, darker where they say
+    more of each other; a dot where the association is significant.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def feature_columns(
         raise DataError("no sample column could be compared with these features")
     rows = rows.assign(strength=strength(rows))
     grid = rows.pivot_table(index="feature", columns="column", values="strength", sort=False)
-    order = grid.max().sort_values(ascending=False, kind="stable").index
+    order = grid.max().sort_values(ascending=False, kind="stable").index[:MOST_COLUMNS]
     grid = grid.reindex(index=list(features), columns=order)
     q = rows.pivot_table(index="feature", columns="column", values="q_value", sort=False)
     q = q.reindex(index=grid.index, columns=order)
