@@ -1,11 +1,13 @@
 """Fixtures that several rooms share."""
 
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -83,3 +85,65 @@ def command(
     threads = torch.get_num_threads()
     yield call
     torch.set_num_threads(threads)
+
+
+@dataclass
+class Opened:
+    """A page in a browser, and all that it should not have done."""
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """No error was logged, nothing was asked of any other place, and axe finds nothing that
+        shuts out readers."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        assert self.errors == []
+        assert [url for url in self.requests if not url.startswith(("data:", "blob:"))] == []
+        found = Axe().run(self.page).response["violations"]
+        assert {one["id"]: one["nodes"][0]["html"] for one in found} == {}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The Chromium of this machine, or that which TYBALT_LIKE_CHROMIUM names."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("TYBALT_LIKE_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium: install it, or name one by TYBALT_LIKE_CHROMIUM")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium: Any) -> Iterator[Callable[..., Opened]]:
+    """Open the file of a page as a reader does; options as of playwright's ``new_context``."""
+    contexts = []
+
+    def call(path: Path, **options: Any) -> Opened:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        found = Opened(context.new_page())
+        address = path.resolve().as_uri()
+        found.page.on("pageerror", lambda error: found.errors.append(str(error)))
+        found.page.on(
+            "console",
+            lambda said: found.errors.append(said.text) if said.type == "error" else None,
+        )
+        found.page.on(
+            "request",
+            lambda request: (
+                found.requests.append(request.url) if request.url.split("#")[0] != address else None
+            ),
+        )
+        found.page.goto(address)
+        return found
+
+    yield call
+    for context in contexts:
+        context.close()

@@ -1,0 +1,151 @@
+"""Folders of runs, made without running anything; what users named is hostile."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HOSTILE = "<script>alert(1)</script>"
+HOSTILE_LABEL = '"><img src=x onerror=alert(2)>'
+
+FLAGGED = np.arange(100) < 15
+SPLIT = np.repeat(["query", "train", "calibration", "test"], [30, 30, 20, 20])
+INDEX = pd.Index([HOSTILE, *(f"{i:03d}" for i in range(99))], name="sample")
+
+
+def scores(model: str, *, flagged: np.ndarray) -> pd.DataFrame:
+    """Query samples score high, the flagged ones highest, the same by every score."""
+    score = np.random.default_rng(0).normal(size=100) + 5 * (SPLIT == "query") + 10 * flagged
+    tested = SPLIT == "query"
+    table = {"norm": score}
+    for name in ("default", model):
+        parts = dict.fromkeys(["reconstruction", "mahalanobis", "knn", "combined"], score)
+        parts["p_value"] = np.where(flagged, 1 / 71, 0.5)
+        parts["extrapolated"] = False
+        parts["q_value"] = np.where(tested, np.where(flagged, 0.04, 0.5), np.nan)
+        parts["flagged"] = flagged
+        table |= {f"{name}_{part}": value for part, value in parts.items()}
+    return pd.DataFrame(table, index=INDEX)
+
+
+def metrics(model: str, anomalies: list[str]) -> pd.DataFrame:
+    aurocs = {("default", "combined"): 0.913, (model, "combined"): 0.875, ("", "norm"): 0.951}
+    rows = [
+        [*names, a, 20, 30, 0.6, auroc, 0.8, 0.96, 0.8, 0.913 - auroc, 0.01]
+        for a in anomalies
+        for names, auroc in aurocs.items()
+    ]
+    columns = ["model", "score", "anomaly", "n_normal", "n_anomaly", "prevalence", "auroc"]
+    columns += ["auroc_low", "auroc_high", "auprc", "ahead", "ahead_error"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def score_columns(model: str) -> list[list[str]]:
+    """Column, model, score and what it is, as ``run.json`` says."""
+    found = [["norm", "", "norm", "value"]]
+    for name in dict.fromkeys(("default", model)):
+        scores = ["reconstruction", "mahalanobis", "knn", "combined"]
+        found += [[f"{name}_{score}", name, score, "value"] for score in scores]
+        ends = ["p_value", "extrapolated", "q_value", "flagged"]
+        found += [[f"{name}_{what}", name, "combined", what] for what in ends]
+    return found
+
+
+def gene_scores(samples: pd.Index) -> pd.DataFrame:
+    top = [
+        (1, "<b>ESR1</b>", True, 5.1, 9.9, -4.8, 7.5, 10.5, -6.5, "down", 0.001, 0.6),
+        (2, "MIA", False, 9.9, 7.1, 2.8, 6.5, 8.5, 4.0, "up", 0.2, 0.2),
+    ]
+    columns = [
+        "sample",
+        "rank",
+        "gene",
+        "of_interest",
+        "observed",
+        "expected",
+        "difference",
+        "reference_low",
+        "reference_high",
+        "z",
+        "direction",
+        "p_adjusted",
+        "share",
+    ]
+    return pd.DataFrame([[name, *row] for name in samples for row in top], columns=columns)
+
+
+def write_run(
+    folder: Path, *, labels: list[str] | None, model: str = "tybalt", anomalies: list[str]
+) -> Path:
+    """A run folder with 30 tested samples, 15 of them flagged if there are anomalies."""
+    rng = np.random.default_rng(0)
+    flagged = FLAGGED & bool(anomalies)
+    first = pd.DataFrame(
+        {"tybalt_split": SPLIT} | ({"kind": labels} if labels else {}), index=INDEX
+    )
+    features = [f"{model}_{i + 1}" for i in range(4)]
+    latent = pd.DataFrame(rng.normal(size=(100, 4)), index=INDEX, columns=features)
+    maps = [
+        f"{of}_{how}_{i}" for of in ("latent", "genes") for how in ("umap", "tsne") for i in (1, 2)
+    ]
+    epochs = [] if model == "pca" else [0.0, 1, 2]
+    history = {"epoch": epochs, "train_loss": epochs, "val_loss": epochs}
+    folder.mkdir()
+    first.join(latent).to_csv(folder / "latent.tsv.gz", sep="\t")
+    first.join(scores(model, flagged=flagged)).to_csv(folder / "scores.tsv", sep="\t")
+    pictures = pd.DataFrame(rng.normal(size=(100, 8)), index=INDEX, columns=maps)
+    pictures.to_csv(folder / "embeddings.tsv.gz", sep="\t")
+    metrics(model, anomalies).to_csv(folder / "metrics.tsv", sep="\t", index=False)
+    genes = gene_scores(INDEX[flagged])
+    genes.to_csv(folder / "gene_scores.tsv.gz", sep="\t", index=False)
+    pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
+    about = ABOUT | {
+        "model": ABOUT["model"] | {"name": model},
+        "label": "kind" if labels else None,
+        "normal": ["001"] if labels else [],
+        "anomalies": anomalies,
+        "flagged": {"tested": 30, "flagged": int(flagged.sum()), "beyond": 12},
+        "scorers": ["default", model],
+        "detector": ABOUT["detector"] | {"pooled": labels is None},
+        "features": features,
+        "score_columns": score_columns(model),
+    }
+    (folder / "run.json").write_text(json.dumps(about))
+    return folder
+
+
+ABOUT = {
+    "schema": 5,
+    "kind": "run",
+    "name": "mine & <yours>",
+    "recipe": {"data": {"path": HOSTILE}, "seed": 3},
+    "seed": 3,
+    "created": "2026-01-02T03:04:05+00:00",
+    "versions": {"tybalt-like": "9.8.7"},
+    "summary": ["15 of 50"],
+    "facts": {"device": "cpu"},
+    "images": False,
+    "evaluation": None,
+    "reading": {"n_obs": 100, "n_vars": 1234},
+    "findings": ["scale: log2"],
+    "splits": {"train": 30, "validation": 0, "calibration": 20, "test": 20, "query": 30},
+    "model": {"stopped": "all 3 epochs done", "best_epoch": -1},
+    "entropy_floor": None,
+    "fdr": 0.05,
+    "detector": {
+        "name": "default",
+        "combined": "a sum",
+        "reference": 70,
+        "units": 70,
+        "group": None,
+        "smallest_p": 1 / 71,
+        "extrapolates": True,
+        "rule": "auto",
+        "left_out": [],
+        "log2": True,
+        "normals": "test",
+    },
+    "warnings": [f"careful with {HOSTILE}"],
+    "seconds": {"Reading": 0.5},
+}
