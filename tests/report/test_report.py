@@ -74,7 +74,7 @@ def test_flagged_samples_come_first_and_names_stay_text(run_dir) -> None:
 
 
 def test_what_users_named_stays_text(page) -> None:
-    assert len(page.all("script")) == 3
+    assert len(page.all("script")) == 4
     assert not any(
         "onerror" in attributes or attributes.get("src") == "x" for _, attributes in page.tags
     )
@@ -177,7 +177,7 @@ def test_encoding_is_judged_in_words_tables_and_figures(tmp_path) -> None:
     assert f"level with PCA: {HOSTILE}" in page.text
     assert "Loss of Tybalt on the test samples: 1,234.5 (kl 12.5). 3 of 4" in page.text
     assert f"no {HOSTILE}" in page.text
-    assert len(page.all("script")) == 3
+    assert len(page.all("script")) == 4
     names = {path.stem for path in (folder / "figures").glob("*.svg")}
     assert names >= {"probe_scores", "gene_reconstruction", "latent_kl"}
     assert "Kornblith" in page.text

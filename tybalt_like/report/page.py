@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from contextlib import nullcontext
 from functools import partial
+from gzip import compress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +24,8 @@ from tybalt_like.report.figure import Figure
 from tybalt_like.report.section import EVERY, Section
 
 _TEMPLATE = Path(__file__).parent / "template"
+BOKEH, SCRIPT = "bokeh", "report.js"
+"""Names of scripts: the charting library, and what runs on every page, before all others."""
 
 
 def build(folder: Path) -> Path:
@@ -71,7 +74,8 @@ def _page(run: Contents) -> tuple[str, list[str]]:
         }
         for section, content in found
     ]
-    scripts = [*(_bokeh() for _, content in found if content.get("bokeh")), _read("report.js")]
+    named = [SCRIPT, *(name for section, _ in found for name in section.scripts)]
+    scripts = [_bokeh() if name == BOKEH else _read(name) for name in dict.fromkeys(named)]
     page = environment.get_template("page.html.j2").render(
         run=run,
         about=run.about,
@@ -132,6 +136,7 @@ def _environment(folder: Path) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "packed": packed,
         "number": words.number,
         "count": "{:,}".format,
         "percent": words.percent,
@@ -139,6 +144,11 @@ def _environment(folder: Path) -> Environment:
     environment.globals |= {"image": partial(_image, folder / "figures"), "words": words}
     environment.globals["ui"] = environment.get_template("macros.html.j2").module
     return environment
+
+
+def packed(text: str) -> str:
+    """Text as the page's ``unpacked`` reads it: gzip, in base64."""
+    return b64encode(compress(text.encode(), mtime=0)).decode()
 
 
 def _read(name: str) -> str:

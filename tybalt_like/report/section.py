@@ -29,6 +29,8 @@ class Section(ABC, Generic[C]):
     template
         Jinja; it sees ``run`` (the contents), ``figures``, ``words``, ``ui`` (macros) and what
         `content` returns.
+    scripts
+        What it runs: ``"bokeh"``, or files of the template folder.
     """
 
     registry: ClassVar[dict[tuple[str, str], type[Section[Any]]]] = {}
@@ -38,6 +40,7 @@ class Section(ABC, Generic[C]):
     kind: ClassVar[str]
     place: ClassVar[int]
     template: ClassVar[str]
+    scripts: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(
         cls, *, name: str, title: str, place: int, kind: str = EVERY, **kwargs: Any

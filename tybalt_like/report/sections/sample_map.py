@@ -44,6 +44,7 @@ class SampleMap(Section[RunContents], name="map", title="Map", kind="run", place
     """Samples in two dimensions, by label and by score."""
 
     heading = "Map of the samples"
+    scripts = ("bokeh", "map.js")
     template = """
 <p>Similar samples lie close together. Point at a sample to see its name and scores; flagged samples have a black ring. Distances between far groups mean little.</p>
 <noscript><p>The interactive map needs JavaScript; the figures below show the same.</p></noscript>
