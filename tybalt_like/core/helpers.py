@@ -64,11 +64,20 @@ class Helpers:
 
         return result
 
-    def share(self, works: Sequence[Callable[[], T]]) -> list[T]:
-        """The results of several pieces: helpers begin with the last, this process with the
-        first."""
+    def share(
+        self, works: Sequence[Callable[[], T]], *, on_done: Callable[[int, int], None] | None = None
+    ) -> list[T]:
+        """The results of several pieces: helpers begin with the last, this process with the first.
+
+        `on_done` is called with the number of results that are there, and of all.
+        """
         begun = [self.begin(work) for work in reversed(works)]
-        return [result() for result in reversed(begun)]
+        results = list[T]()
+        for result in reversed(begun):
+            results.append(result())
+            if on_done is not None:
+                on_done(len(results), len(works))
+        return results
 
     def _submitted(self, work: Callable[[], T]) -> Future[T]:
         if self._threads is None:

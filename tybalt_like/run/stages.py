@@ -267,7 +267,12 @@ def _detect(state: State) -> None:
     how, model = detection(recipe), recipe.model
     seen = cohort.compared(recipe, state.adata)
     default = detected(
-        seen, how, normalisation=recipe.normalize, seed=recipe.seed, on_fold=progress.fold
+        seen,
+        how,
+        normalisation=recipe.normalize,
+        seed=recipe.seed,
+        on_fold=progress.fold,
+        helpers=state.helpers if is_small(results.adata) else None,
     )
     found, scorers, asked = default, {keys.DEFAULT: default.scorer}, tested(seen)
     if recipe.scores.detector == "model" and cohort.can_fold(recipe, seen):
