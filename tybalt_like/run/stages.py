@@ -245,7 +245,7 @@ def _again_begun(state: State) -> Callable[[], tuple[list[Model], list[str]]]:
         trained_again,
         type(adata)(adata.X, obs=adata.obs, var=adata.var, uns=dict(adata.uns)),
         state.results.models[recipe.model.name],
-        times=recipe.evaluation.seeds - 1,
+        times=max(0, recipe.evaluation.seeds - 1),
         training=recipe.model.training,
         device=state.device,
     )
@@ -360,8 +360,10 @@ def _explain(state: State) -> None:
 
 
 def _evaluate(state: State) -> None:
-    """What the encoding is worth."""
+    """What the encoding is worth; nothing if nobody asks."""
     results, how = state.results, state.recipe.evaluation
+    if not how.seeds:
+        return
     again, notes = list[Model](), list[str]()
 
     def trained() -> list[Model]:
