@@ -471,7 +471,7 @@ def _write(state: State) -> None:
     state.results.write(state.work)
     save_lengths(state.adata, state.work)
     state.results.write_about(state.work, seconds=state.progress.seconds)
-    report.build(state.work)
+    report.build(state.work, helpers=state.helpers)
 
 
 ANALYSIS = (
