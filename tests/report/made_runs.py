@@ -99,6 +99,12 @@ def write_run(
     metrics(model, anomalies).to_csv(folder / "metrics.tsv", sep="\t", index=False)
     genes = gene_scores(INDEX[flagged])
     genes.to_csv(folder / "gene_scores.tsv.gz", sep="\t", index=False)
+    near = pd.DataFrame({"sample": INDEX[flagged], "rank": 1, "reference": "050", "distance": 1.25})
+    near.to_csv(folder / "closest_reference.tsv", sep="\t", index=False)
+    checks = pd.DataFrame({"log10 library size": 7 + 0.01 * np.arange(100)}, index=INDEX)
+    checks["same profile as"] = ["007", *[""] * 99]
+    checks["contradicts its sex"] = np.arange(100) == 3
+    checks.to_csv(folder / "sample_checks.tsv", sep="\t")
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
     about = ABOUT | {
         "model": ABOUT["model"] | {"name": model},

@@ -50,6 +50,8 @@ class RunContents(Contents, kind="run"):
         "scores.tsv": "scores, p- and q-values of every sample, by every detector",
         "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
         "closest_normal.tsv.gz": "the normal profile nearest to each of these samples",
+        "closest_reference.tsv": "the reference samples that are most like each of these samples",
+        "sample_checks.tsv": "what the matrix itself tells of every sample, such as copies",
         "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
         "latent.tsv.gz": "latent features of every sample, with the clinical columns",
         "gene_weights.tsv.gz": "weight of every gene in every latent feature",
@@ -70,7 +72,7 @@ class RunContents(Contents, kind="run"):
     text: ClassVar[frozenset[str]] = frozenset(
         {
             *("sample", "gene", "model", "score", "anomaly", "column", "set"),
-            *("feature", "level", "symbol"),
+            *("feature", "level", "symbol", "reference", "same profile as"),
         }
     )
 
@@ -178,6 +180,16 @@ class RunContents(Contents, kind="run"):
     def flagged(self) -> pd.Series:
         """True for the samples called anomalous."""
         return self.score("flagged").astype(bool)
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """Names of all samples: the flagged ones first, then the other tested ones, the strangest
+        on top."""
+        table = pd.DataFrame(
+            {"flagged": self.flagged, "tested": self.tested, "score": self.score()}
+        )
+        order = table.sort_values(["flagged", "tested", "score"], ascending=False, kind="stable")
+        return [str(name) for name in order.index]
 
     @cached_property
     def normals(self) -> pd.Series:

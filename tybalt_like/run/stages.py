@@ -295,7 +295,8 @@ def _explain(state: State) -> None:
         index=found.expected.var_names.rename("gene"),
         columns=samples,
     )
-    state.results = replace(results, genes=genes, gene_sets=sets, closest=closest)
+    nearest = tl.closest_reference(found.expected, samples)
+    state.results = replace(results, genes=genes, gene_sets=sets, closest=closest, nearest=nearest)
 
 
 def _evaluate(state: State) -> None:
