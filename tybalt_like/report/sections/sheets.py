@@ -15,9 +15,9 @@ from tybalt_like.anomaly import View
 from tybalt_like.core import keys
 from tybalt_like.pl.theme import theme
 from tybalt_like.report.run_contents import Row, RunContents
+from tybalt_like.report.sample_data import order, views
 from tybalt_like.report.section import Section
 from tybalt_like.report.sections.genes import with_symbols
-from tybalt_like.report.sections.sample_map import views
 from tybalt_like.report.words import capital, number
 
 PLAIN = 5
@@ -71,7 +71,7 @@ class Sheets(Section[RunContents], name="sheets", title="Sample by sample", kind
     def content(self, run: RunContents) -> dict[str, Any] | None:
         if run.of_images or run.needed("gene_scores.tsv.gz").empty:
             return None
-        names = [name for name in run.ranked if name in set(_explained(run))][:MOST]
+        names = [str(name) for name in order(run) if name in set(_explained(run))][:MOST]
         picture, place = _map(run)
         sheets = _sheets(run, names, place)
         genes = run.needed("gene_scores.tsv.gz")
