@@ -66,6 +66,13 @@ def test_numbers_are_those_of_the_run(page) -> None:
     assert "tybalt_like 9.8.7" in page.text
 
 
+def test_methods_hold_the_numbers_of_the_run(page) -> None:
+    assert f"100 samples with 1,234 genes ({HOSTILE.split('/')[-1]}) were analysed" in page.text
+    assert "Tybalt with 4 latent features was trained on 30 samples labelled 001." in page.text
+    assert "Of 30 samples compared with the reference, 15 had q ≤ 0.05" in page.text
+    assert "UMAP (15 neighbours, minimal distance 0.1) and t-SNE (perplexity 20)" in page.text
+
+
 @pytest.mark.usefixtures("page")
 def test_flagged_samples_come_first_and_names_stay_text(run_dir) -> None:
     table = (run_dir / "report.html").read_text().split('id="sample-table"')[1].split("</table>")[0]
