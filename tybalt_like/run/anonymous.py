@@ -114,7 +114,7 @@ def _write_tables(run: RunContents, number: Mapping[str, str], work: Path) -> No
     closest = run.table("closest_normal.tsv.gz")
     if len(closest):
         renamed = closest.rename(columns=number).set_index("gene")
-        io.write_table(renamed[sorted(renamed)], work / "closest_normal.tsv.gz")
+        io.write_table(renamed[sorted(map(str, renamed))], work / "closest_normal.tsv.gz")
     _write_measures(run, work)
     for name in AS_THEY_ARE:
         if (run.folder / name).is_file():
