@@ -71,10 +71,11 @@ def main() -> None:
         if IS_MAIN:
             print(f"error: {error}", *notes_of(error), sep="\n", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        if IS_MAIN and notes_of(interrupt):
+    except SystemExit as end:  # also of an interrupt, of which typer makes one
+        interrupt = getattr(end.__context__, "__cause__", None)
+        if IS_MAIN and isinstance(interrupt, KeyboardInterrupt):
             print("interrupted", *notes_of(interrupt), sep="\n", file=sys.stderr)
-        sys.exit(130)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
