@@ -99,6 +99,8 @@ def write_run(
     metrics(model, anomalies).to_csv(folder / "metrics.tsv", sep="\t", index=False)
     genes = gene_scores(INDEX[flagged])
     genes.to_csv(folder / "gene_scores.tsv.gz", sep="\t", index=False)
+    values = pd.DataFrame(rng.normal(8, 2, (100, 2)), index=INDEX, columns=["<b>ESR1</b>", "MIA"])
+    values.to_csv(folder / "gene_values.tsv.gz", sep="\t")
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
     about = ABOUT | {
         "model": ABOUT["model"] | {"name": model},
