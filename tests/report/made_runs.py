@@ -105,6 +105,8 @@ def write_run(
     checks["same profile as"] = ["007", *[""] * 99]
     checks["contradicts its sex"] = np.arange(100) == 3
     checks.to_csv(folder / "sample_checks.tsv", sep="\t")
+    values = pd.DataFrame(rng.normal(8, 2, (100, 2)), index=INDEX, columns=["<b>ESR1</b>", "MIA"])
+    values.to_csv(folder / "gene_values.tsv.gz", sep="\t")
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
     about = ABOUT | {
         "model": ABOUT["model"] | {"name": model},

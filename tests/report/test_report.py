@@ -75,10 +75,12 @@ def test_methods_hold_the_numbers_of_the_run(page) -> None:
 
 @pytest.mark.usefixtures("page")
 def test_flagged_samples_come_first_and_names_stay_text(run_dir) -> None:
-    table = (run_dir / "report.html").read_text().split('id="sample-table"')[1].split("</table>")[0]
+    table = (
+        (run_dir / "report.html").read_text().split('id="samples-table"')[1].split("</table>")[0]
+    )
     names = re.findall(r'<th scope="row">(.*?)</th>', table)
     names = [name.replace("&lt;", "<").replace("&gt;", ">") for name in names]
-    assert len(names) == 100
+    assert len(names) == 50  # without scripts; the data of the others are there
     by_score = scores("tybalt", flagged=FLAGGED)["tybalt_combined"].sort_values(ascending=False)
     assert names[:15] == list(by_score.index[:15])
     assert "007" in names
@@ -89,6 +91,7 @@ def test_what_users_named_stays_text(page) -> None:
         attributes.get("type", "").startswith("application/") if attributes else True
         for attributes in page.all("script")
     )
+    assert not any("alert(1)" in text for text in page.scripts.values())
     assert not any(
         "onerror" in attributes or attributes.get("src") == "x" for _, attributes in page.tags
     )
@@ -96,6 +99,8 @@ def test_what_users_named_stays_text(page) -> None:
     assert not page.all("yours")
     sheets = gzip.decompress(base64.b64decode(page.scripts["sheets-packed"])).decode()
     assert len(json.loads(sheets)) == 10
+    told = gzip.decompress(base64.b64decode(page.scripts["samples-data"]))
+    assert HOSTILE in json.loads(told)["names"]
 
 
 def test_nothing_is_loaded_from_anywhere(page, run_dir) -> None:
@@ -198,6 +203,7 @@ def test_encoding_is_judged_in_words_tables_and_figures(tmp_path) -> None:
     assert f"level with PCA: {HOSTILE}" in page.text
     assert "Loss of Tybalt on the test samples: 1,234.5 (kl 12.5). 3 of 4" in page.text
     assert f"no {HOSTILE}" in page.text
+    assert not any("alert(1)" in text for text in page.scripts.values())
     names = {path.stem for path in (folder / "figures").glob("*.svg")}
     assert names >= {"probe_scores", "gene_reconstruction", "latent_kl"}
     assert "Kornblith" in page.text

@@ -24,7 +24,7 @@ EXACT = 2**24
 """Whole numbers up to this are exact in 32 bits."""
 MOST = 0.95
 """A score of a sample that is larger than in this share of the reference gets a mark."""
-CALLS, SAMPLE, LATENT = "Calls", "Sample", "Latent features"
+CALLS, SAMPLE, LATENT, GENES = "Calls", "Sample", "Latent features", "Genes"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Column:
         Numbers or text, by sample.
     first
         Values of text that come first.
+    unit
+        Of the numbers, where they have one.
     decimals
         Digits after the point that are shown; three significant ones if None.
     coarse
@@ -55,6 +57,7 @@ class Column:
     group: str
     values: pd.Series
     first: tuple[str, ...] = ()
+    unit: str = ""
     decimals: int | None = None
     coarse: bool = False
 
@@ -145,7 +148,7 @@ def columns(run: RunContents) -> Iterator[Column]:
             group = f"Scores of {run.title(model)}" if model else "Scores without a model"
             yield Column(f"score {model} {score}", name, title, group, run.value(model, score))
     room = MOST_VALUES // max(len(run.samples), 1)
-    for name in list(run.latent)[:room]:
+    for name in [str(name) for name in run.latent][:room]:
         yield Column(f"latent {name}", name, name, LATENT, run.latent[name], coarse=True)
     yield from _genes(run, room - run.latent.shape[1])
 
@@ -168,16 +171,11 @@ def _calls(run: RunContents) -> Iterator[Column]:
 
 def _genes(run: RunContents, room: int) -> Iterator[Column]:
     """The genes that make most samples strange."""
-    values = run.gene_values
-    if room <= 0:
-        return
-    symbols = run.symbols
+    shown, symbols = [str(gene) for gene in run.gene_values], run.symbols
     unit = "log2" if run.about["detector"]["log2"] else "scale of the input"
-    for gene in sorted(list(values)[:room], key=lambda gene: symbols.get(gene, gene)):
-        title = symbols.get(gene, gene)
-        yield Column(
-            f"gene {gene}", gene, title, f"Genes ({unit})", values[gene], decimals=2, coarse=True
-        )
+    for title, gene in sorted((symbols.get(gene, gene), gene) for gene in shown[: max(room, 0)]):
+        values = run.gene_values[gene]
+        yield Column(f"gene {gene}", gene, title, GENES, values, unit=unit, decimals=2, coarse=True)
 
 
 def views(run: RunContents) -> list[dict[str, str]]:
@@ -228,6 +226,7 @@ def _described(column: Column, names: pd.Index, numbers: _Numbers) -> dict[str, 
         "name": column.name,
         "title": column.title,
         "group": column.group,
+        "unit": column.unit,
         "decimals": column.decimals,
     }
     if not is_continuous(values):

@@ -26,7 +26,7 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
 <dl class="recurrent">
 {% for group in recurrent %}
 <div><dt>{{ ui.label_of(group.label) }} <small>{{ words.counted(group.n, 'flagged sample' if about.flagged.flagged else 'strange sample') }}</small></dt>
-<dd>{% for g in group.genes %}<span class="gene {{ g.direction }}">{{ g.gene }} {{ '↑' if g.direction == 'up' else '↓' }} <small>{{ g.n }}</small></span> {% endfor %}</dd></div>
+<dd>{% for g in group.genes %}<span class="gene {{ g.direction }}" data-gene="{{ g.id }}">{{ g.gene }} {{ '↑' if g.direction == 'up' else '↓' }} <small>{{ g.n }}</small></span> {% endfor %}</dd></div>
 {% endfor %}
 </dl>
 {% endif %}
@@ -63,6 +63,7 @@ def recurrent(run: RunContents) -> list[Row]:
     if run.needed("gene_scores.tsv.gz").empty:
         return []
     table = with_symbols(run.needed("gene_scores.tsv.gz"))
+    ids = dict(zip(table["symbol"], table["gene"], strict=True))
     table = table.assign(gene=table["symbol"], label=run.labels.reindex(table["sample"]).to_numpy())
     groups: list[Row] = []
     for label, rows in table.groupby("label"):
@@ -70,6 +71,7 @@ def recurrent(run: RunContents) -> list[Row]:
         counts = rows.groupby(["gene", "direction"], sort=False)["sample"].nunique()
         common = counts[counts > 1].nlargest(MAX_RECURRENT)
         if len(common):
-            genes = common.rename("n").reset_index().to_dict(orient="records")
+            found = common.rename("n").reset_index()
+            genes = found.assign(id=found["gene"].map(ids)).to_dict(orient="records")
             groups.append({"label": label, "n": n, "genes": genes})
     return sorted(groups, key=lambda group: -group["n"])

@@ -62,10 +62,10 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
 </details>
 <div class="scroll tall" role="region" aria-label="Table of samples" tabindex="0">
 <table id="samples-table">
-<thead><tr><th scope="col">sample</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}<th scope="col">split</th><th scope="col">flagged</th>{% if judged %}<th scope="col">found strange by</th>{% endif %}{% for title in ["combined score", "p", "q"] + beside %}<th scope="col" class="n">{{ title }}</th>{% endfor %}</tr></thead>
+<thead><tr><th scope="col">sample</th><th scope="col">flagged</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}{% for title in ["combined score", "p", "q"] %}<th scope="col" class="n">{{ title }}</th>{% endfor %}{% if judged %}<th scope="col">found strange by</th>{% endif %}{% for title in beside %}<th scope="col" class="n">{{ title }}</th>{% endfor %}<th scope="col">split</th></tr></thead>
 <tbody>
 {% for row in rows %}
-<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td>{{ row.split }}</td><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{% if judged %}<td>{{ row.n_marks }} of {{ judged.titles | length }} <span class="marks">{{ row.marks }}</span></td>{% endif %}<td class="n">{{ '%.2f' | format(row.score) }}</td><td class="n">{{ row.p | number(2) }}{{ '*' if row.extrapolated }}</td><td class="n">{{ row.q | number(2) }}</td>{% for p in row.others %}<td class="n">{{ p | number(2) }}</td>{% endfor %}</tr>
+<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td class="n">{{ '%.2f' | format(row.score) }}</td><td class="n">{{ row.p | number(2) }}{{ '*' if row.extrapolated }}</td><td class="n">{{ row.q | number(2) }}</td>{% if judged %}<td>{{ row.n_marks }} of {{ judged.titles | length }} <span class="marks">{{ row.marks }}</span></td>{% endif %}{% for p in row.others %}<td class="n">{{ p | number(2) }}</td>{% endfor %}<td>{{ row.split }}</td></tr>
 {% endfor %}
 </tbody>
 </table>
@@ -101,8 +101,9 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
         label = [f"sample {run.label}"] if run.label else []
         begins = {
             "shown": [
-                *("flagged", *label, f"sample {keys.SPLIT}", "marks", "combined", "p", "q"),
+                *("flagged", *label, "combined", "p", "q", "marks"),
                 *(f"p {name}" for name in beside),
+                f"sample {keys.SPLIT}",
             ],
             "filters": {f"sample {keys.SPLIT}": self.only} if self.only else {},
         }

@@ -7,8 +7,8 @@
 class SampleColumn {
   #numbers;
 
-  constructor({ key, name, title, group, decimals = null, values = null, codes = null, numbers = null }) {
-    Object.assign(this, { key, name, title, group, decimals, values, codes });
+  constructor({ key, name, title, group, unit = "", decimals = null, values = null, codes = null, numbers = null }) {
+    Object.assign(this, { key, name, title, group, unit, decimals, values, codes });
     this.#numbers = numbers;
   }
 
@@ -129,10 +129,10 @@ class SampleStore {
   }
 
   // Numbers by sample, NaN where there is none, to colour by, sort and filter. One of the same title is replaced.
-  addColumn(title, values, { group = "Added", decimals = null } = {}) {
+  addColumn(title, values, { group = "Added", unit = "", decimals = null } = {}) {
     if (values.length !== this.names.length) throw new Error(`${title}: ${values.length} values for ${this.names.length} samples`);
     const key = `added ${title}`;
-    this.#byKey.set(key, new SampleColumn({ key, name: title, title, group, decimals, numbers: Float64Array.from(values) }));
+    this.#byKey.set(key, new SampleColumn({ key, name: title, title, group, unit, decimals, numbers: Float64Array.from(values) }));
     this.#tell("columns", key);
     return key;
   }

@@ -178,6 +178,34 @@ async function showSamples() {
   columns.closest("details").addEventListener("toggle", offerChecks);
   told();
 
+  // Genes and samples that other sections name: press to see them on the map.
+  const see = () => of("samples").scrollIntoView();
+  const numberOf = new Map(store.names.map((name, i) => [name, i]));
+  const link = (part) => {
+    for (const named of part.querySelectorAll("[data-gene]:not(:has(button))")) {
+      if (!store.column(`gene ${named.dataset.gene}`)) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.title = "Colour the map by this gene";
+      button.append(...named.childNodes);
+      named.append(button);
+      button.addEventListener("click", () => {
+        color.value = `gene ${named.dataset.gene}`;
+        colour();
+        see();
+      });
+    }
+    for (const button of part.querySelectorAll("button[data-sample]")) {
+      button.hidden = !numberOf.has(button.dataset.sample);
+      button.onclick = () => {
+        store.select([numberOf.get(button.dataset.sample)]);
+        see();
+      };
+    }
+  };
+  link(document);
+  document.addEventListener("shown", (event) => link(event.target));
+
   const still = of("samples-figures");
   if (still) {
     still.open = false;
@@ -195,8 +223,7 @@ function scaleOf(column, { low, high }) {
   bar.setAttribute("role", "img");
   bar.setAttribute("aria-label", "from dark blue, low, to yellow, high");
   to.textContent = `≥ ${shownNumber(high, column.decimals)}`;
-  name.textContent = column.title;
-  if (/^Genes/.test(column.group)) name.textContent += ` · ${column.group}`;
+  name.textContent = column.unit ? `${column.title} (${column.unit})` : column.title;
   return [from, bar, to, name];
 }
 

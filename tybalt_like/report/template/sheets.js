@@ -14,6 +14,7 @@ async function showSheets() {
   const show = (n) => {
     place.replaceChildren(sheets[n - 1]);
     chosen.value = n;
+    sheets[n - 1].dispatchEvent(new Event("shown", { bubbles: true }));
   };
   const follow = () => {
     const n = Number(location.hash.match(/^#sheet-(\d+)$/)?.[1]);
