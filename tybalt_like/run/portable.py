@@ -41,14 +41,7 @@ SCHEMA = 1
 STEPS, SCALERS = ("cpm", "median_of_ratios", "log2", "log1p"), ("zscore", "zero_one", "robust_z")
 """Transforms that the page can apply."""
 OF_PROFILES = ("nearest", "relative", "whitened")
-VIEWS = (
-    *OF_PROFILES,
-    "gene_residual",
-    "kth_neighbour",
-    "mahalanobis",
-    "top_genes",
-    "top_residuals",
-)
+OTHERS = ("gene_residual", "kth_neighbour", "mahalanobis", "top_genes", "top_residuals")
 """Views that the page can take, those first that need training profiles."""
 CLOSE = 1e-4
 """Latent features that differ by as much, in standard deviations, are not those of the encoder."""
@@ -85,7 +78,8 @@ def make_portable(folder: Path) -> Portable:
         partial.write_bytes(gzip.compress(text.encode(), mtime=0))
     add_to_marker(folder, [FILE])
     report.build(folder)
-    return Portable(-(-(folder / FILE).stat().st_size // 3) * 4, disclosed(run))
+    packed = (folder / FILE).read_bytes()
+    return Portable(-(-len(packed) // 3) * 4, described(packed))
 
 
 def make_plain(folder: Path) -> None:
@@ -93,14 +87,17 @@ def make_plain(folder: Path) -> None:
     forget(folder, [FILE])
 
 
-def disclosed(run: Run) -> str:
-    """What the page tells of the reference samples."""
-    profiles = run.scorers[keys.DEFAULT].detector.views.parts["profiles"]
-    assert isinstance(profiles, Profiles)
-    m, g = profiles.train_mg.shape
+def described(packed: bytes) -> str:
+    """What the file tells of the reference samples, in a sentence."""
+    return str(json.loads(gzip.decompress(packed))["disclosed"])
+
+
+def _disclosed(part: object) -> str:
+    assert isinstance(part, Profiles)
+    m, g = part.train_mg.shape
     return (
-        f"It holds the expression of {g:,} genes in {m:,} reference samples, without their names: "
-        "whoever has the page has these values."
+        f"For this it holds the expression of {g:,} genes in {m:,} reference samples, without "
+        "names: whoever has the page has these values."
     )
 
 
@@ -122,6 +119,7 @@ def payload(run: Run) -> dict[str, Any]:
         "version": __version__,
         "name": run.about["name"],
         "fdr": run.about["fdr"],
+        "disclosed": _disclosed(views.parts["profiles"]),
         "normaliser": _normaliser(scorer.normaliser),
         "model": {
             "mean_g": _stored(_buffer(scorer.model, "mean_g")),
@@ -147,7 +145,7 @@ def _check(run: Run, scorer: Scorer) -> None:
     detector, normaliser = scorer.detector, scorer.normaliser
     steps = [*normaliser.sample_steps, *(s for s in (normaliser.scaler,) if s is not None)]
     foreign = [step.name for step in steps if step.name not in (*STEPS, *SCALERS)]
-    views = [view for view in detector.combination.views if view not in VIEWS]
+    views = [view for view in detector.combination.views if view not in (*OF_PROFILES, *OTHERS)]
     for found, what in (
         (run.about["images"], "images"),
         (detector.conditional_on, "scores that are calibrated by a column of the sample table"),
@@ -288,7 +286,8 @@ def _matrix(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64], boo
         if isinstance(exact, Tybalt):
             k = exact.config.latent_dim
             norm = exact.norm
-            assert norm.running_mean is not None and norm.running_var is not None
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
             shift = (exact.encoder.bias - norm.running_mean) * scale + norm.bias
             if exact.config.hidden_dim is None:

@@ -120,7 +120,7 @@ function otherUnits({ names, rows }) {
 // ---- Normalisation: `pp.Normaliser.transform`.
 class DataError extends Error {}
 
-function normalised(normaliser, samples, scale) {
+function normalised(normaliser, samples, scale = scaleOf(samples.rows)) {
   const { names, genes, rows } = samples, { read, steps, picked, scaler } = normaliser;
   const columns = columnsOf(normaliser, aligned(samples, read));
   checkMissing(read.names, columns, normaliser.max_missing);
@@ -144,7 +144,7 @@ function normalised(normaliser, samples, scale) {
     genes: picked.map((g) => read.names[g]),
     filled,
     unscaled_ng: unscaled_ng.map((x_g) => x_g.map(fround)),
-    x_ng: unscaled_ng.map((x_g) => x_g.map((value, g) => fround(scaled(scaler, value, g)))),
+    x_ng: unscaled_ng.map((x_g) => x_g.map((value, g) => fround(scaler ? SCALERS[scaler.transform](scaler, value, g) : value))),
   };
 }
 
@@ -161,16 +161,15 @@ const STEPS = {
   log1p: logged(log),
 };
 
-function scaled(scaler, value, g) {
-  if (!scaler) return value;
-  if (scaler.transform === "zscore") {
-    const varies = scaler.sd_g[g] > 1e-6 * max(1, abs(scaler.mean_g[g]));
-    return varies ? (value - scaler.mean_g[g]) / scaler.sd_g[g] : 0;
-  }
-  const span = scaler.high_g[g] - scaler.low_g[g]; // zero_one
-  const varies = span > 1e-6 * max(abs(scaler.low_g[g]), abs(scaler.high_g[g]));
-  return varies ? min(max((value - scaler.low_g[g]) / span, 0), 1) : 0;
-}
+// Single genes on a common scale.
+const SCALERS = {
+  zscore: ({ mean_g, sd_g }, value, g) => (sd_g[g] > 1e-6 * max(1, abs(mean_g[g])) ? (value - mean_g[g]) / sd_g[g] : 0),
+  robust_z: ({ median_g, spread_g }, value, g) => (spread_g[g] > 1e-6 * abs(median_g[g]) ? (value - median_g[g]) / spread_g[g] : 0),
+  zero_one: ({ low_g, high_g }, value, g) => {
+    const span = high_g[g] - low_g[g], varies = span > 1e-6 * max(abs(low_g[g]), abs(high_g[g]));
+    return varies ? min(max((value - low_g[g]) / span, 0), 1) : 0;
+  },
+};
 
 function columnsOf({ read, choices, duplicates }, found) {
   const copied = read.names.filter((_, g) => found[g].length > 1);
@@ -485,6 +484,19 @@ function short(value, digits = 3) {
   if (value === 0 || !Number.isFinite(value)) return String(value);
   const shown = Number(value.toPrecision(digits));
   return abs(shown) < 1e-4 || abs(shown) >= 10 ** max(digits, 6) ? value.toExponential(digits - 1) : String(shown);
+}
+
+// ---- Places on the maps of the run: `run.new_samples`, means of those of the nearest known samples.
+function placed({ normaliser, weight_kg, bias_k, rectified, latent_mk, spread_k, places }, samples) {
+  const unit_k = spread_k.map((spread) => (spread > 0 ? spread : 1));
+  return normalised(normaliser, samples).x_ng.map((x_g) => {
+    const z_k = bias_k.map((bias, k) => dot(weight_kg[k], x_g) + bias).map((z) => fround(rectified ? max(z, 0) : z));
+    const squared_m = latent_mk.map((known_k) => sum(z_k.map((z, k) => ((z - known_k[k]) / unit_k[k]) ** 2)));
+    const near = [...squared_m.keys()].sort((a, b) => squared_m[a] - squared_m[b]).slice(0, NEAREST);
+    const weight_j = near.map((m) => 1 / max(sqrt(squared_m[m]), 1e-9)), whole = sum(weight_j);
+    const between = (at_m, axis) => sum(near.map((m, j) => weight_j[j] * at_m[m][axis])) / whole;
+    return Object.fromEntries(Object.entries(places).map(([map, at_m]) => [map, [between(at_m, 0), between(at_m, 1)]]));
+  });
 }
 
 // ---- All of it: what `tybalt-like score` says of samples, by the default detector.
