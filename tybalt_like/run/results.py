@@ -21,7 +21,7 @@ from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.explain import FOLDER as EXPLAINED
 from tybalt_like.explain import Explained
 from tybalt_like.models import Model
-from tybalt_like.report.run_contents import NORM, title
+from tybalt_like.report.run_contents import BASELINE, NORM, title
 from tybalt_like.report.words import sentence
 from tybalt_like.run import folder
 from tybalt_like.run.about import write_about
@@ -59,6 +59,8 @@ class Results:
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
     closest
         The closest normal profiles of the same samples, genes x samples, on the scale of `genes`.
+    gene_values
+        Every sample, and the genes that are among those of most samples of `genes`, on that scale.
     gene_sets
         The same by gene set (`tl.explain_gene_sets`); empty if the recipe names none.
     evaluation
@@ -78,6 +80,7 @@ class Results:
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     genes: pd.DataFrame = field(default_factory=pd.DataFrame)
     closest: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gene_values: pd.DataFrame = field(default_factory=pd.DataFrame)
     gene_sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: EvaluationReport | None = None
     again: tuple[Model, ...] = ()
@@ -197,6 +200,8 @@ class Results:
         io.write_table(self.metrics().set_index("model"), work / "metrics.tsv")
         io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
         io.write_table(self.closest, work / "closest_normal.tsv.gz")
+        if not is_images(self.adata):
+            io.write_table(self.gene_values, work / "gene_values.tsv.gz")
         if len(self.gene_sets):
             io.write_table(self.gene_sets.set_index("sample"), work / "gene_set_scores.tsv.gz")
         if self.evaluation is not None:
@@ -213,6 +218,9 @@ class Results:
             for axis in (0, 1)
             if key + end in self.adata.obsm
         }
+        main_nk = self.adata.obsm[keys.latent(BASELINE)]
+        if main_nk.shape[1] > 1:
+            columns |= {f"genes_pca_{axis + 1}": main_nk[:, axis] for axis in (0, 1)}
         return pd.DataFrame(columns, index=self.adata.obs_names.rename("sample"))
 
     def write_about(self, work: Path, *, seconds: Mapping[str, float]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from tybalt_like import anomaly, images, io, pp, report, tl
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+GENES_SHOWN = 200
+"""Genes whose values in every sample are written, those that make most samples strange."""
 QUICK = 2
 """Further trainings of models that take no time, for the names of features."""
 
@@ -295,7 +298,15 @@ def _explain(state: State) -> None:
         index=found.expected.var_names.rename("gene"),
         columns=samples,
     )
-    state.results = replace(results, genes=genes, gene_sets=sets, closest=closest)
+    shown = list(genes["gene"].value_counts(sort=True).index[:GENES_SHOWN])
+    values = pd.DataFrame(
+        np.asarray(found.expected[:, shown].X, np.float32),
+        index=found.expected.obs_names.rename("sample"),
+        columns=shown,
+    )
+    state.results = replace(
+        results, genes=genes, gene_sets=sets, closest=closest, gene_values=values
+    )
 
 
 def _evaluate(state: State) -> None:

@@ -49,10 +49,16 @@ function searchable(table, search, onlyFlagged, shown) {
 }
 
 // What a packed element holds: gzip in base64.
-async function unpacked(id) {
-  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+async function unpackedBytes(id) {
+  const text = atob(document.getElementById(id).textContent);
+  const packed = new Uint8Array(text.length);
+  for (let i = 0; i < packed.length; i++) packed[i] = text.charCodeAt(i);
   const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(plain).text();
+  return new Response(plain).arrayBuffer();
+}
+
+async function unpacked(id) {
+  return new TextDecoder().decode(await unpackedBytes(id));
 }
 
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
