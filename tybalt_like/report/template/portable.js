@@ -1,7 +1,9 @@
 "use strict";
 
 // A file dropped onto the page: new samples are scored, genes of known ones colour the map.
-(() => {
+{
+  const { FileError, textOf, tableOf, samplesOf, cleaned } = tybalt.expression;
+  const { DataError, unstored, assessed, placed, short } = tybalt.detector;
   const at = (id) => document.getElementById(`portable-${id}`);
   const input = at("file"), said = at("said"), zone = at("zone"), results = at("results");
   const say = (text, wrong = false) => { said.textContent = text; said.classList.toggle("wrong", wrong); };
@@ -41,7 +43,7 @@
       const wanted = [held.normaliser, held.map?.normaliser].filter(Boolean).flatMap(({ read: { labels, same } }) =>
         [...labels, ...Object.values(same).flatMap(({ rows }) => Object.values(rows).map(Object.keys))].flat());
       const samples = samplesOf(table, new Set(wanted), file.name);
-      const known = new Set(globalThis.tybalt?.samples?.names ?? []);
+      const known = new Set(tybalt.samples?.names ?? []);
       const n = samples.names.filter((name) => known.has(name)).length;
       if (2 * n > samples.names.length) offerColours(samples, n, () => score(held, samples, file.name));
       else await score(held, samples, file.name);
@@ -63,7 +65,7 @@
   }
 
   function place(held, samples, found) {
-    const { samples: page } = globalThis.tybalt ?? {};
+    const page = tybalt.samples;
     if (!held.map || !page?.addPoints) return;
     try {
       const places = placed(held.map, samples);
@@ -158,7 +160,7 @@
       missing.textContent = g < 0 ? `There is no gene ${gene.value} in this file.` : "";
       if (g < 0) return;
       const value = new Map(samples.names.map((name, i) => [name, samples.rows[i][g]]));
-      const { samples: page } = globalThis.tybalt;
+      const page = tybalt.samples;
       page.addColumn(samples.genes[g], page.names.map((name) => value.get(name) ?? NaN));
       missing.textContent = `The map offers ${samples.genes[g]} under “Colour by”.`;
     };
@@ -177,4 +179,4 @@
     zone.classList.remove("over");
     if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
   });
-})();
+}
