@@ -191,10 +191,24 @@ def score(
 
 
 @app.command()
-def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Let the page score files that are dropped onto it.")
+    ] = False,
+) -> None:
     """Build the report of a finished run of any kind again."""
-    from tybalt_like.report import build
+    from tybalt_like.report import PAGE, build
+    from tybalt_like.run.portable import make_plain, make_portable
 
+    if portable:
+        made = make_portable(run_dir)
+        page = run_dir / PAGE
+        megabytes = f"{made.n_bytes / 1e6:.1f} of {page.stat().st_size / 1e6:.1f} MB"
+        typer.echo(f"The page scores new samples ({megabytes}). {made.disclosed}", err=True)
+        print(page)
+        return
+    make_plain(run_dir)
     print(build(run_dir))
 
 

@@ -235,6 +235,18 @@ def add_to_marker(folder: Path, names: Iterable[str]) -> None:
     _mark(folder, str(marker.get("kind", "")), files, known)
 
 
+def forget(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a finished folder, and from the list of what it holds."""
+    marker, names = _marker(folder), set(names)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    if names.isdisjoint(marker.get("files", [])):
+        return
+    kept = [name for name in marker["files"] if name not in names]
+    known = {name: sha for name, sha in marker.get(CHECKSUMS, {}).items() if name not in names}
+    _mark(folder, str(marker.get("kind", "")), kept, known)
+
+
 def check_intact(folder: Path, names: Iterable[str]) -> None:
     """Refuse files of a finished folder that are not as they were written.
 
