@@ -25,6 +25,8 @@ NORM = "norm"
 NORM_TITLE = "norm of the standardised row"
 """The score without a model."""
 BASELINE = "pca"
+HOLD = "Do these p-values hold?"
+"""How the gravest of all warnings begins."""
 
 
 def title(name: str) -> str:
