@@ -12,6 +12,7 @@ class SampleTable {
   #order;
   #rows;
   #selectedOnly = false;
+  #sheets = Number(document.getElementById("sheet-holder")?.dataset.n ?? 0);
   #rowHeight = 34;
   #last = null;
   #texts;
@@ -257,10 +258,9 @@ class SampleTable {
     const name = document.createElement("th");
     name.scope = "row";
     name.title = this.#store.names[i];
-    const sheet = `sheet-${i + 1}`;
-    if (document.getElementById(sheet)) {
+    if (i < this.#sheets) {
       const link = document.createElement("a");
-      link.href = `#${sheet}`;
+      link.href = `#sheet-${i + 1}`;
       link.textContent = this.#store.names[i];
       name.append(link);
     } else name.textContent = this.#store.names[i];

@@ -180,27 +180,31 @@ async function showSamples() {
 
   // Genes and samples that other sections name: press to see them on the map.
   const see = () => of("samples").scrollIntoView();
-  for (const named of document.querySelectorAll("[data-gene]")) {
-    if (!store.column(`gene ${named.dataset.gene}`)) continue;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.title = "Colour the map by this gene";
-    button.append(...named.childNodes);
-    named.append(button);
-    button.addEventListener("click", () => {
-      color.value = `gene ${named.dataset.gene}`;
-      colour();
-      see();
-    });
-  }
   const numberOf = new Map(store.names.map((name, i) => [name, i]));
-  for (const button of document.querySelectorAll("button[data-sample]")) {
-    button.hidden = !numberOf.has(button.dataset.sample);
-    button.addEventListener("click", () => {
-      store.select([numberOf.get(button.dataset.sample)]);
-      see();
-    });
-  }
+  const link = (part) => {
+    for (const named of part.querySelectorAll("[data-gene]:not(:has(button))")) {
+      if (!store.column(`gene ${named.dataset.gene}`)) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.title = "Colour the map by this gene";
+      button.append(...named.childNodes);
+      named.append(button);
+      button.addEventListener("click", () => {
+        color.value = `gene ${named.dataset.gene}`;
+        colour();
+        see();
+      });
+    }
+    for (const button of part.querySelectorAll("button[data-sample]")) {
+      button.hidden = !numberOf.has(button.dataset.sample);
+      button.onclick = () => {
+        store.select([numberOf.get(button.dataset.sample)]);
+        see();
+      };
+    }
+  };
+  link(document);
+  document.addEventListener("shown", (event) => link(event.target));
 
   const still = of("samples-figures");
   if (still) {
