@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import FLAGGED, HOSTILE, HOSTILE_LABEL, INDEX, write_run
+from made_runs import FLAGGED, HOSTILE, HOSTILE_LABEL, write_large_run, write_run
 
 from tybalt_like import report
 from tybalt_like.pl.palette import MISSING
@@ -207,16 +207,7 @@ def test_without_scripts_there_are_rows_and_figures(run_dir, opened) -> None:
 
 
 def test_10_000_samples_open(tmp_path, reader) -> None:
-    """Each of the 100 samples a hundred times, nearly."""
-    rng = np.random.default_rng(0)
-    folder = write_run(tmp_path / "large", labels=["001"] * 100, anomalies=[])
-    many = pd.Index([f"{name} {i}" for i in range(100) for name in INDEX], name="sample")
-    for name in ("latent.tsv.gz", "scores.tsv", "embeddings.tsv.gz", "gene_values.tsv.gz"):
-        table = pd.read_csv(folder / name, sep="\t", index_col=0, dtype={"kind": str})
-        table = pd.concat([table] * 100).set_axis(many)
-        numbers = table.select_dtypes(float).columns
-        table[numbers] += rng.normal(0, 1e-3, (len(table), len(numbers)))
-        table.to_csv(folder / name, sep="\t", index_label="sample")
+    folder = write_large_run(tmp_path / "large", 10_000, latents=4, genes=3, labels=33, clinical=2)
     found = reader(report.build(folder))
     page = found.page
     assert page.inner_text("#samples-shown") == "10,000 of 10,000 in the table"

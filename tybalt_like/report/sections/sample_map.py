@@ -95,8 +95,11 @@ def plots(*, with_map: bool) -> dict[str, Any]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    names = ("sample", "call", "value", "x", "y", "u", "v", "color", "marker", "size", "ring")
-    source = ColumnDataSource({name: [] for name in names}, name="samples")
+    # One point that is never seen: without any, Bokeh complains of ranges.
+    point: dict[str, Any] = {name: [0.0] for name in ("x", "y", "u", "v", "size")}
+    point |= {name: [""] for name in ("sample", "call", "value")}
+    point |= {"color": ["white"], "ring": ["white"], "marker": ["circle"]}
+    source = ColumnDataSource(point, name="samples")
     drawn = {"pair-plot": _pair(source)} | ({"map-plot": _map(source)} if with_map else {})
     document = Document()
     for plot in drawn.values():

@@ -73,7 +73,8 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
 <p class="note">Flagged samples come first, then the other tested ones, the strangest on top. All scores of all samples: <a href="scores.tsv">scores.tsv</a>.{% if extrapolated %} * Extrapolated: beyond what ranks among {{ about.detector.units | count }} {{ about.detector.group or "reference sample" }}s can tell.{% endif %}</p>
 {% if judged %}
 <details><summary>Found strange by: what the signs mean</summary>
-<p>● the score of the sample is larger than that of every one of {{ judged.reference | count }} reference samples; ◐ larger than that of 95&nbsp;% of them; ○ neither. A reference sample is compared with the others. The scores, in the order of the signs: {{ words.listed(judged.titles) }}. By this rule each score marks one ordinary sample in twenty, and 95&nbsp;% of the reference samples have no more than {{ words.counted(judged.usual, "mark") }}. Scores of one detector look at the same residuals and neighbours: many marks are not as many proofs, but a sample with one or two deserves a second look.</p>
+<p>● the score of the sample is larger than that of every one of {{ judged.reference | count }} reference samples; ◐ larger than that of 95&nbsp;% of them; ○ neither. A reference sample is compared with the others, so each score marks one in twenty of them, and 95&nbsp;% of them have no more than {{ words.counted(judged.usual, "mark") }}. Many marks are not as many proofs: the scores look at the same distances and residuals.</p>
+<p>In the order of the signs: {{ words.listed(judged.titles[:judged.titles | length - judged.n_views]) }}{% if judged.n_views %}; then the views of the {{ run.title(run.decides) }}: {{ words.listed(judged.titles[judged.titles | length - judged.n_views:]) }}{% endif %}.</p>
 </details>
 {% endif %}
 <script type="application/gzip" id="samples-data">{{ told | packed }}</script>

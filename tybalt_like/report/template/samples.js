@@ -218,11 +218,11 @@ async function showSamples() {
 // From dark to bright, in the unit of the column.
 function scaleOf(column, { low, high }) {
   const [from, bar, to, name] = ["span", "span", "span", "span"].map((tag) => document.createElement(tag));
-  from.textContent = `≤ ${shownNumber(low, column.decimals)}`;
+  from.textContent = `≤ ${shownNumber(low, column)}`;
   bar.className = "gradient";
   bar.setAttribute("role", "img");
   bar.setAttribute("aria-label", "from dark blue, low, to yellow, high");
-  to.textContent = `≥ ${shownNumber(high, column.decimals)}`;
+  to.textContent = `≥ ${shownNumber(high, column)}`;
   name.textContent = column.unit ? `${column.title} (${column.unit})` : column.title;
   return [from, bar, to, name];
 }
