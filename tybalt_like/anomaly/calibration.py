@@ -89,8 +89,8 @@ class Calibration:
             same_nc = np.ones(beside_nc.shape, dtype=bool)
             if self.stratum_c:
                 same_nc = np.asarray(stratum_n, str)[rows, None] == np.asarray(self.stratum_c, str)
-            weight_nc = same_nc * self._weight_c
-            parts.append(_read_off(score_n[rows], beside_nc, weight_nc, self._rule))
+            weight_nc = same_nc * self.weight_c
+            parts.append(_read_off(score_n[rows], beside_nc, weight_nc, self.applied_rule))
         return _joined(parts)
 
     def among_others(self, score_c: Array) -> PValues:
@@ -103,14 +103,14 @@ class Calibration:
             other_nc = units_c[rows][:, None] != units_c
             other_nc &= strata_c[rows][:, None] == strata_c
             score_nc = np.broadcast_to(score_c, other_nc.shape)
-            weight_nc = other_nc * self._weight_c
-            parts.append(_read_off(score_c[rows], score_nc, weight_nc, self._rule))
+            weight_nc = other_nc * self.weight_c
+            parts.append(_read_off(score_c[rows], score_nc, weight_nc, self.applied_rule))
         return _joined(parts)
 
     def _by_rank(self, score_n: Array, score_c: Array) -> PValues:
         """The same in one sweep, where ranks among all decide."""
         order_c = np.argsort(score_c, kind="stable")
-        below_c = np.concatenate([[0.0], np.cumsum(self._weight_c[order_c])])
+        below_c = np.concatenate([[0.0], np.cumsum(self.weight_c[order_c])])
         place_n = np.searchsorted(score_c[order_c], _no_more(score_n), side="left")
         p_n = (1 + below_c[-1] - below_c[place_n]) / (below_c[-1] + 1)
         if self.rule == "conditional":
@@ -121,7 +121,7 @@ class Calibration:
     def size(self) -> int:
         """Units of calibration, of the largest stratum."""
         strata = np.unique(self.stratum_c or [""] * self.m, return_inverse=True)[1]
-        return round(float(np.bincount(strata, weights=self._weight_c).max()))
+        return round(float(np.bincount(strata, weights=self.weight_c).max()))
 
     @property
     def smallest(self) -> float:
@@ -131,14 +131,15 @@ class Calibration:
     @property
     def extrapolates(self) -> bool:
         """Whether p-values may be smaller than ranks allow."""
-        return self._rule == "auto" and self.size < ENOUGH
+        return self.applied_rule == "auto" and self.size < ENOUGH
 
     @property
-    def _rule(self) -> Rule:
+    def applied_rule(self) -> Rule:
+        """With units, ranks alone decide if nobody chooses."""
         return "conformal" if self.unit_c and self.rule == "auto" else self.rule
 
     @property
-    def _weight_c(self) -> Array:
+    def weight_c(self) -> Array:
         """What each calibration sample counts: a unit of a stratum is one in all."""
         if not self.unit_c:
             return np.ones(self.m)

@@ -70,3 +70,7 @@ class NewSamples(RunContents, kind=KIND):
     @cached_property
     def tested(self) -> pd.Series:
         return self._placed[keys.SPLIT] == NEW
+
+    @cached_property
+    def normals(self) -> pd.Series:
+        return super().normals & ~self.tested

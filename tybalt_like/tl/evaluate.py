@@ -46,7 +46,7 @@ def evaluate(
     batch: str | None = None,
     seeds: int = 2,
     training: Training | None = None,
-    again: Callable[[], Sequence[Model]] | None = None,
+    again: Sequence[Model] | Callable[[], Sequence[Model]] | None = None,
     fitted: Mapping[str, Model] | None = None,
     device: str = "auto",
     on_epoch: EpochHook | None = None,
@@ -77,7 +77,8 @@ def evaluate(
     training
         How the model was trained, for the further trainings; its defaults if None.
     again
-        Gives the model trained with other seeds, if others see to that; it is trained here if None.
+        The model trained with other seeds, if that has been done, or what gives it once all else
+        is encoded; it is trained here if None.
     fitted
         Baselines that were trained on `adata` already, with as many features.
     device, on_epoch
@@ -102,7 +103,7 @@ def evaluate(
     n_test = int(cohort.test_n.sum())
     seed = int(recorded(adata).get(model.name, {}).get("seed", 0))
     others = range(seed + 1, seed + seeds) if n_test >= MIN_TEST else range(0)
-    k = adata.obsm[keys.latent(model.name)].shape[1]
+    k = of_model(cohort, model, [])[model.name].z_nk.shape[1]
     rivals = [name for name in baselines if name != model.name]
     known = fitted or {}
     works = [
@@ -122,7 +123,7 @@ def evaluate(
             on_epoch=on_epoch,
         )
     else:
-        trained = again()
+        trained = list(again() if callable(again) else again)
     encodings = of_model(cohort, model, trained[: len(others)])
     for found, said in compared:
         encodings |= found
