@@ -132,7 +132,7 @@ def groups(
     *,
     batch: str | None,
     seed: int,
-    helpers: Helpers,
+    helpers: Helpers | None = None,
 ) -> tuple[list[pd.DataFrame], int, list[str]]:
     """Probes, clusters and batches among the held-out samples, their number, and notes.
 
@@ -157,6 +157,7 @@ def groups(
             f"no label column has two classes of at least {least} held-out samples{several}"
         )
     of_held = {name: encoding.z_nk[held] for name, encoding in encodings.items()}
+    helpers = helpers or Helpers()
     tables = helpers.share([partial(_labels, of_held, one, group_n, seed=seed) for one in found])
     if batch is not None:
         labels = evaluation.grouped(obs[batch], group_n)
