@@ -23,6 +23,8 @@ COMPILED = ("umap.umap_", "umap.layouts")
 ALL_PAIRS = 4096
 """From so many samples on umap-learn finds neighbours by a search that takes half a minute to
 compile; neighbours from all distances are quicker for tens of thousands, and exact."""
+MANY = 1000
+"""Samples and features beyond which all principal components take much longer than the first."""
 N_PCS = 50
 """Wider inputs (genes) are reduced to so many principal components, as is usual for both."""
 
@@ -139,12 +141,19 @@ def _torch_threads() -> Iterator[None]:
 def _input(adata: AnnData, use: str) -> np.ndarray:
     if use != "X" and use not in adata.obsm:
         raise DataError(f"no obsm[{use!r}] to embed; run tl.fit first or use='X'")
-    x_nk = np.asarray(adata.X if use == "X" else adata.obsm[use], dtype=np.float64)
-    if min(x_nk.shape) <= N_PCS:
-        return x_nk
+    return reduced(np.asarray(adata.X if use == "X" else adata.obsm[use]))
+
+
+def reduced(x_ng: np.ndarray) -> np.ndarray:
+    """What maps are made of: the first principal components of wide inputs, (n, k)."""
+    x_ng = x_ng.astype(np.float64)
+    if min(x_ng.shape) <= N_PCS:
+        return x_ng
     from sklearn.decomposition import PCA
 
-    return np.asarray(PCA(N_PCS, svd_solver="full").fit_transform(x_nk))
+    # The first alone, to machine precision too, where all would take long.
+    solver = "arpack" if min(x_ng.shape) > MANY else "full"
+    return np.asarray(PCA(N_PCS, svd_solver=solver, random_state=0).fit_transform(x_ng))
 
 
 def _note(adata: AnnData, key: str, **how: object) -> None:
