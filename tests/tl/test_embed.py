@@ -1,0 +1,29 @@
+"""Maps of many samples are those of few."""
+
+import anndata
+import numpy as np
+import pytest
+
+from tybalt_like import tl
+from tybalt_like.core import keys
+from tybalt_like.tl import embed
+
+
+@pytest.mark.slow
+def test_umap_of_many_samples_goes_by_the_same_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below 4,096 samples umap-learn goes by all distances itself."""
+    rng = np.random.default_rng(0)
+    centre_nk = rng.normal(size=(3, 30))[rng.integers(3, size=150)] * 4
+    adata = anndata.AnnData((centre_nk + rng.normal(size=(150, 30))).astype(np.float32))
+    tl.umap(adata)
+    expected = adata.obsm[keys.UMAP].copy()
+    monkeypatch.setattr(embed, "ALL_PAIRS", 100)
+    tl.umap(adata)
+    np.testing.assert_allclose(adata.obsm[keys.UMAP], expected, atol=0.05)
+
+
+def test_the_first_components_alone_are_those_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    x_ng = np.random.default_rng(0).normal(size=(150, 120)) * np.geomspace(9, 1, 120)
+    whole_nk = embed.reduced(x_ng)
+    monkeypatch.setattr(embed, "MANY", 100)
+    np.testing.assert_allclose(embed.reduced(x_ng), whole_nk, atol=1e-8)
