@@ -86,4 +86,4 @@ def test_nmf_of_many_rows_learns_from_some_of_them() -> None:
             train(model, {"x_ng": x})
         model.double()
         errors.append(float((x - model.decode(model.embed(x))).norm()))
-    assert errors[0] < errors[1] < 1.1 * errors[0]
+    assert errors[0] < errors[1] < 1.5 * errors[0]
