@@ -21,8 +21,8 @@ from tybalt_like.run.progress import Progress
 SIZES = (2500, 5000, 10459)
 """Samples; the last is the number of Tybalt's."""
 GENES, PROGRAMMES, TYPES, STRANGE, EPOCHS = 5000, 60, 33, 3, 20
-TOTAL, HELPERS = "all", "helpers"
-"""Rows beside the stages: the whole process, and the largest of those that helped it."""
+MEASURED = ("seconds", "processor_seconds", "peak_mib")
+"""Columns; stages are joined by the rows ``all``, of the whole process, and ``helpers``."""
 RUN = """
 import json, resource, sys, time
 start = time.perf_counter()
@@ -40,38 +40,38 @@ class Watched(Progress):
     @contextmanager
     def stage(self, name):
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        begun = time.perf_counter()
+        begun = time.perf_counter(), time.process_time()
         with super().stage(name):
             yield
-        found[name] = time.perf_counter() - begun, peak()
+        found[name] = time.perf_counter() - begun[0], time.process_time() - begun[1], peak()
+        print(name, *found[name], file=sys.stderr, flush=True)
 
 from tybalt_like.run.recipe import Recipe
 from tybalt_like.run.stages import run
 run(Recipe.from_tables(json.loads(sys.argv[1])), Path(sys.argv[2]), progress=Watched())
-used = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF,
-        resource.RUSAGE_CHILDREN)]
-found["all"] = time.perf_counter() - start, used[0]
-found["helpers"] = float("nan"), used[1]
+mine, theirs = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+found["all"] = time.perf_counter() - start, time.process_time(), mine.ru_maxrss / 1024
+found["helpers"] = float("nan"), theirs.ru_utime + theirs.ru_stime, theirs.ru_maxrss / 1024
 print(json.dumps(found))
 """
 
 
 def scale(sizes: list[str] | None, *, seeds: int, progress: Progress) -> pd.DataFrame:
-    """A row for each size and stage: ``seconds`` and ``peak_mib``."""
+    """A row for each size and stage: ``seconds`` on the clock and of processors, ``peak_mib``."""
     rows = []
     for n in map(int, sizes or SIZES):
         for seed in range(seeds):
             with tempfile.TemporaryDirectory() as folder, progress.stage(f"{n} samples"):
                 found = measured(n, Path(folder), seed=seed)
             rows += [
-                {"samples": n, "seed": seed, "stage": stage, "seconds": s, "peak_mib": mib}
-                for stage, (s, mib) in found.items()
+                {"samples": n, "seed": seed, "stage": stage} | dict(zip(MEASURED, one, strict=True))
+                for stage, one in found.items()
             ]
     return pd.DataFrame(rows)
 
 
-def measured(n: int, folder: Path, *, seed: int) -> dict[str, tuple[float, float]]:
-    """Seconds and peak MiB by stage, of a run in a process of its own."""
+def measured(n: int, folder: Path, *, seed: int) -> dict[str, tuple[float, ...]]:
+    """`MEASURED` by stage, of a run in a process of its own."""
     matrix = folder / "matrix.h5ad"
     write_matrix(matrix, n, seed=seed)
     types = [f"type {i:02d}" for i in range(TYPES)]
@@ -92,7 +92,7 @@ def measured(n: int, folder: Path, *, seed: int) -> dict[str, tuple[float, float
         text=True,
         check=True,
     )
-    found: dict[str, tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, tuple[float, ...]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -122,10 +122,11 @@ def write_matrix(path: Path, n: int, *, seed: int) -> None:
 
 def print_scale(rows: pd.DataFrame) -> None:
     """Seconds and MiB by stage and size, and the exponent by which seconds grow."""
-    for what, digits in (("seconds", 1), ("peak_mib", 0)):
+    for what in MEASURED:
         table = rows.pivot_table(index="stage", columns="samples", values=what, sort=False)
-        if what == "seconds" and len(table.columns) > 1:
-            log_n = np.log(table.columns.to_numpy(float))
-            table["exponent"] = [np.polyfit(log_n, np.log(s), 1)[0] for s in table.to_numpy()]
-            table["exponent"] = table["exponent"].map("{:.2f}".format)
-        print(f"\n{what}\n{table.round(digits).to_string()}")
+        shown = table.map("{:,.0f}".format if what == "peak_mib" else "{:,.1f}".format)
+        if what != "peak_mib" and len(table.columns) > 1:
+            log_n, spent = np.log(table.columns.to_numpy(float)), table.clip(lower=1e-3)
+            powers = [np.polyfit(log_n, np.log(row), 1)[0] for row in spent.to_numpy()]
+            shown["exponent"] = [f"{power:.2f}" for power in powers]
+        print(f"\n{what}\n{shown.to_string()}")
