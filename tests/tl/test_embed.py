@@ -4,6 +4,7 @@ import anndata
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
+from sklearn.metrics import silhouette_score
 
 from tybalt_like import tl
 from tybalt_like.core import keys
@@ -30,3 +31,17 @@ def test_the_first_components_alone_are_those_among_all(monkeypatch: pytest.Monk
     whole_nk = embed.reduced(x_ng)
     monkeypatch.setattr(embed, "MANY", 100)
     np.testing.assert_allclose(embed.reduced(x_ng), whole_nk, atol=1e-8)
+
+
+def test_samples_beyond_the_most_are_placed_among_their_like(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    kind_n = rng.integers(3, size=240)
+    centre_nk = np.eye(3, 20)[kind_n] * 30
+    adata = anndata.AnnData((centre_nk + rng.normal(size=(240, 20))).astype(np.float32))
+    monkeypatch.setattr(embed, "MOST", 120)
+    tl.tsne(adata)
+    place_np = adata.obsm[keys.TSNE]
+    assert np.isfinite(place_np).all()
+    assert silhouette_score(place_np, kind_n) > 0.5

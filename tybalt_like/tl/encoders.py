@@ -127,7 +127,7 @@ def baseline(
         k = n_train
         notes.append(f"{name} has {k} features, as many as there are training samples")
     with _watched() as warned, few_threads(n_train * adata.n_vars):
-        fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
+        learned = fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
         z_nk = _latents(adata, name)
         reconstruction_ng = _decoded(adata, name) + low_g
         again = []
@@ -137,6 +137,9 @@ def baseline(
             again.append(_latents(adata, name))
     if warned:
         notes.append(f"{name} had not converged when its iterations were over")
+    most = getattr(learned.config, "max_rows", n_train)
+    if most < n_train:
+        notes.append(f"{name} learned from {most:,} of {n_train:,} training samples")
     return Encoding(z_nk, reconstruction_ng, tuple(again)), notes
 
 
