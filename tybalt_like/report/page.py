@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
+from collections.abc import Container
 from contextlib import nullcontext
 from functools import partial
 from gzip import compress
@@ -26,6 +28,9 @@ from tybalt_like.report.section import EVERY, Section
 _TEMPLATE = Path(__file__).parent / "template"
 BOKEH, SCRIPT = "bokeh", "report.js"
 """Names of scripts: the charting library, and what runs on every page, before all others."""
+_LINK = re.compile(r'<a href="([\w./-]+)">[^<]*</a>')
+_NAME = re.compile(r'<code class="file">([\w./-]+)</code>')
+"""A link to a file of the folder, and the name that a page shows in its place."""
 
 
 def build(folder: Path) -> Path:
@@ -114,16 +119,16 @@ def _rendered(
     found: list[tuple[Section[Any], dict[str, Any]]],
 ) -> Markup:
     template = environment.from_string(section.template)
-    return Markup(
-        template.render(
-            run=run,
-            about=run.about,
-            name=section.name,
-            figures=figures,
-            others=[other for other, _ in found],
-            **content,
-        )
+    html = template.render(
+        run=run,
+        about=run.about,
+        name=section.name,
+        figures=figures,
+        others=[other for other, _ in found],
+        **content,
     )
+    # A page that is mailed alone has no dead links; in a bundle they come back (`linked`).
+    return Markup(_LINK.sub(r'<code class="file">\1</code>', html))
 
 
 def _environment(folder: Path) -> Environment:
@@ -144,6 +149,16 @@ def _environment(folder: Path) -> Environment:
     environment.globals |= {"image": partial(_image, folder / "figures"), "words": words}
     environment.globals["ui"] = environment.get_template("macros.html.j2").module
     return environment
+
+
+def linked(page: str, names: Container[str]) -> str:
+    """A page in which the names of files that lie beside it are links to them."""
+
+    def link(match: re.Match[str]) -> str:
+        name = match[1]
+        return f'<a href="{name}">{name}</a>' if name in names else match[0]
+
+    return _NAME.sub(link, page)
 
 
 def packed(text: str) -> str:

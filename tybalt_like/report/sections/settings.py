@@ -39,6 +39,7 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
 </div>
 {% if files %}
 <h3>Files beside this page</h3>
+<p>In the folder <strong>{{ folder }}</strong>, with the others that are named on this page. If the page came alone, ask for them, or for the zip that <code>tybalt-like bundle</code> makes of that folder.</p>
 <ul>
 {% for name, what in files.items() %}
 <li><a href="{{ name }}">{{ name }}</a>: {{ what }}</li>
@@ -58,7 +59,14 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
         files = {name: what for name, what in run.files.items() if (run.folder / name).exists()}
         notes = about.get("reading", {}).get("notes", [])
         recipe = flattened(about["recipe"])
-        return {"notes": notes, "recipe": recipe, "tables": tables, "files": files}
+        folder = run.folder.resolve().name.removesuffix(".partial")  # while it is being written
+        return {
+            "notes": notes,
+            "recipe": recipe,
+            "tables": tables,
+            "files": files,
+            "folder": folder,
+        }
 
 
 def flattened(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
