@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -82,6 +83,25 @@ def test_what_users_named_stays_text(page) -> None:
     assert not page.all("yours")
     item = json.loads(page.scripts[0])
     assert HOSTILE in json.dumps(item)
+
+
+def test_multiqc_finds_the_tested_samples_as_text(run_dir) -> None:
+    """MultiQC takes names for HTML."""
+    content = json.loads((run_dir / "tybalt_like_mqc.json").read_text())
+    assert content["plot_type"] == "table"
+    assert re.fullmatch(r"\w+", content["id"])
+    assert content["section_name"] == "tybalt_like: mine &amp; &lt;yours&gt;"
+    data = content["data"]
+    assert len(data) == 30
+    assert sum(row.get("flagged") == "yes" for row in data.values()) == 15
+    row = data[html.escape(HOSTILE)]
+    assert row["label"] == html.escape(HOSTILE_LABEL)
+    assert row["genes"] == "&lt;b&gt;ESR1&lt;/b&gt; down, MIA up"
+    found = scores("tybalt", flagged=FLAGGED).loc[HOSTILE]
+    assert [row["score"], row["p"], row["q"]] == pytest.approx(
+        list(found[["default_combined", "default_p_value", "default_q_value"]])
+    )
+    assert all(set(row) <= set(content["headers"]) for row in data.values())
 
 
 def test_nothing_is_loaded_from_anywhere(page, run_dir) -> None:

@@ -25,6 +25,7 @@ class NewSamples(RunContents, kind=KIND):
         SCORES: "scores, p- and q-values of the new samples, by every detector",
         GENES: "the genes that make each new sample strange",
         PLACED: "new samples and those of the run, with their place on its map",
+        "tybalt_like_mqc.json": "the new samples for MultiQC, which finds the file by its name",
         "run.json": "which run scored them, versions, warnings",
     }
     whole = False

@@ -36,9 +36,9 @@ _NAME = re.compile(r'<code class="file">([\w./-]+)</code>')
 def build(folder: Path) -> Path:
     """Draw the figures of a finished run and write its page.
 
-    Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``
-    and, whole or not at all, ``report.html``: one page that loads nothing from anywhere, which its
-    content security policy enforces.
+    Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``,
+    what other programs read (`Contents.beside`) and, whole or not at all, ``report.html``: one page
+    that loads nothing from anywhere, which its content security policy enforces.
 
     Returns
     -------
@@ -53,11 +53,14 @@ def build(folder: Path) -> Path:
     run = Contents.read(folder)
     # What a finished folder cannot be drawn from is damaged, or of another version's making.
     with nullcontext() if (folder / SETTINGS).exists() else sound(folder / ABOUT):
+        beside = run.beside()
+        for name, text in beside.items():
+            write_text(folder / name, text)
         page, drawn = _page(run)
     write_text(folder / PAGE, page)
     if (folder / MARKER).exists():
         names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
-        add_to_marker(folder, [PAGE, *names])
+        add_to_marker(folder, [PAGE, *beside, *names])
     return folder / PAGE
 
 

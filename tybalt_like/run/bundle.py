@@ -11,7 +11,7 @@ from tybalt_like.core.files import MARKER, check_file, check_intact, whole_file,
 from tybalt_like.report import ABOUT, PAGE, about_of, linked
 
 FIGURES, OTHERS = "figures/", "model and matrix"
-TABLES = (".tsv", ".tsv.gz", ".csv", ".txt", ABOUT)
+TABLES = (".tsv", ".tsv.gz", ".csv", ".txt", "_mqc.json", ABOUT)
 PACKED = (".gz", ".png", ".h5ad", ".npz", ".zip")
 """Endings of files that do not get smaller."""
 UNIX, EPOCH = 3, (1980, 1, 1, 0, 0, 0)
