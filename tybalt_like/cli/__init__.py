@@ -12,6 +12,7 @@ import typer
 
 from tybalt_like.cli.aberrant import aberrant
 from tybalt_like.cli.benchmark import benchmark
+from tybalt_like.cli.bundle import bundle
 from tybalt_like.cli.compare import compare
 from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
@@ -58,6 +59,7 @@ app.command()(aberrant)
 app.command()(perturbation)
 app.command()(explain)
 app.command()(compare)
+app.command()(bundle)
 
 
 def main() -> None:
