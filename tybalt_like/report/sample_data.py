@@ -24,7 +24,7 @@ EXACT = 2**24
 """Whole numbers up to this are exact in 32 bits."""
 MOST = 0.95
 """A score of a sample that is larger than in this share of the reference gets a mark."""
-CALLS, SAMPLE, LATENT = "Calls", "Sample", "Latent features"
+CALLS, SAMPLE, LATENT, GENES = "Calls", "Sample", "Latent features", "Genes"
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ class Column:
         Numbers or text, by sample.
     first
         Values of text that come first.
-    decimals
-        Digits after the point that are shown; three significant ones if None.
+    unit
+        Of the numbers, where they have one.
+    decimals, digits
+        Digits after the point that are shown; significant ones if None.
     coarse
         Whether 16 bits are enough.
     """
@@ -55,7 +57,9 @@ class Column:
     group: str
     values: pd.Series
     first: tuple[str, ...] = ()
+    unit: str = ""
     decimals: int | None = None
+    digits: int = 3
     coarse: bool = False
 
 
@@ -67,7 +71,7 @@ class Agreement:
     ----------
     titles
         Of the scores: the combined one of every detector, the norm, and the views of the detector
-        that decides.
+        that decides, which are the last `n_views`.
     mark_ns
         For every sample 2 where the score is larger than in all reference samples (but itself), 1
         where it is larger than in 95 % of them, else 0.
@@ -78,6 +82,7 @@ class Agreement:
     """
 
     titles: tuple[str, ...]
+    n_views: int
     mark_ns: NDArray[np.uint8]
     reference: int
     usual: int
@@ -92,26 +97,26 @@ def order(run: RunContents) -> pd.Index:
 
 def agreement(run: RunContents) -> Agreement:
     """Which of the scores in the tables find which sample strange."""
-    found = {
-        title: values.reindex(run.samples.index).to_numpy(np.float64)
-        for title, values in _judges(run)
+    wholes = {run.title(name): run.value(name, tables.COMBINED) for name in run.about["scorers"]}
+    wholes[detector_title("", NORM)] = run.value("", NORM)
+    views = {
+        run.worded(detector_title(model, score)).removeprefix(f"{run.title(model)}: "): run.value(
+            model, score
+        )
+        for model, score in _scored(run)
+        if model == run.decides and score != tables.COMBINED
+    }
+    known_n, names = run.normals.to_numpy(), run.samples.index
+    marks = {
+        title: _marks(values.reindex(names).to_numpy(np.float64), known_n)
+        for title, values in (wholes | views).items()
         if values.notna().any()
     }
-    known_n = run.normals.to_numpy()
-    marks = [_marks(value_n, known_n) for value_n in found.values()]
-    mark_ns = np.stack(marks, axis=1) if marks else np.zeros((len(known_n), 0), np.uint8)
+    mark_ns = np.stack(list(marks.values()), axis=1)
     counts = (mark_ns[known_n] > 0).sum(1)
     usual = int(np.quantile(counts, MOST, method="higher")) if len(counts) else 0
-    return Agreement(tuple(found), mark_ns, int(known_n.sum()), usual)
-
-
-def _judges(run: RunContents) -> Iterator[tuple[str, pd.Series]]:
-    for name in run.about["scorers"]:
-        yield run.title(name), run.value(name, tables.COMBINED)
-    yield detector_title("", NORM), run.value("", NORM)
-    for model, score in _scored(run):
-        if model == run.decides and score != tables.COMBINED:
-            yield run.worded(detector_title(model, score)), run.value(model, score)
+    n_views = sum(title in views for title in marks)
+    return Agreement(tuple(marks), n_views, mark_ns, int(known_n.sum()), usual)
 
 
 def _scored(run: RunContents) -> list[tuple[str, str]]:
@@ -145,7 +150,7 @@ def columns(run: RunContents) -> Iterator[Column]:
             group = f"Scores of {run.title(model)}" if model else "Scores without a model"
             yield Column(f"score {model} {score}", name, title, group, run.value(model, score))
     room = MOST_VALUES // max(len(run.samples), 1)
-    for name in list(run.latent)[:room]:
+    for name in [str(name) for name in run.latent][:room]:
         yield Column(f"latent {name}", name, name, LATENT, run.latent[name], coarse=True)
     yield from _genes(run, room - run.latent.shape[1])
 
@@ -158,31 +163,27 @@ def _calls(run: RunContents) -> Iterator[Column]:
     title, name = "combined score", keys.score(run.decides, tables.COMBINED)
     yield Column("combined", name, title, CALLS, run.score(), decimals=2)
     for what, title in (("p_value", "p"), ("q_value", "q")):
-        yield Column(title, keys.score(run.decides, what), title, CALLS, run.score(what))
+        name = keys.score(run.decides, what)
+        yield Column(title, name, title, CALLS, run.score(what), digits=2)
     for model in run.about["scorers"]:
         if model != run.decides:
             name, title = keys.score(model, "p_value"), f"p by {run.title(model)}"
             values = run.score("p_value", model=model)
-            yield Column(f"p {model}", name, title, CALLS, values)
+            yield Column(f"p {model}", name, title, CALLS, values, digits=2)
 
 
 def _genes(run: RunContents, room: int) -> Iterator[Column]:
     """The genes that make most samples strange."""
-    values = run.gene_values
-    if room <= 0:
-        return
-    symbols = run.symbols
+    shown, symbols = [str(gene) for gene in run.gene_values], run.symbols
     unit = "log2" if run.about["detector"]["log2"] else "scale of the input"
-    for gene in sorted(list(values)[:room], key=lambda gene: symbols.get(gene, gene)):
-        title = symbols.get(gene, gene)
-        yield Column(
-            f"gene {gene}", gene, title, f"Genes ({unit})", values[gene], decimals=2, coarse=True
-        )
+    for title, gene in sorted((symbols.get(gene, gene), gene) for gene in shown[: max(room, 0)]):
+        values = run.gene_values[gene]
+        yield Column(f"gene {gene}", gene, title, GENES, values, unit=unit, decimals=2, coarse=True)
 
 
 def views(run: RunContents) -> list[dict[str, str]]:
     """The maps that can be shown: the start of their columns, and a name for readers."""
-    sources = {"latent": f"latent features of {run.title()}", "genes": run.worded("genes")}
+    sources = {"latent": "latent features", "genes": run.worded("genes")}
     methods = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
     return [
         {"key": f"{of}_{method}", "name": f"{method_name} of {of_name}"}
@@ -228,7 +229,9 @@ def _described(column: Column, names: pd.Index, numbers: _Numbers) -> dict[str, 
         "name": column.name,
         "title": column.title,
         "group": column.group,
+        "unit": column.unit,
         "decimals": column.decimals,
+        "digits": column.digits,
     }
     if not is_continuous(values):
         text = clean(values)

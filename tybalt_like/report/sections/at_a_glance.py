@@ -27,7 +27,7 @@ class AtAGlance(Section[RunContents], name="glance", title="At a glance", kind="
 <thead><tr><th scope="col">sample</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}<th scope="col" class="n">p</th><th scope="col" class="n">q</th><th scope="col">rank by others</th>{% if genes %}<th scope="col">furthest from what is expected ({{ unit }})</th>{% endif %}</tr></thead>
 <tbody>
 {% for one in strangest %}
-<tr{% if one.flagged %} class="flagged"{% endif %}><th scope="row">{{ one.sample }}</th>{% if run.label %}<td>{{ ui.label_of(one.label) }}</td>{% endif %}<td class="n">{{ one.p | number(2) }}{{ '*' if one.extrapolated }}</td><td class="n">{{ one.q | number(2) }}</td><td>{{ one.ranks }}</td>{% if genes %}<td>{% for g in one.genes %}<span class="gene {{ g.direction }}">{{ g.symbol }} {{ '%+.1f' | format(g.difference) }}</span> {% endfor %}</td>{% endif %}</tr>
+<tr{% if one.flagged %} class="flagged"{% endif %}><th scope="row">{{ one.sample }}</th>{% if run.label %}<td>{{ ui.label_of(one.label) }}</td>{% endif %}<td class="n">{{ one.p | number(2) }}{{ '*' if one.extrapolated }}</td><td class="n">{{ one.q | number(2) }}</td><td>{{ one.ranks }}</td>{% if genes %}<td>{% for g in one.genes %}<span class="gene {{ g.direction }}" data-gene="{{ g.gene }}">{{ g.symbol }} {{ '%+.1f' | format(g.difference) }}</span> {% endfor %}</td>{% endif %}</tr>
 {% endfor %}
 </tbody>
 </table>

@@ -30,7 +30,7 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
 <dl class="recurrent">
 {% for group in recurrent %}
 <div><dt>{{ ui.label_of(group.label) }} <small>{{ words.counted(group.n, 'flagged sample' if about.flagged.flagged else 'strange sample') }}</small></dt>
-<dd>{% for g in group.genes %}<span class="gene {{ g.direction }}">{{ g.gene }} {{ '↑' if g.direction == 'up' else '↓' }} <small>{{ g.n }}</small></span> {% endfor %}</dd></div>
+<dd>{% for g in group.genes %}<span class="gene {{ g.direction }}" data-gene="{{ g.id }}">{{ g.gene }} {{ '↑' if g.direction == 'up' else '↓' }} <small>{{ g.n }}</small></span> {% endfor %}</dd></div>
 {% endfor %}
 </dl>
 {% endif %}
@@ -39,12 +39,13 @@ class Genes(Section[RunContents], name="genes", title="Genes", kind="run", place
 {% for sample in explained %}
 <details>
 <summary><strong>{{ sample.name }}</strong>{% if run.label %} · {{ ui.label_of(sample.label) }}{% endif %} · score {{ '%.2f' | format(sample.score) }} · q {{ sample.q | number }} · {{ words.counted(sample.called, "gene") }} at adjusted p ≤ 0.05 among the first {{ sample.genes | length }} <span class="faint">{% for g in sample.genes[:6] %}{{ g.symbol }} {{ '↑' if g.direction == 'up' else '↓' }} {% endfor %}</span></summary>
+<button type="button" data-sample="{{ sample.name }}" data-needs-script hidden>Show on the map</button>
 <div class="scroll" role="region" aria-label="Genes of {{ sample.name }}" tabindex="0">
 <table class="plain genes">
 <thead><tr><th scope="col">gene</th><th scope="col" class="n">observed</th><th scope="col" class="n">expected</th><th scope="col" class="n">{{ difference }}</th><th scope="col" class="n">usual</th><th scope="col" class="n">z</th><th scope="col" class="n">adjusted p</th><th scope="col">than expected</th></tr></thead>
 <tbody>
 {% for g in sample.genes %}
-<tr{% if g.p_adjusted <= 0.05 %} class="main"{% endif %}><th scope="row"{% if g.symbol != g.gene %} title="{{ g.gene }}"{% endif %}>{{ g.symbol }}{% if g.of_interest %} <span title="gene of interest">●</span>{% endif %}</th><td class="n">{{ '%.2f' | format(g.observed) }}</td><td class="n">{{ '%.2f' | format(g.expected) }}</td><td class="n">{{ '%+.2f' | format(g.difference) }}</td><td class="n">{{ '%.1f' | format(g.reference_low) }} to {{ '%.1f' | format(g.reference_high) }}</td><td class="n">{{ '%+.1f' | format(g.z) }}</td><td class="n">{{ g.p_adjusted | number(2) }}</td><td class="share"><span class="track"><span class="fill {{ g.direction }}" style="width: {{ '%.0f' | format(100 * (g.z | abs) / sample.limit) }}%"></span></span> {{ '↑ higher' if g.direction == 'up' else '↓ lower' }}</td></tr>
+<tr{% if g.p_adjusted <= 0.05 %} class="main"{% endif %}><th scope="row"{% if g.symbol != g.gene %} title="{{ g.gene }}"{% endif %} data-gene="{{ g.gene }}">{{ g.symbol }}{% if g.of_interest %} <span title="gene of interest">●</span>{% endif %}</th><td class="n">{{ '%.2f' | format(g.observed) }}</td><td class="n">{{ '%.2f' | format(g.expected) }}</td><td class="n">{{ '%+.2f' | format(g.difference) }}</td><td class="n">{{ '%.1f' | format(g.reference_low) }} to {{ '%.1f' | format(g.reference_high) }}</td><td class="n">{{ '%+.1f' | format(g.z) }}</td><td class="n">{{ g.p_adjusted | number(2) }}</td><td class="share"><span class="track"><span class="fill {{ g.direction }}" style="width: {{ '%.0f' | format(100 * (g.z | abs) / sample.limit) }}%"></span></span> {{ '↑ higher' if g.direction == 'up' else '↓ lower' }}</td></tr>
 {% endfor %}
 </tbody>
 </table>
@@ -125,6 +126,7 @@ def recurrent(run: RunContents) -> list[Row]:
     if run.needed("gene_scores.tsv.gz").empty:
         return []
     table = with_symbols(run.needed("gene_scores.tsv.gz"))
+    ids = dict(zip(table["symbol"], table["gene"], strict=True))
     table = table.assign(gene=table["symbol"], label=run.labels.reindex(table["sample"]).to_numpy())
     groups: list[Row] = []
     for label, rows in table.groupby("label"):
@@ -132,6 +134,7 @@ def recurrent(run: RunContents) -> list[Row]:
         counts = rows.groupby(["gene", "direction"], sort=False)["sample"].nunique()
         common = counts[counts > 1].nlargest(MAX_RECURRENT)
         if len(common):
-            genes = common.rename("n").reset_index().to_dict(orient="records")
+            found = common.rename("n").reset_index()
+            genes = found.assign(id=found["gene"].map(ids)).to_dict(orient="records")
             groups.append({"label": label, "n": n, "genes": genes})
     return sorted(groups, key=lambda group: -group["n"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure as Drawing
 
 from tybalt_like import pl
@@ -16,8 +17,8 @@ from tybalt_like.report.run_contents import RunContents
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from bokeh.model import Model
-    from bokeh.models import ColumnDataSource
+    from bokeh.models import ColumnDataSource, Tool
+    from bokeh.models.renderers import GlyphRenderer
     from bokeh.plotting import figure
 
 CITATIONS = [
@@ -94,8 +95,11 @@ def plots(*, with_map: bool) -> dict[str, Any]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    names = ("sample", "call", "value", "x", "y", "u", "v", "color", "marker", "size", "ring")
-    source = ColumnDataSource({name: [] for name in names})
+    # One point that is never seen: without any, Bokeh complains of ranges.
+    point: dict[str, Any] = {name: [0.0] for name in ("x", "y", "u", "v", "size")}
+    point |= {name: [""] for name in ("sample", "call", "value")}
+    point |= {"color": ["white"], "ring": ["white"], "marker": ["circle"]}
+    source = ColumnDataSource(point, name="samples")
     drawn = {"pair-plot": _pair(source)} | ({"map-plot": _map(source)} if with_map else {})
     document = Document()
     for plot in drawn.values():
@@ -106,7 +110,7 @@ def plots(*, with_map: bool) -> dict[str, Any]:
         "roots": {plot.id: place for place, plot in drawn.items()},
         "styles": {
             "of": [[one.color, _BOKEH_MARKERS[one.marker]] for one in styles],
-            "scale": [to_hex(color) for color in colormaps[SEQUENTIAL].resampled(SHADES).colors],
+            "scale": [to_hex(color) for color in colormaps[SEQUENTIAL](np.linspace(0, 1, SHADES))],
             "missing": MISSING.color,
         },
     }
@@ -126,8 +130,15 @@ def _map(source: ColumnDataSource) -> figure:
     )
     plot.grid.visible = False
     stars = ColumnDataSource({"x": [], "y": [], "sample": []})
-    new = {"marker": "star", "size": 18, "fill_color": _NEW, "line_color": "black"}
-    points = plot.scatter("x", "y", source=stars, name="stars", **new)
+    points = plot.scatter(
+        *("x", "y"),
+        source=stars,
+        name="stars",
+        marker="star",
+        size=18,
+        fill_color=_NEW,
+        line_color="black",
+    )
     plot.add_tools(_hover(points, [("new sample", "@sample")]))
     return plot
 
@@ -137,23 +148,26 @@ def _pair(source: ColumnDataSource) -> figure:
     from bokeh.models import FixedTicker, LinearAxis
 
     plot = _plot(source, "u", "v", drag="box_select", name="pair")
-    for name, axis, side in (
-        ("across", plot.xaxis[0], "below"),
-        ("up", plot.yaxis[0], "left"),
-    ):
-        labels = LinearAxis(ticker=FixedTicker(ticks=[]), visible=False, name=f"{name} labels")
-        axis.name = f"{name} numbers"
-        labels.major_label_orientation = 0.8 if side == "below" else "horizontal"
-        labels.minor_tick_line_color = None
-        plot.add_layout(labels, side)
+    plot.xaxis[0].name, plot.yaxis[0].name = "across numbers", "up numbers"
+    tickers: dict[str, Any] = {name: FixedTicker(ticks=[]) for name in ("across", "up")}
+    across, up = (
+        LinearAxis(ticker=ticker, visible=False, name=f"{name} labels")
+        for name, ticker in tickers.items()
+    )
+    across.major_label_orientation = 0.8
+    plot.add_layout(across, "below")
+    plot.add_layout(up, "left")
     plot.grid.grid_line_color = "#eeeeee"
     return plot
 
 
-def _plot(source: ColumnDataSource, x: str, y: str, *, drag: str, **options: Any) -> figure:
+def _plot(
+    source: ColumnDataSource, x: str, y: str, *, name: str, drag: str, **options: Any
+) -> figure:
     from bokeh.plotting import figure
 
     plot = figure(
+        name=name,
         height=460,
         sizing_mode="stretch_width",
         tools="lasso_select,box_select,tap,pan,box_zoom,wheel_zoom,reset,save",
@@ -167,9 +181,9 @@ def _plot(source: ColumnDataSource, x: str, y: str, *, drag: str, **options: Any
     )
     plot.toolbar.logo = None
     points = plot.scatter(
-        x,
-        y,
+        *(x, y),
         source=source,
+        name=f"samples of the {name}",
         marker="marker",
         size="size",
         fill_color="color",
@@ -181,13 +195,11 @@ def _plot(source: ColumnDataSource, x: str, y: str, *, drag: str, **options: Any
         selection_line_color="black",
         selection_fill_alpha=1,
     )
-    if options["name"] == "map" or x == "u":
-        points.name = "samples" if x == "u" else "on the map"
     plot.add_tools(_hover(points, [("sample", "@sample"), ("", "@call"), ("", "@value")]))
     return plot
 
 
-def _hover(points: Model, lines: list[tuple[str, str]]) -> Model:
+def _hover(points: GlyphRenderer[Any], lines: list[tuple[str, str]]) -> Tool:
     from bokeh.models import HoverTool
 
     return HoverTool(renderers=[points], tooltips=lines, visible=False)

@@ -62,10 +62,10 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
 </details>
 <div class="scroll tall" role="region" aria-label="Table of samples" tabindex="0">
 <table id="samples-table">
-<thead><tr><th scope="col">sample</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}<th scope="col">split</th><th scope="col">flagged</th>{% if judged %}<th scope="col">found strange by</th>{% endif %}{% for title in ["combined score", "p", "q"] + beside %}<th scope="col" class="n">{{ title }}</th>{% endfor %}</tr></thead>
+<thead><tr><th scope="col">sample</th><th scope="col">flagged</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}{% for title in ["combined score", "p", "q"] %}<th scope="col" class="n">{{ title }}</th>{% endfor %}{% if judged %}<th scope="col">found strange by</th>{% endif %}{% for title in beside %}<th scope="col" class="n">{{ title }}</th>{% endfor %}<th scope="col">split</th></tr></thead>
 <tbody>
 {% for row in rows %}
-<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td>{{ row.split }}</td><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{% if judged %}<td>{{ row.n_marks }} of {{ judged.titles | length }} <span class="marks">{{ row.marks }}</span></td>{% endif %}<td class="n">{{ '%.2f' | format(row.score) }}</td><td class="n">{{ row.p | number(2) }}{{ '*' if row.extrapolated }}</td><td class="n">{{ row.q | number(2) }}</td>{% for p in row.others %}<td class="n">{{ p | number(2) }}</td>{% endfor %}</tr>
+<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td class="n">{{ '%.2f' | format(row.score) }}</td><td class="n">{{ row.p | number(2) }}{{ '*' if row.extrapolated }}</td><td class="n">{{ row.q | number(2) }}</td>{% if judged %}<td>{{ row.n_marks }} of {{ judged.titles | length }} <span class="marks">{{ row.marks }}</span></td>{% endif %}{% for p in row.others %}<td class="n">{{ p | number(2) }}</td>{% endfor %}<td>{{ row.split }}</td></tr>
 {% endfor %}
 </tbody>
 </table>
@@ -73,7 +73,8 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
 <p class="note">Flagged samples come first, then the other tested ones, the strangest on top. All scores of all samples: <a href="scores.tsv">scores.tsv</a>.{% if extrapolated %} * Extrapolated: beyond what ranks among {{ about.detector.units | count }} {{ about.detector.group or "reference sample" }}s can tell.{% endif %}</p>
 {% if judged %}
 <details><summary>Found strange by: what the signs mean</summary>
-<p>● the score of the sample is larger than that of every one of {{ judged.reference | count }} reference samples; ◐ larger than that of 95&nbsp;% of them; ○ neither. A reference sample is compared with the others. The scores, in the order of the signs: {{ words.listed(judged.titles) }}. By this rule each score marks one ordinary sample in twenty, and 95&nbsp;% of the reference samples have no more than {{ words.counted(judged.usual, "mark") }}. Scores of one detector look at the same residuals and neighbours: many marks are not as many proofs, but a sample with one or two deserves a second look.</p>
+<p>● the score of the sample is larger than that of every one of {{ judged.reference | count }} reference samples; ◐ larger than that of 95&nbsp;% of them; ○ neither. A reference sample is compared with the others, so each score marks one in twenty of them, and 95&nbsp;% of them have no more than {{ words.counted(judged.usual, "mark") }}. Many marks are not as many proofs: the scores look at the same distances and residuals.</p>
+<p>In the order of the signs: {{ words.listed(judged.titles[:judged.titles | length - judged.n_views]) }}{% if judged.n_views %}; then the views of the {{ run.title(run.decides) }}: {{ words.listed(judged.titles[judged.titles | length - judged.n_views:]) }}{% endif %}.</p>
 </details>
 {% endif %}
 <script type="application/gzip" id="samples-data">{{ told | packed }}</script>
@@ -101,8 +102,9 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
         label = [f"sample {run.label}"] if run.label else []
         begins = {
             "shown": [
-                *("flagged", *label, f"sample {keys.SPLIT}", "marks", "combined", "p", "q"),
+                *("flagged", *label, "combined", "p", "q", "marks"),
                 *(f"p {name}" for name in beside),
+                f"sample {keys.SPLIT}",
             ],
             "filters": {f"sample {keys.SPLIT}": self.only} if self.only else {},
         }

@@ -7,8 +7,8 @@
 class SampleColumn {
   #numbers;
 
-  constructor({ key, name, title, group, decimals = null, values = null, codes = null, numbers = null }) {
-    Object.assign(this, { key, name, title, group, decimals, values, codes });
+  constructor({ key, name, title, group, unit = "", decimals = null, digits = 3, values = null, codes = null, numbers = null }) {
+    Object.assign(this, { key, name, title, group, unit, decimals, digits, values, codes });
     this.#numbers = numbers;
   }
 
@@ -22,7 +22,7 @@ class SampleColumn {
   }
 
   text(i) {
-    return this.isText ? (this.values[this.codes[i] - 1] ?? "") : shownNumber(this.numbers[i], this.decimals);
+    return this.isText ? (this.values[this.codes[i] - 1] ?? "") : shownNumber(this.numbers[i], this);
   }
 
   // Numbers that sort as a reader expects; NaN goes last.
@@ -35,11 +35,11 @@ class SampleColumn {
   }
 }
 
-function shownNumber(value, decimals = null) {
+function shownNumber(value, { decimals, digits }) {
   if (Number.isNaN(value)) return "–";
   if (decimals !== null) return value.toFixed(decimals);
   if (Number.isInteger(value) || Math.abs(value) >= 1000) return value.toFixed(0);
-  return String(Number(value.toPrecision(3)));
+  return String(Number(value.toPrecision(digits)));
 }
 
 // How many scores find a sample strange: 2, larger than in all of the reference; 1, than in 95 %.
@@ -129,10 +129,10 @@ class SampleStore {
   }
 
   // Numbers by sample, NaN where there is none, to colour by, sort and filter. One of the same title is replaced.
-  addColumn(title, values, { group = "Added", decimals = null } = {}) {
+  addColumn(title, values, { group = "Added", unit = "", decimals = null } = {}) {
     if (values.length !== this.names.length) throw new Error(`${title}: ${values.length} values for ${this.names.length} samples`);
     const key = `added ${title}`;
-    this.#byKey.set(key, new SampleColumn({ key, name: title, title, group, decimals, numbers: Float64Array.from(values) }));
+    this.#byKey.set(key, new SampleColumn({ key, name: title, title, group, unit, decimals, numbers: Float64Array.from(values) }));
     this.#tell("columns", key);
     return key;
   }

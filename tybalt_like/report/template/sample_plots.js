@@ -22,7 +22,7 @@ class SamplePlots {
     this.#style = style;
     this.#map = page.get_model_by_name("map");
     this.#pair = page.get_model_by_name("pair");
-    this.#source = page.get_model_by_name("samples").data_source;
+    this.#source = page.get_model_by_name("samples");
     this.#stars = page.get_model_by_name("stars")?.data_source;
     // A finger that moves over a plot scrolls the page until a tool is chosen.
     if (matchMedia("(pointer: coarse)").matches) {

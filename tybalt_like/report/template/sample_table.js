@@ -87,7 +87,7 @@ class SampleTable {
       widths.append(width);
       if (column) {
         th.scope = "col";
-        if (!column.isText) th.className = "n";
+        if (!column.isText && column.key !== "marks") th.className = "n";
         th.append(this.#sorter(column, th));
         if (column.key) td.append(...this.#filterOf(column));
       }
@@ -106,7 +106,7 @@ class SampleTable {
       : Math.max(6, ...(column.key ? column.values : this.#store.names).slice(0, 5000).map((text) => text.length));
     const ofTitle = Math.max(...column.title.split(/\s/).map((word) => word.length)) + 2;
     const chars = Math.max(Math.min(column.key ? 22 : 24, longest), Math.min(ofTitle, 16));
-    return column.key === "marks" ? 5 + 0.75 * column.titles.length : Math.max(column.isText ? 5 : 7, 0.55 * chars + 1.7);
+    return column.key === "marks" ? 5.5 + 0.62 * column.titles.length : Math.max(column.isText ? 5 : 7, 0.55 * chars + 1.7);
   }
 
   #sorter(column, th) {

@@ -178,6 +178,30 @@ async function showSamples() {
   columns.closest("details").addEventListener("toggle", offerChecks);
   told();
 
+  // Genes and samples that other sections name: press to see them on the map.
+  const see = () => of("samples").scrollIntoView();
+  for (const named of document.querySelectorAll("[data-gene]")) {
+    if (!store.column(`gene ${named.dataset.gene}`)) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.title = "Colour the map by this gene";
+    button.append(...named.childNodes);
+    named.append(button);
+    button.addEventListener("click", () => {
+      color.value = `gene ${named.dataset.gene}`;
+      colour();
+      see();
+    });
+  }
+  const numberOf = new Map(store.names.map((name, i) => [name, i]));
+  for (const button of document.querySelectorAll("button[data-sample]")) {
+    button.hidden = !numberOf.has(button.dataset.sample);
+    button.addEventListener("click", () => {
+      store.select([numberOf.get(button.dataset.sample)]);
+      see();
+    });
+  }
+
   const still = of("samples-figures");
   if (still) {
     still.open = false;
@@ -190,13 +214,12 @@ async function showSamples() {
 // From dark to bright, in the unit of the column.
 function scaleOf(column, { low, high }) {
   const [from, bar, to, name] = ["span", "span", "span", "span"].map((tag) => document.createElement(tag));
-  from.textContent = `≤ ${shownNumber(low, column.decimals)}`;
+  from.textContent = `≤ ${shownNumber(low, column)}`;
   bar.className = "gradient";
   bar.setAttribute("role", "img");
   bar.setAttribute("aria-label", "from dark blue, low, to yellow, high");
-  to.textContent = `≥ ${shownNumber(high, column.decimals)}`;
-  name.textContent = column.title;
-  if (/^Genes/.test(column.group)) name.textContent += ` · ${column.group}`;
+  to.textContent = `≥ ${shownNumber(high, column)}`;
+  name.textContent = column.unit ? `${column.title} (${column.unit})` : column.title;
   return [from, bar, to, name];
 }
 
