@@ -33,7 +33,7 @@ from tybalt_like.cli.options import (
 from tybalt_like.cli.perturbation import perturbation
 from tybalt_like.cli.run import run
 from tybalt_like.cli.sweep import sweep
-from tybalt_like.core.errors import TybaltLikeError
+from tybalt_like.core.errors import RecipeError, TybaltLikeError
 from tybalt_like.core.files import check_file, notes_of
 
 if TYPE_CHECKING:
@@ -198,13 +198,23 @@ def report(
     portable: Annotated[
         bool, typer.Option("--portable", help="Let the page score files that are dropped onto it.")
     ] = False,
+    without_profiles: Annotated[
+        bool,
+        typer.Option(
+            "--without-profiles",
+            help="With --portable: no expression of reference samples goes in, views that need it "
+            "are left out of the score.",
+        ),
+    ] = False,
 ) -> None:
     """Build the report of a finished run of any kind again."""
     from tybalt_like.report import PAGE, build
     from tybalt_like.run.portable import make_plain, make_portable
 
+    if without_profiles and not portable:
+        raise RecipeError("--without-profiles says what --portable leaves out; give both")
     if portable:
-        made = make_portable(run_dir)
+        made = make_portable(run_dir, profiles=not without_profiles)
         page = run_dir / PAGE
         megabytes = f"{made.n_bytes / 1e6:.1f} of {page.stat().st_size / 1e6:.1f} MB"
         typer.echo(f"The page scores new samples ({megabytes}). {made.disclosed}", err=True)
