@@ -14,6 +14,7 @@ from tybalt_like.report.run_contents import RunContents
 
 KIND = "score"
 SCORES, GENES, PLACED = "scores.tsv", "gene_scores.tsv.gz", "placed.tsv.gz"
+VALUES = "gene_values.tsv.gz"
 NEW, LABEL = "new", "cohort"
 """Split and label of the new samples, and what labels are called where the run has none."""
 
@@ -24,6 +25,7 @@ class NewSamples(RunContents, kind=KIND):
     files: ClassVar[Mapping[str, str]] = {
         SCORES: "scores, p- and q-values of the new samples, by every detector",
         GENES: "the genes that make each new sample strange",
+        VALUES: "genes of the run's samples that are strange, in all samples",
         PLACED: "new samples and those of the run, with their place on its map",
         "run.json": "which run scored them, versions, warnings",
     }
