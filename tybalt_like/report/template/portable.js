@@ -26,7 +26,7 @@
 
   // What spreadsheets would run as a formula gets an apostrophe in front, as in the package's tables.
   function download(name, header, rows) {
-    const harmless = (value) => (/^(=|[+\-@][^]*[(|!])/.test(value) ? `'${value}` : value);
+    const harmless = (value) => (/^(=|[+\-@][^]*[(|!])/.test(value) ? `'${value}` : value).replace(/^.*".*$/, (text) => `"${text.replaceAll('"', '""')}"`);
     const shown = (value) => (typeof value === "string" ? harmless(value) : value === true ? "True" : value === false ? "False" : Number.isNaN(value) ? "" : String(value));
     const text = [header, ...rows].map((row) => row.map(shown).join("\t")).join("\n");
     const link = element("a", { download: name, href: URL.createObjectURL(new Blob([`${text}\n`], { type: "text/tab-separated-values" })) });
@@ -35,22 +35,37 @@
   }
 
   async function read(file) {
+    if (input.disabled) return;
+    input.disabled = true;
     results.replaceChildren();
     try {
       say(`Reading ${file.name} ...`);
       const held = await payload();
       const table = tableOf(await textOf(file), file.name);
-      const wanted = [held.normaliser, held.map?.normaliser].filter(Boolean).flatMap(({ read: { labels, same } }) =>
-        [...labels, ...Object.values(same).flatMap(({ rows }) => Object.values(rows).map(Object.keys))].flat());
-      const samples = samplesOf(table, new Set(wanted), file.name);
+      const samples = samplesOf(table, wantedBy(held), file.name);
       const known = new Set(tybalt.samples?.names ?? []);
       const n = samples.names.filter((name) => known.has(name)).length;
       if (2 * n > samples.names.length) offerColours(samples, n, () => score(held, samples, file.name));
       else await score(held, samples, file.name);
     } catch (error) {
-      if (!(error instanceof FileError || error instanceof DataError)) throw error;
-      say(`${error.message}.`, true);
+      if (error instanceof FileError || error instanceof DataError) say(`${error.message}.`, true);
+      else {
+        say(`${file.name} cannot be read (${error.message}); use \`tybalt-like score\`.`, true);
+        throw error;
+      }
+    } finally {
+      input.disabled = false;
     }
+  }
+
+  // Every name that a gene may have which is looked for.
+  function wantedBy({ normaliser, map }) {
+    const found = new Set();
+    for (const { read: { labels, same } } of [normaliser, map?.normaliser].filter(Boolean)) {
+      for (const label of labels.flat()) found.add(label);
+      for (const { rows } of Object.values(same)) for (const of of Object.values(rows)) for (const label of Object.keys(of)) found.add(label);
+    }
+    return found;
   }
 
   async function score(held, samples, title) {
@@ -70,7 +85,8 @@
     try {
       const places = placed(held.map, samples);
       page.addPoints(samples.names.map((name, n) => ({ name, place: places[n] })));
-      results.append(element("p", { className: "note", text: "The new samples stand on the map as stars, each between the five samples of the run that are nearest to it." }));
+      const link = element("a", { href: "#samples", text: "the map" });
+        results.append(element("p", { className: "note", children: ["The new samples stand on ", link, " as stars, each between the five samples of the run that are nearest to it."] }));
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       results.append(element("p", { className: "note", text: `The new samples have no place on the map: ${error.message}.` }));
@@ -85,7 +101,7 @@
     const row = (one) => element("tr", {
       className: one.flagged ? "flagged" : "",
       children: [
-        element("th", { scope: "row", children: [Object.assign(button(one.name, () => detail.replaceChildren(...genesOf(one))), { className: "linkish", title: "Show its genes" })] }),
+        element("th", { scope: "row", children: [Object.assign(button(one.name, () => detail.replaceChildren(...genesOf(held, one))), { className: "linkish", title: "Show its genes" })] }),
         numbered(one.combined, one.combined.toFixed(2)),
         numbered(one.p, number(one.p) + (one.extrapolated ? "*" : "")),
         numbered(one.q, number(one.q)),
@@ -106,7 +122,7 @@
       detail,
     );
     sortable(table);
-    detail.replaceChildren(...genesOf(order[0]));
+    detail.replaceChildren(...genesOf(held, order[0]));
   }
 
   function tableWith(texts, numbers, last, rows) {
@@ -124,7 +140,7 @@
     return frame;
   }
 
-  function genesOf({ name, genes }) {
+  function genesOf({ is_log2 }, { name, genes }) {
     const rows = genes.map((one) => element("tr", { children: [
       element("th", { scope: "row", text: one.gene }),
       numbered(one.observed, one.observed.toFixed(2)),
@@ -134,7 +150,7 @@
       numbered(one.z, one.z.toFixed(1)),
       numbered(one.p_adjusted, number(one.p_adjusted)),
     ] }));
-    const table = tableWith(["gene"], ["observed", "expected", "difference", "reference, 9 in 10", "z", "adjusted p"], [], rows);
+    const table = tableWith(["gene"], ["observed", "expected", is_log2 ? "log2 fold change" : "difference", "reference, 9 in 10", "z", "adjusted p"], [], rows);
     sortable(table);
     return [element("h3", { text: `Genes of ${name}` }), framed(`Genes of ${name}`, table)];
   }
