@@ -61,6 +61,8 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         Feeds the division, the initial weights and the training.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    progress
+        Whether a bar shows how training goes, in a terminal or a notebook.
 
     Attributes
     ----------
@@ -83,6 +85,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         alpha: float = 0.05,
         random_state: int = 0,
         device: str = "auto",
+        progress: bool = True,
     ) -> None:
         self.model = model
         self.latent_dim = latent_dim
@@ -93,6 +96,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         self.alpha = alpha
         self.random_state = random_state
         self.device = device
+        self.progress = progress
 
     def fit(
         self,
@@ -121,7 +125,13 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         encoded = self.normaliser_.transform(adata)
         config = {"latent_dim": self.latent_dim, **(self.config or {})}
         settings = ModelSettings.of(self.model, config, self.training)
-        self.model_ = tl.fit(encoded, model=settings, seed=self.random_state, device=self.device)
+        self.model_ = tl.fit(
+            encoded,
+            model=settings,
+            seed=self.random_state,
+            device=self.device,
+            progress=self.progress,
+        )
         seen = model_outputs(encoded, model=self.model_)
         train_n, calibration_n = (in_split(encoded, s) for s in (keys.TRAIN, keys.CALIBRATION))
         self.detector_ = Detector.fit(seen[train_n], seen[calibration_n])

@@ -100,6 +100,12 @@ def write_run(
     metrics(model, anomalies).to_csv(folder / "metrics.tsv", sep="\t", index=False)
     genes = gene_scores(INDEX[flagged])
     genes.to_csv(folder / "gene_scores.tsv.gz", sep="\t", index=False)
+    near = pd.DataFrame({"sample": INDEX[flagged], "rank": 1, "reference": "050", "distance": 1.25})
+    near.to_csv(folder / "closest_reference.tsv", sep="\t", index=False)
+    checks = pd.DataFrame({"log10 library size": 7 + 0.01 * np.arange(100)}, index=INDEX)
+    checks["same profile as"] = ["007", *[""] * 99]
+    checks["contradicts its sex"] = np.arange(100) == 3
+    checks.to_csv(folder / "sample_checks.tsv", sep="\t")
     values = pd.DataFrame(rng.normal(8, 2, (100, 2)), index=INDEX, columns=["<b>ESR1</b>", "MIA"])
     values.to_csv(folder / "gene_values.tsv.gz", sep="\t")
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
@@ -164,7 +170,18 @@ ABOUT = {
     "schema": 5,
     "kind": "run",
     "name": "mine & <yours>",
-    "recipe": {"data": {"path": HOSTILE}, "seed": 3},
+    "recipe": {
+        "data": {"dataset": None, "path": HOSTILE},
+        "normalize": {"select": "mean_ad"},
+        "training": {"epochs": 3},
+        "pictures": {
+            "maps": ["umap", "tsne"],
+            "tsne_perplexity": 20,
+            "umap_n_neighbors": 15,
+            "umap_min_dist": 0.1,
+        },
+        "seed": 3,
+    },
     "seed": 3,
     "created": "2026-01-02T03:04:05+00:00",
     "versions": {"tybalt-like": "9.8.7"},

@@ -83,6 +83,7 @@ def aberrant(
         One clear sentence; nothing is written then.
     """
     progress = progress or Progress(quiet=True)
+    progress.steps = 2
     if not 0 < alpha < 1:
         raise RecipeError(f"alpha is {alpha:g}; it must lie between 0 and 1")
     reference = None if using is None else Reference.load(using)

@@ -250,7 +250,7 @@ def _model_scores(part: Divided, name: str, config: Mapping[str, Any]) -> dict[s
     if kind.solve is Model.solve:  # a tenth of the training samples decides when to stop
         rows = np.random.default_rng(part.seed).permutation(train)[: len(train) // 10]
         adata.obs.iloc[rows, adata.obs.columns.get_loc(keys.SPLIT)] = keys.VALIDATION
-    model = tl.fit(adata, model=name, seed=part.seed, device="cpu", **config)
+    model = tl.fit(adata, model=name, seed=part.seed, device="cpu", progress=False, **config)
     _, scores = fit_detector(adata, model=model)
     found = scores.set_index("sample").groupby("score", sort=False)["value"]
     return {str(score): of.reindex(adata.obs_names).to_numpy() for score, of in found}

@@ -233,7 +233,7 @@ def _encode(cohort: Cohort, model: str, *, seed: int, again: bool, **settings: A
         adata = cohort.bare(np.asarray(cohort.adata.X))
         with warnings.catch_warnings(), few_threads(adata.n_obs * adata.n_vars):
             warnings.simplefilter("ignore")  # solvers that stop early; unknown covariates
-            tl.fit(adata, model=model, seed=run, device="cpu", **settings)
+            tl.fit(adata, model=model, seed=run, device="cpu", progress=False, **settings)
         latents.append(np.asarray(adata.obsm[keys.latent(model)], dtype=np.float64))
         decoded.append(adata.layers[keys.reconstruction(model)])
     return Encoding(latents[0], cohort.comparable(decoded[0]), tuple(latents[1:]))

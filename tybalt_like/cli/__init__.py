@@ -12,6 +12,7 @@ import typer
 
 from tybalt_like.cli.aberrant import aberrant
 from tybalt_like.cli.benchmark import benchmark
+from tybalt_like.cli.compare import compare
 from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
 from tybalt_like.cli.explain import explain
@@ -56,6 +57,7 @@ app.command()(compress)
 app.command()(aberrant)
 app.command()(perturbation)
 app.command()(explain)
+app.command()(compare)
 
 
 def main() -> None:
@@ -71,10 +73,11 @@ def main() -> None:
         if IS_MAIN:
             print(f"error: {error}", *notes_of(error), sep="\n", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        if IS_MAIN and notes_of(interrupt):
+    except SystemExit as end:  # also of an interrupt, of which typer makes one
+        interrupt = getattr(end.__context__, "__cause__", None)
+        if IS_MAIN and isinstance(interrupt, KeyboardInterrupt):
             print("interrupted", *notes_of(interrupt), sep="\n", file=sys.stderr)
-        sys.exit(130)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -36,6 +36,9 @@ Resume = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what this package wrote there before.")
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Print all sentences, and how well each score detects.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 RunOut = Annotated[
     Path | None,
@@ -159,6 +162,7 @@ def execute(
     overwrite: bool,
     quiet: bool,
     json: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Carry out the tables of a recipe of any kind, with changes to them."""
     from tybalt_like.core.toml import changed
@@ -177,5 +181,6 @@ def execute(
         inputs=() if recipe is None else (shipped(recipe),),
         progress=Progress(quiet=quiet),
         as_json=json,
+        verbose=verbose,
     )
     kind.execute(chosen, out or Path(kind.folder) / str(chosen["name"]), options)

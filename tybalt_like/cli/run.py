@@ -20,6 +20,7 @@ from tybalt_like.cli.options import (
     RunOut,
     Seed,
     Threads,
+    Verbose,
     execute,
     reads,
     shipped,
@@ -62,6 +63,7 @@ def run(
     resume: Resume = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """From an expression matrix, or a recipe of any kind, to a report.
@@ -100,6 +102,7 @@ def run(
         overwrite=overwrite,
         quiet=quiet,
         json=json,
+        verbose=verbose,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import pandas as pd
@@ -38,3 +40,13 @@ class History:
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
+
+
+def losses(row: Mapping[str, float]) -> str:
+    """The loss of an epoch in words; of models with several optimisers, of each of them."""
+    loss = row.get("val_loss", row.get("train_loss"))
+    if loss is not None:
+        return f"loss {loss:,.1f}"
+    found = {re.fullmatch("train_(.+)_loss", name): value for name, value in row.items()}
+    of_steps = {match[1]: value for match, value in found.items() if match}
+    return "loss " + ", ".join(f"{step} {value:,.2f}" for step, value in of_steps.items())

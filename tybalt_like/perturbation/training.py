@@ -103,6 +103,7 @@ def _fit(plan: Plan, job: PairedJob, ready: Prepared, *, device: str) -> Paired:
             model=plan.model,
             seed=job.seed,
             device=device,
+            progress=False,
         )
     return cast(Paired, fitted)
 

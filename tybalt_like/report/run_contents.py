@@ -51,6 +51,8 @@ class RunContents(Contents, kind="run"):
         "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
         "gene_values.tsv.gz": "the same genes in every sample",
         "closest_normal.tsv.gz": "the normal profile nearest to each of these samples",
+        "closest_reference.tsv": "the reference samples that are most like each of these samples",
+        "sample_checks.tsv": "what the matrix itself tells of every sample, such as copies",
         "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
         "latent.tsv.gz": "latent features of every sample, with the clinical columns",
         "gene_weights.tsv.gz": "weight of every gene in every latent feature",
@@ -71,7 +73,7 @@ class RunContents(Contents, kind="run"):
     text: ClassVar[frozenset[str]] = frozenset(
         {
             *("sample", "gene", "model", "score", "anomaly", "column", "set"),
-            *("feature", "level", "symbol"),
+            *("feature", "level", "symbol", "reference", "same profile as"),
         }
     )
 

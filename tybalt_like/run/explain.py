@@ -56,6 +56,7 @@ def explain_run(
         Names the column, the label or the file that does not exist.
     """
     progress = progress or Progress(quiet=True)
+    progress.steps = 3
     run = Run.load(folder)
     adata = _samples(folder)
     if is_images(adata):

@@ -26,10 +26,12 @@ class Options:
     inputs: tuple[Path, ...] = ()
     progress: Progress | None = None
     as_json: bool = False
+    verbose: bool = False
 
     def how(self) -> dict[str, Any]:
         """All but how results are printed."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "as_json"}
+        printed = {"as_json", "verbose"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in printed}
 
 
 class RecipeKind(ABC):
@@ -76,4 +78,4 @@ class PlainRun(RecipeKind, table=""):
     def execute(self, tables: Mapping[str, Any], out: Path, options: Options) -> None:
         run(Recipe.from_tables(tables), out, **options.how())
         if is_main():
-            print_summary(out, as_json=options.as_json)
+            print_summary(out, as_json=options.as_json, verbose=options.verbose)

@@ -67,6 +67,7 @@ def normalise(
         One clear sentence; nothing is written then.
     """
     progress = progress or Progress(quiet=True)
+    progress.steps = 4
     if out.suffix != ".h5ad":
         raise RecipeError(f"--out {out} must end in .h5ad")
     page, state = out.with_suffix(".qc.png"), out.with_suffix(".normaliser.json")

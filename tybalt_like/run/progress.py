@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich import progress as bars
 from rich.console import Console
 
+from tybalt_like.core.bar import Bar
 from tybalt_like.models import Training
+from tybalt_like.models.history import losses
+
+SELDOM = 60.0
+"""Seconds between two lines on how far a training is, where no bar can be shown."""
 
 
 class Progress:
@@ -20,12 +23,17 @@ class Progress:
     ----------
     seconds
         Wall time of every finished stage.
+    steps
+        How many stages there will be; 0 if nobody has said so.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.seconds: dict[str, float] = {}
-        self._bar: bars.Progress | None = None
+        self.steps = 0
+        self._begun = 0
+        self._bar: Bar | None = None
+        self._told = 0.0
 
     def say(self, text: str) -> None:
         """One line, indented under its stage."""
@@ -34,47 +42,30 @@ class Progress:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Name and time a part of the work."""
-        self.console.print(f"[bold]{name}[/bold]")
-        start = time.perf_counter()
-        columns = (
-            bars.TextColumn("  {task.description}"),
-            bars.BarColumn(),
-            bars.MofNCompleteColumn(),
-        )
-        with bars.Progress(
-            *columns,
-            bars.TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as self._bar:
+        self._begun += 1
+        step = f"step {self._begun} of {self.steps}: " if self.steps else ""
+        self.console.print(f"{step}[bold]{name}[/bold]")
+        start = self._told = time.perf_counter()
+        with Bar(self.console) as self._bar:
             yield
         self._bar = None
         self.seconds[name] = round(time.perf_counter() - start, 3)
 
     def epoch(self, row: dict[str, float], training: Training) -> None:
         """Move the bar on by one epoch."""
-        if self._bar is None:
-            return
-        if not self._bar.tasks:
-            self._bar.add_task("epochs", total=training.epochs)
-        done = int(row["epoch"]) + 1
-        self._bar.update(self._bar.tasks[0].id, completed=done, description=_losses(row))
+        early = training.patience is not None
+        self._move("epoch", int(row["epoch"]) + 1, training.epochs, said=losses(row), early=early)
 
     def fold(self, done: int, of: int) -> None:
         """Move the bar on by one fold."""
+        self._move("fold", done, of, said="folds")
+
+    def _move(self, what: str, done: int, of: int, *, said: str, early: bool = False) -> None:
         if self._bar is None:
             return
-        if not self._bar.tasks:
-            self._bar.add_task("folds", total=of)
-        self._bar.update(self._bar.tasks[0].id, completed=done, total=of, description="folds")
-
-
-def _losses(row: dict[str, float]) -> str:
-    """The loss of an epoch in words; of models with several optimisers, of each of them."""
-    loss = row.get("val_loss", row.get("train_loss"))
-    if loss is not None:
-        return f"loss {loss:,.1f}"
-    found = {re.fullmatch("train_(.+)_loss", name): value for name, value in row.items()}
-    of_steps = {match[1]: value for match, value in found.items() if match}
-    return "loss " + ", ".join(f"{step} {value:,.2f}" for step, value in of_steps.items())
+        left = self._bar.move(done, of, said=said, early=early)
+        watched = self.console.is_terminal or self.console.quiet
+        if watched or time.perf_counter() - self._told < SELDOM:
+            return
+        self._told = time.perf_counter()
+        self.say(", ".join([f"{what} {done} of {of}", *filter(None, [left])]))

@@ -59,6 +59,8 @@ class Results:
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
     closest
         The closest normal profiles of the same samples, genes x samples, on the scale of `genes`.
+    nearest
+        The reference samples that are most like each of them (`tl.closest_reference`).
     gene_values
         Every sample, and the genes that are among those of most samples of `genes`, on that scale.
     gene_sets
@@ -80,6 +82,7 @@ class Results:
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     genes: pd.DataFrame = field(default_factory=pd.DataFrame)
     closest: pd.DataFrame = field(default_factory=pd.DataFrame)
+    nearest: pd.DataFrame = field(default_factory=pd.DataFrame)
     gene_values: pd.DataFrame = field(default_factory=pd.DataFrame)
     gene_sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: EvaluationReport | None = None
@@ -200,6 +203,9 @@ class Results:
         io.write_table(self.metrics().set_index("model"), work / "metrics.tsv")
         io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
         io.write_table(self.closest, work / "closest_normal.tsv.gz")
+        io.write_table(self.nearest.set_index("sample"), work / "closest_reference.tsv")
+        if keys.MEASURED in self.adata.obsm:
+            io.write_table(self._checks(), work / "sample_checks.tsv")
         if not is_images(self.adata):
             io.write_table(self.gene_values, work / "gene_values.tsv.gz")
         if len(self.gene_sets):
@@ -209,6 +215,20 @@ class Results:
         history = self.models[self.name].history.frame()
         io.write_table(history.set_index(history.columns[0]), work / "history.csv")
         write_text(work / "genes.txt", "".join(f"{gene}\n" for gene in self.adata.var_names))
+
+    def _checks(self) -> pd.DataFrame:
+        """What the matrix itself tells of every sample, and why one could doubt it."""
+        measured, read = self.adata.obsm[keys.MEASURED], recorded(self.adata)
+        copies = {
+            name: ", ".join(other for other in together if other != name)
+            for together in read.get(keys.SAME, [])
+            for name in together
+        }
+        checks: pd.DataFrame = measured.rename_axis("sample").assign(
+            **{"same profile as": [copies.get(str(name), "") for name in measured.index]}
+        )
+        contradicted = read.get(keys.CONTRADICTED, [])
+        return checks.assign(**{"contradicts its sex": checks.index.isin(contradicted)})
 
     def _embeddings(self) -> pd.DataFrame:
         columns = {
@@ -285,6 +305,7 @@ class Results:
         detector = self.detector
         return {
             "name": self.decides,
+            "views": list(detector.combination.views),
             "combined": str(detector.combination),
             "reference": self._m,
             "units": detector.calibration.size,

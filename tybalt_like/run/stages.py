@@ -71,7 +71,7 @@ class Stage(NamedTuple):
     Attributes
     ----------
     title
-        What it is called while it runs; empty for work that names its own parts.
+        What it is called while it runs, with ``{model}`` for the name of the model.
     work
         Changes the state.
     everywhere
@@ -150,11 +150,9 @@ def analyse(recipe: Recipe, *, device: str = "auto") -> Results:
 
 
 def _go(state: State, stages: Sequence[Stage]) -> None:
+    state.progress.steps = len(stages)
     for stage in stages:
-        if stage.title:
-            with state.progress.stage(stage.title):
-                stage.work(state)
-        else:
+        with state.progress.stage(stage.title.format(model=state.recipe.model.name)):
             stage.work(state)
 
 
@@ -190,21 +188,22 @@ def _normalise(state: State) -> None:
 def _train(state: State) -> None:
     """The model and, beside it, PCA with as many components."""
     recipe, adata, name = state.recipe, state.results.adata, state.recipe.model.name
-    with state.progress.stage(f"Training {name}"):
-        fitted = tl.fit(
-            adata,
-            model=recipe.model,
-            seed=recipe.seed,
-            device=state.device,
-            checkpoint=state.checkpoint,
-            on_epoch=state.progress.epoch,
-        )
-        state.progress.say(fitted.history.stopped)
-        models = {name: fitted}
-        if name != BASELINE:
-            k = adata.obsm[keys.latent(name)].shape[1]
-            baseline = tl.fit(adata, model=BASELINE, seed=recipe.seed, device="cpu", latent_dim=k)
-            models[BASELINE] = baseline
+    if state.checkpoint is not None and state.checkpoint.exists():
+        state.progress.say("goes on from what an interrupted run has kept")
+    fitted = tl.fit(
+        adata,
+        model=recipe.model,
+        seed=recipe.seed,
+        device=state.device,
+        checkpoint=state.checkpoint,
+        on_epoch=state.progress.epoch,
+    )
+    state.progress.say(fitted.history.stopped)
+    models = {name: fitted}
+    if name != BASELINE:
+        k = adata.obsm[keys.latent(name)].shape[1]
+        baseline = tl.fit(adata, model=BASELINE, seed=recipe.seed, device="cpu", latent_dim=k)
+        models[BASELINE] = baseline
     state.results = replace(state.results, models=models)
 
 
@@ -298,6 +297,7 @@ def _explain(state: State) -> None:
         index=found.expected.var_names.rename("gene"),
         columns=samples,
     )
+    nearest = tl.closest_reference(found.expected, samples)
     shown = list(genes["gene"].value_counts(sort=True).index[:GENES_SHOWN])
     values = pd.DataFrame(
         np.asarray(found.expected[:, shown].X, np.float32),
@@ -305,7 +305,7 @@ def _explain(state: State) -> None:
         columns=shown,
     )
     state.results = replace(
-        results, genes=genes, gene_sets=sets, closest=closest, gene_values=values
+        results, genes=genes, gene_sets=sets, closest=closest, nearest=nearest, gene_values=values
     )
 
 
@@ -336,54 +336,56 @@ def _evaluate(state: State) -> None:
 
 
 def _explain_features(state: State) -> None:
-    """What the latent features mean; nothing for images, which are shown."""
+    """What the latent features mean; of images, what is shown of them."""
     results, recipe = state.results, state.recipe
     if is_images(results.adata):
+        _show_images(state)
         return
     model = results.models[results.name]
-    with state.progress.stage("Explaining the features"):
-        again: Sequence[Model] = results.again
-        if model.starts_solved or type(model).steps is Model.steps:  # quick, and hardly random
-            again, _ = trained_again(
-                results.adata, model, times=QUICK, redrawn=True, training=recipe.model.training
-            )
-        adata, score = results.adata, None
-        if recipe.explain.time is not None:  # beside the anomaly score
-            adata, score = adata.copy(), keys.score(results.decides, tables.COMBINED)
-            write_scores(adata, results.scores)
-        found = explained(
-            adata,
+    again: Sequence[Model] = results.again
+    if model.starts_solved or type(model).steps is Model.steps:  # quick, and hardly random
+        again, _ = trained_again(
+            results.adata,
             model,
-            recipe.explain,
-            again=again,
-            score=score,
-            unit_g=results.normaliser.unit_g,
-            is_log2=results.normaliser.is_log2,
-            seed=recipe.seed,
+            times=QUICK,
+            redrawn=True,
+            training=recipe.model.training,
+            on_epoch=state.progress.epoch,
         )
+    adata, score = results.adata, None
+    if recipe.explain.time is not None:  # beside the anomaly score
+        adata, score = adata.copy(), keys.score(results.decides, tables.COMBINED)
+        write_scores(adata, results.scores)
+    found = explained(
+        adata,
+        model,
+        recipe.explain,
+        again=again,
+        score=score,
+        unit_g=results.normaliser.unit_g,
+        is_log2=results.normaliser.is_log2,
+        seed=recipe.seed,
+    )
     state.progress.say(found.said[0])
     state.results = replace(results, explained=found)
 
 
 def _show_images(state: State) -> None:
-    """What models of images have learned; nothing for other data."""
+    """What models of images have learned."""
     results, recipe = state.results, state.recipe
-    if not is_images(results.adata):
-        return
-    with state.progress.stage("Looking at images"):
-        figures = images.figures_of(
-            results.adata,
-            results.models,
-            recipe.images,
-            main=results.name,
-            score=results.call(),
-            label=recipe.data.label,
-            seed=recipe.seed,
-            device=state.device,
-            on_epoch=state.progress.epoch,
-        )
-        if state.work is not None:
-            figures.save(state.work)
+    figures = images.figures_of(
+        results.adata,
+        results.models,
+        recipe.images,
+        main=results.name,
+        score=results.call(),
+        label=recipe.data.label,
+        seed=recipe.seed,
+        device=state.device,
+        on_epoch=state.progress.epoch,
+    )
+    if state.work is not None:
+        figures.save(state.work)
 
 
 def _embed(state: State) -> None:
@@ -418,16 +420,15 @@ def _write(state: State) -> None:
 ANALYSIS = (
     Stage("Reading", _read),
     Stage("Normalising", _normalise),
-    Stage("", _train),
+    Stage("Training {model}", _train),
     Stage("Detecting", _detect),
-    Stage("", _explain),
+    Stage("Explaining the scores", _explain),
 )
 """What `analyse` does."""
 STAGES = (
     *ANALYSIS,
     Stage("Evaluating the encoding", _evaluate),
-    Stage("", _explain_features),
-    Stage("", _show_images),
+    Stage("Explaining the features", _explain_features),
     Stage("Embedding", _embed, everywhere=False),
     Stage("Drawing and writing", _write, everywhere=False),
 )

@@ -137,6 +137,7 @@ def cross_fit(
                 device=device,
                 checkpoint=saved,
                 on_epoch=on_epoch,
+                progress=False,
             )
         train = model_outputs(encoded, model=fitted)[in_split(encoded, keys.TRAIN)]
         views = anomaly.FittedViews.fit(train, n_neighbors=how.n_neighbors)

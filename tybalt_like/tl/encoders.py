@@ -122,13 +122,13 @@ def baseline(
         k = n_train
         notes.append(f"{name} has {k} features, as many as there are training samples")
     with _watched() as warned, few_threads(n_train * adata.n_vars):
-        fit(adata, model=name, seed=seed, device="cpu", latent_dim=k)
+        fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
         z_nk = _latents(adata, name)
         reconstruction_ng = _decoded(adata, name) + low_g
         again = []
         for other in seeds:
             if not Model.named(name).deterministic:
-                fit(adata, model=name, seed=other, device="cpu", latent_dim=k)
+                fit(adata, model=name, seed=other, device="cpu", latent_dim=k, progress=False)
             again.append(_latents(adata, name))
     if warned:
         notes.append(f"{name} had not converged when its iterations were over")

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tybalt_like.core import keys
+from tybalt_like.core.bar import Bar
 from tybalt_like.core.errors import DataError, NonFiniteLossError
 from tybalt_like.core.provenance import image_shape, is_images, record
 from tybalt_like.genes import identifiers
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.io import read_gmt
 from tybalt_like.models import Model, ModelSettings, Training
+from tybalt_like.models.history import losses
 from tybalt_like.tl.covariates import categories, known
 from tybalt_like.training.device import pick_device
 from tybalt_like.training.inference import infer
@@ -38,6 +40,7 @@ def fit(
     device: str = "auto",
     checkpoint: Path | None = None,
     on_epoch: EpochHook | None = None,
+    progress: bool = True,
     **config: Any,
 ) -> Model:
     """Train a model on the training split and write what it makes of every sample.
@@ -65,7 +68,9 @@ def fit(
     checkpoint
         File to save the state of training to and, if it exists, to resume from.
     on_epoch
-        Called with each new row of the history.
+        Called with each new row of the history, in place of a bar.
+    progress
+        Whether a bar shows how training goes, in a terminal or a notebook.
 
     Returns
     -------
@@ -106,14 +111,20 @@ def fit(
             return {name: torch.from_numpy(a[mask_n]).to(where) for name, a in arrays.items()}
 
         try:
-            fitted.history = train(
-                fitted,
-                rows(train_n),
-                validation=rows(validation_n) if validation_n.any() else None,
-                training=chosen.training,
-                checkpoint=checkpoint,
-                on_epoch=on_epoch,
-            )
+            with Bar() as bar:
+
+                def shown(row: dict[str, float], training: Training) -> None:
+                    early = training.patience is not None
+                    bar.move(int(row["epoch"]) + 1, training.epochs, said=losses(row), early=early)
+
+                fitted.history = train(
+                    fitted,
+                    rows(train_n),
+                    validation=rows(validation_n) if validation_n.any() else None,
+                    training=chosen.training,
+                    checkpoint=checkpoint,
+                    on_epoch=on_epoch or (shown if progress else None),
+                )
         except NonFiniteLossError as error:
             raise error.named(adata.obs_names[train_n]) from None
     _write(adata, fitted, arrays)

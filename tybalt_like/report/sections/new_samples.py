@@ -16,6 +16,7 @@ from tybalt_like.report.section import Section
 from tybalt_like.report.sections.genes import Genes
 from tybalt_like.report.sections.reading import Reading
 from tybalt_like.report.sections.samples import Samples, scores
+from tybalt_like.report.sections.sheets import Sheets
 
 
 class NewSummary(Section[NewSamples], name="summary", title="Summary", kind=KIND, place=10):
@@ -56,8 +57,12 @@ class NewTable(Samples, name="samples", title="Samples", kind=KIND, place=30):
                 )
 
 
-class NewGenes(Genes, name="genes", title="Genes", kind=KIND, place=60):
+class NewGenes(Genes, name="genes", title="Genes", kind=KIND, place=37):
     """Why the new samples are strange."""
+
+
+class NewSheets(Sheets, name="sheets", title="Sample by sample", kind=KIND, place=35):
+    """For each strange new sample all that is known of it."""
 
 
 class NewReading(Reading, name="reading", title="Reading p and q", kind=KIND, place=100):

@@ -32,11 +32,11 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
     template = """
 <div data-needs-script hidden>
 <p>Similar samples lie close together on the map; distances between far groups mean little. Draw around samples, tap one, press a label of the legend or tick rows of the table: map, plot and table follow. Flagged samples have a black ring.</p>
-<div class="controls">
+<div class="choices">
 {% if views %}<label>Map <select id="map-view">{% for view in views %}<option value="{{ view.key }}">{{ view.name }}</option>{% endfor %}</select></label>{% endif %}
 <label>Colour by <select id="color-by"></select></label>
-<label>Plot <select id="pair-across"></select></label>
-<label>against <select id="pair-up"></select></label>
+<label>Plot across <select id="pair-across"></select></label>
+<label>Plot upwards <select id="pair-up"></select></label>
 </div>
 </div>
 <noscript><p>Map, plot and the whole table need JavaScript; here are the first samples, and figures.</p></noscript>

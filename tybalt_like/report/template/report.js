@@ -61,6 +61,20 @@ async function unpacked(id) {
   return new TextDecoder().decode(await unpackedBytes(id));
 }
 
+// A button that copies the text of some elements, or selects it where that is not allowed.
+async function copyText(button) {
+  const parts = button.dataset.copy.split(" ").map((id) => document.getElementById(id)).filter(Boolean);
+  try {
+    await navigator.clipboard.writeText(parts.map((part) => part.innerText).join("\n\n"));
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(parts[0]);
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => copyText(button));
+}
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
 const table = document.getElementById("sample-table");
 for (const one of document.querySelectorAll("table.sortable")) sortable(one);

@@ -12,6 +12,7 @@ class SampleTable {
   #order;
   #rows;
   #selectedOnly = false;
+  #sheets = Number(document.getElementById("sheet-holder")?.dataset.n ?? 0);
   #rowHeight = 34;
   #last = null;
   #texts;
@@ -28,6 +29,7 @@ class SampleTable {
     this.#box.addEventListener("scroll", () => requestAnimationFrame(() => this.#draw()));
     addEventListener("resize", () => this.#draw());
     addEventListener("beforeprint", () => this.#draw(100));
+    addEventListener("afterprint", () => this.#draw());
     table.addEventListener("click", (event) => this.#clicked(event));
     store.on("select", (indices, from) => {
       if (from !== "table") this.#selectedOnly = indices.length > 0;
@@ -45,6 +47,12 @@ class SampleTable {
 
   get rows() {
     return this.#rows;
+  }
+
+  // Selected samples that filters keep out of the table.
+  get hidden() {
+    const shown = new Set(this.#rows);
+    return this.#store.selected.filter((i) => !shown.has(i)).length;
   }
 
   get selectedOnly() {
@@ -257,10 +265,9 @@ class SampleTable {
     const name = document.createElement("th");
     name.scope = "row";
     name.title = this.#store.names[i];
-    const sheet = `sheet-${i + 1}`;
-    if (document.getElementById(sheet)) {
+    if (i < this.#sheets) {
       const link = document.createElement("a");
-      link.href = `#${sheet}`;
+      link.href = `#sheet-${i + 1}`;
       link.textContent = this.#store.names[i];
       name.append(link);
     } else name.textContent = this.#store.names[i];

@@ -130,7 +130,8 @@ async function showSamples() {
   const table = new SampleTable(store, of("samples-table"));
   const told = () => {
     const [n, chosen] = [store.names.length.toLocaleString("en"), store.selected.length];
-    shown.textContent = `${table.rows.length.toLocaleString("en")} of ${n} in the table`;
+    const hidden = table.hidden ? `; ${table.hidden.toLocaleString("en")} selected ones are filtered out` : "";
+    shown.textContent = `${table.rows.length.toLocaleString("en")} of ${n} in the table${hidden}`;
     count.textContent = chosen ? `${chosen.toLocaleString("en")} of ${n} selected` : "none selected";
     only.checked = table.selectedOnly;
     only.disabled = clear.disabled = chosen === 0;
@@ -180,27 +181,31 @@ async function showSamples() {
 
   // Genes and samples that other sections name: press to see them on the map.
   const see = () => of("samples").scrollIntoView();
-  for (const named of document.querySelectorAll("[data-gene]")) {
-    if (!store.column(`gene ${named.dataset.gene}`)) continue;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.title = "Colour the map by this gene";
-    button.append(...named.childNodes);
-    named.append(button);
-    button.addEventListener("click", () => {
-      color.value = `gene ${named.dataset.gene}`;
-      colour();
-      see();
-    });
-  }
   const numberOf = new Map(store.names.map((name, i) => [name, i]));
-  for (const button of document.querySelectorAll("button[data-sample]")) {
-    button.hidden = !numberOf.has(button.dataset.sample);
-    button.addEventListener("click", () => {
-      store.select([numberOf.get(button.dataset.sample)]);
-      see();
-    });
-  }
+  const link = (part) => {
+    for (const named of part.querySelectorAll("[data-gene]:not(:has(button))")) {
+      if (!store.column(`gene ${named.dataset.gene}`)) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.title = "Colour the map by this gene";
+      button.append(...named.childNodes);
+      named.append(button);
+      button.addEventListener("click", () => {
+        color.value = `gene ${named.dataset.gene}`;
+        colour();
+        see();
+      });
+    }
+    for (const button of part.querySelectorAll("button[data-sample]")) {
+      button.hidden = !numberOf.has(button.dataset.sample);
+      button.onclick = () => {
+        store.select([numberOf.get(button.dataset.sample)]);
+        see();
+      };
+    }
+  };
+  link(document);
+  document.addEventListener("shown", (event) => link(event.target));
 
   const still = of("samples-figures");
   if (still) {

@@ -1,4 +1,4 @@
-"""What the page of a run does by itself, one section a file."""
+"""The sections of the pages of this room, one file each."""
 
 from tybalt_like.core import discovery as _discovery
 

@@ -83,6 +83,7 @@ def train_space(
             model=recipe.model,
             seed=job.seed,
             device=device,
+            progress=False,
         )
     seconds = time.perf_counter() - start
     z_nk = scratch.obsm[keys.latent(recipe.model.name)]

@@ -118,6 +118,7 @@ class _Worker:
             model=recipe.model,
             seed=recipe.seed,
             device=self.device,
+            progress=False,
         ).history
 
     def _finish(self, trial: Trial, history: History) -> None:
