@@ -81,6 +81,7 @@ globalThis.tybalt ??= {};
   // precision as everywhere in tybalt_like, NaN where one is missing; `beside` the columns of text.
   function tableOf(text, name) {
     const lines = text.split(/\r\n|\n|\r/);
+    if (/^#1\.2/.test(lines[0])) lines.splice(0, 2); // GCT: version and size stand above the table
     let at = lines.findIndex((line) => line.trim() && !line.startsWith("#"));
     const top = lines[0].startsWith("#") && at === 1 && ["\t", ",", ";"].find(
       (sep) => lines[0].includes(sep) && lines[0].split(sep).length === lines[1].split(sep).length,
