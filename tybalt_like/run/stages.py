@@ -30,7 +30,7 @@ from tybalt_like.run.results import Results, norm_scores
 from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.cross_fit import Detection, cross_fit, folds_of
 from tybalt_like.tl.detect import detected, tested
-from tybalt_like.tl.embed import check_maps
+from tybalt_like.tl.embed import check_maps, reduced
 from tybalt_like.tl.encoders import is_small
 from tybalt_like.tl.explain import strangest
 from tybalt_like.tl.score import fit_detector, write_scores
@@ -466,6 +466,7 @@ def maps_of(x_nk: np.ndarray, how: Pictures, *, use: str, end: str, seed: int) -
     """UMAP and t-SNE of latents or genes, by the usual keys and `end`."""
     from anndata import AnnData
 
+    x_nk = reduced(x_nk)  # once for both
     bare = AnnData(obsm={use: x_nk}) if use != "X" else AnnData(x_nk)
     if "umap" in how.maps:
         tl.umap(
