@@ -285,6 +285,22 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def written_files(folder: Path) -> list[str]:
+    """The files of a finished folder that are the package's and there.
+
+    Raises
+    ------
+    RunError
+        If the folder carries no marker.
+    """
+    marker = _marker(folder)
+    if not marker:
+        raise RunError(
+            f"{folder} carries no mark of tybalt_like; name the folder of a finished run"
+        )
+    return [name for name in marker.get("files", []) if (folder / name).is_file()]
+
+
 def kind_of(folder: Path) -> str | None:
     """What a folder of this package holds; None if it is not one."""
     kind = _marker(folder).get("kind")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
+from collections.abc import Callable, Container
 from contextlib import nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from gzip import compress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tybalt_like.core.files import MARKER, SETTINGS, add_to_marker, write_text
+from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.stored import sound
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.theme import theme
@@ -29,14 +33,23 @@ if TYPE_CHECKING:
 _TEMPLATE = Path(__file__).parent / "template"
 BOKEH, SCRIPT = "bokeh", "report.js"
 """Names of scripts: the charting library, and what runs on every page, before all others."""
+_NAME = re.compile(r'<code class="file">([\w./-]+)</code>')
+"""The name of a file of the folder, as a page shows it."""
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, *, helpers: Helpers | None = None) -> Path:
     """Draw the figures of a finished run and write its page.
 
-    Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``
-    and, whole or not at all, ``report.html``: one page that loads nothing from anywhere, which its
-    content security policy enforces.
+    Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``,
+    what other programs read (`Contents.beside`) and, whole or not at all, ``report.html``: one page
+    that loads nothing from anywhere, which its content security policy enforces.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    helpers
+        Processes that share the drawing; none if None.
 
     Returns
     -------
@@ -51,22 +64,32 @@ def build(folder: Path) -> Path:
     run = Contents.read(folder)
     # What a finished folder cannot be drawn from is damaged, or of another version's making.
     with nullcontext() if (folder / SETTINGS).exists() else sound(folder / ABOUT):
-        page, drawn = _page(run)
+        beside = run.beside()
+        for name, text in beside.items():
+            write_text(folder / name, text)
+        page, drawn = _page(run, helpers or Helpers())
     write_text(folder / PAGE, page)
     if (folder / MARKER).exists():
         names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
-        add_to_marker(folder, [PAGE, *names])
+        add_to_marker(folder, [PAGE, *beside, *names])
     return folder / PAGE
 
 
-def _page(run: Contents) -> tuple[str, list[str]]:
+def _page(run: Contents, helpers: Helpers) -> tuple[str, list[str]]:
     """The page, and the names of its figures, which are drawn into the folder."""
     found = [
         (section, content)
         for section in _sections(run.kind)
         if (content := section.content(run)) is not None
     ]
-    figures = {section.name: _drawn(section, run) for section, _ in found}
+    figures = {section.name: list(section.figures(run)) for section, _ in found}
+    opened = _Opened(run)
+    works = [
+        partial(_draw, run.kind, section.name, number, opened)
+        for section, _ in found
+        for number in range(len(figures[section.name]))
+    ]
+    helpers.share(works)
     environment = _environment(run.folder)
     parts = [
         {
@@ -95,17 +118,31 @@ def _sections(kind: str) -> list[Section[Any]]:
     return [one() for one in sorted(kinds, key=lambda one: one.place)]
 
 
+class _Opened:
+    """The contents of a folder, which another process reads for itself, once."""
+
+    def __init__(self, run: Contents) -> None:
+        self.folder, self.key, self.run = run.folder, uuid4().hex, run
+
+    def __reduce__(self) -> tuple[Callable[[Path, str], _Opened], tuple[Path, str]]:
+        return _opened, (self.folder, self.key)
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path, key: str) -> _Opened:  # noqa: ARG001 - a folder may change
+    return _Opened(Contents.read(folder))
+
+
 @theme
-def _drawn(section: Section[Any], run: Contents) -> list[Figure]:
-    """The figures of a section, written into ``figures/`` of the folder."""
+def _draw(kind: str, section: str, number: int, opened: _Opened) -> None:
+    """One figure of a section, into ``figures/`` of the folder."""
     import matplotlib.pyplot as plt
 
-    figures = list(section.figures(run))
-    for figure in figures:
-        drawing = figure.draw()
-        save(drawing, run.folder / "figures", figure.name)
-        plt.close(drawing)
-    return figures
+    (one,) = (found for found in _sections(kind) if found.name == section)
+    figure = list(one.figures(opened.run))[number]
+    drawing = figure.draw()
+    save(drawing, opened.folder / "figures", figure.name)
+    plt.close(drawing)
 
 
 def _rendered(
@@ -147,6 +184,16 @@ def _environment(folder: Path) -> Environment:
     environment.globals |= {"image": partial(_image, folder / "figures"), "words": words}
     environment.globals["ui"] = environment.get_template("macros.html.j2").module
     return environment
+
+
+def linked(page: str, names: Container[str]) -> str:
+    """A page in which the names of files that lie beside it are links to them."""
+
+    def link(match: re.Match[str]) -> str:
+        name = match[1]
+        return f'<a href="{name}">{name}</a>' if name in names else match[0]
+
+    return _NAME.sub(link, page)
 
 
 def packed(data: str | bytes) -> str:

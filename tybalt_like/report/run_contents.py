@@ -25,6 +25,8 @@ NORM = "norm"
 NORM_TITLE = "norm of the standardised row"
 """The score without a model."""
 BASELINE = "pca"
+HOLD = "Do these p-values hold?"
+"""How the gravest of all warnings begins."""
 
 
 def title(name: str) -> str:
@@ -68,6 +70,7 @@ class RunContents(Contents, kind="run"):
         "history.csv": "losses of every epoch",
         "adata.h5ad": "everything as one AnnData file",
         "run.json": "recipe, versions, timings, warnings",
+        "tybalt_like_mqc.json": "the tested samples for MultiQC, which finds the file by its name",
         "genes.txt": "the genes that the model sees, in order",
     }
     text: ClassVar[frozenset[str]] = frozenset(
@@ -76,6 +79,11 @@ class RunContents(Contents, kind="run"):
             *("feature", "level", "symbol", "reference", "same profile as"),
         }
     )
+
+    def beside(self) -> dict[str, str]:
+        from tybalt_like.report import multiqc
+
+        return {multiqc.FILE: multiqc.custom_content(self)} if self.tested.any() else {}
 
     def text_columns(self) -> frozenset[str]:
         return self.text | ({self.label} if self.label else set())

@@ -15,6 +15,7 @@ from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.files import whole_folder
 from tybalt_like.core.provenance import recorded
+from tybalt_like.pl.palette import clean
 from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCORES, VALUES
 from tybalt_like.report.run_contents import RunContents
 from tybalt_like.report.words import sentence
@@ -70,7 +71,7 @@ def write_page(
     """
     inputs = [run.folder, *inputs]
     with whole_folder(out, kind=KIND, settings={}, inputs=inputs, overwrite=overwrite) as work:
-        placed = _placed(found, run, run.latent(adata))
+        placed = _placed(found, run, adata)
         io.write_table(found.scores, work / SCORES)
         io.write_table(_explained(found, run).set_index("sample"), work / GENES)
         io.write_table(placed, work / PLACED)
@@ -89,11 +90,13 @@ def _explained(found: Assessed, run: Run) -> pd.DataFrame:
     return found.genes[found.genes["sample"].isin(shown)]
 
 
-def _placed(found: Assessed, run: Run, latent: pd.DataFrame) -> pd.DataFrame:
+def _placed(found: Assessed, run: Run, adata: AnnData) -> pd.DataFrame:
     """Split, label, place on the map and combined score of the samples of the run and the new ones.
 
-    Only the new ones have q-values: only they are asked about.
+    Only the new ones have q-values: only they are asked about. Their labels are those of the sample
+    table that came with them, in the column of the run's.
     """
+    latent = run.latent(adata)
     columns = [str(column) for column, *_ in _score_columns(run)]
     cohort = RunContents(run.folder, run.about)
     maps = cohort.maps[[str(c) for c in cohort.maps if str(c).startswith(OF_LATENT)]]
@@ -104,7 +107,8 @@ def _placed(found: Assessed, run: Run, latent: pd.DataFrame) -> pd.DataFrame:
     old = pd.concat([old, maps.reindex(old.index), scores], axis=1)
     old[keys.score(_decides(run), "q_value")] = np.nan
     old[keys.score(_decides(run), "flagged")] = False
-    new = pd.DataFrame({keys.SPLIT: NEW, label: NEW}, index=latent.index)
+    named = clean(adata.obs[label]) if label in adata.obs else NEW
+    new = pd.DataFrame({keys.SPLIT: NEW, label: named}, index=latent.index)
     place_np = _between(latent.to_numpy(), cohort.latent.to_numpy(), maps.to_numpy())
     new = pd.concat([new, pd.DataFrame(place_np, new.index, maps.columns)], axis=1)
     new = pd.concat([new, found.scores[columns]], axis=1)

@@ -21,7 +21,7 @@ from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.explain import FOLDER as EXPLAINED
 from tybalt_like.explain import Explained
 from tybalt_like.models import Model
-from tybalt_like.report.run_contents import BASELINE, NORM, title
+from tybalt_like.report.run_contents import BASELINE, HOLD, NORM, title
 from tybalt_like.report.words import sentence
 from tybalt_like.run import folder
 from tybalt_like.run.about import write_about
@@ -369,7 +369,7 @@ class Results:
         said = []
         verdict = self.detected.verdict if self.detected else None
         if verdict is not None and verdict.outcome != "fine":
-            said.append(f"Do these p-values hold? {sentence(verdict.sentence)}")
+            said.append(f"{HOLD} {sentence(verdict.sentence)}")
         said += [sentence(doubt) for doubt in recorded(self.adata).get("doubts", [])]
         column = self.recipe.scores.conditional_on
         obs = self.adata.obs

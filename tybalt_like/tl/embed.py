@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 LIBRARIES = {"umap": "umap", "tsne": "openTSNE"}
+COMPILED = ("umap.umap_", "umap.layouts")
+"""Modules whose functions numba would compile anew in every process: 10 s of work."""
+ALL_PAIRS = 4096
+"""From so many samples on umap-learn finds neighbours by a search that takes half a minute to
+compile; neighbours from all distances are quicker for tens of thousands, and exact."""
 N_PCS = 50
 """Wider inputs (genes) are reduced to so many principal components, as is usual for both."""
 
@@ -40,11 +45,14 @@ def umap(
         warnings.simplefilter("ignore")  # of libraries about one another
         import umap as learn
 
+        _keep_compiled()
+        n_neighbors = min(n_neighbors, len(x_nk) - 1)
         reducer = learn.UMAP(
-            n_neighbors=min(n_neighbors, len(x_nk) - 1),
+            n_neighbors=n_neighbors,
             min_dist=min_dist,
             random_state=seed,
             n_jobs=1,
+            precomputed_knn=_neighbours(x_nk, n_neighbors) if len(x_nk) >= ALL_PAIRS else _NONE,
         )
         adata.obsm[key] = reducer.fit_transform(x_nk).astype(np.float32)
     _note(adata, key, method="umap", use=use, seed=seed, version=learn.__version__)
@@ -92,6 +100,28 @@ def check_maps(maps: Sequence[str]) -> None:
                 f"{method} maps cannot be made here ({reason}); mend that, or leave them out with "
                 "pictures.maps"
             ) from error
+
+
+_NONE = (None, None, None)
+
+
+def _neighbours(x_nk: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, None]:
+    """As umap-learn takes them: rows of the nearest samples, each its own first, and distances."""
+    from sklearn.neighbors import NearestNeighbors
+
+    x_nk = x_nk.astype(np.float32)
+    found = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(x_nk)
+    distance_nj, row_nj = found.kneighbors(x_nk)
+    return row_nj, distance_nj, None
+
+
+def _keep_compiled() -> None:
+    """Have numba keep on disk what it compiles for UMAP, as it does for pynndescent."""
+    for module in COMPILED:
+        for function in vars(import_module(module)).values():
+            if hasattr(function, "enable_caching"):
+                with suppress(RuntimeError):  # there is no place to keep it
+                    function.enable_caching()
 
 
 @contextmanager

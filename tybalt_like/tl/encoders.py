@@ -15,7 +15,7 @@ from tybalt_like.core import keys
 from tybalt_like.evaluation.report import GENES, PERMUTED
 from tybalt_like.models import Model
 from tybalt_like.pp.split import recorded_groups
-from tybalt_like.tl.fit import fit, latent
+from tybalt_like.tl.fit import fit, in_split, latent
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,6 +24,11 @@ Array = NDArray[np.float64]
 
 SMALL = 5_000_000
 """Training matrices with fewer values are factorised faster by one thread than by several."""
+
+
+def is_small(adata: AnnData) -> bool:
+    """Whether one thread is enough for what is fitted to the training samples."""
+    return int(in_split(adata, keys.TRAIN).sum()) * adata.n_vars < SMALL
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,9 @@ def baseline(
     seed: int,
     seeds: Sequence[int],
     fitted: Model | None = None,
-) -> tuple[Encoding, list[str]]:
-    """A registered model that is solved, at least to start with, with k features, and what to know
-    about it.
+) -> tuple[dict[str, Encoding], list[str]]:
+    """A registered model that is solved, at least to start with, with k features, by its name, and
+    what to know about it.
 
     `fitted` is that model if it has been trained on the cohort already.
     """
@@ -111,7 +116,8 @@ def baseline(
         adata = cohort.bare()
         latent(adata, fitted)
         z_nk = _latents(adata, name)
-        return Encoding(z_nk, _decoded(adata, name), tuple(z_nk for _ in seeds)), notes
+        again = [z_nk for _ in seeds]
+        return {name: Encoding(z_nk, _decoded(adata, name), tuple(again))}, notes
     n_train = int(cohort.train_n.sum())
     low_g = np.zeros(cohort.x_ng.shape[1])
     if Model.named(name).domain == "non-negative" and cohort.x_ng.min() < 0:
@@ -132,10 +138,10 @@ def baseline(
             again.append(_latents(adata, name))
     if warned:
         notes.append(f"{name} had not converged when its iterations were over")
-    return Encoding(z_nk, reconstruction_ng, tuple(again)), notes
+    return {name: Encoding(z_nk, reconstruction_ng, tuple(again))}, notes
 
 
-def controls(cohort: Cohort, *, k: int, seed: int) -> dict[str, Encoding]:
+def controls(cohort: Cohort, *, k: int, seed: int) -> tuple[dict[str, Encoding], list[str]]:
     """The genes themselves, and PCA of a cohort in which no gene knows of any other."""
     shuffled_ng = cohort.x_ng.copy()
     rng = np.random.default_rng(seed)
@@ -144,7 +150,7 @@ def controls(cohort: Cohort, *, k: int, seed: int) -> dict[str, Encoding]:
     with few_threads(int(cohort.train_n.sum()) * adata.n_vars):
         fit(adata, model="pca", device="cpu", latent_dim=k)
     permuted = Encoding(_latents(adata, "pca"), _decoded(adata, "pca"))
-    return {GENES: Encoding(cohort.x_ng), PERMUTED: permuted}
+    return {GENES: Encoding(cohort.x_ng), PERMUTED: permuted}, []
 
 
 def _latents(adata: AnnData, name: str) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from tybalt_like import evaluation
 from tybalt_like.anomaly import standardised_norm
 from tybalt_like.core import keys
+from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.provenance import recorded
 from tybalt_like.evaluation import Estimate, Labels, tabulate
 from tybalt_like.evaluation.report import CHANCE, GENES, MEAN
@@ -125,7 +127,12 @@ def stability(cohort: Cohort, encodings: Mapping[str, Encoding]) -> pd.DataFrame
 
 
 def groups(
-    cohort: Cohort, encodings: Mapping[str, Encoding], *, batch: str | None, seed: int
+    cohort: Cohort,
+    encodings: Mapping[str, Encoding],
+    *,
+    batch: str | None,
+    seed: int,
+    helpers: Helpers,
 ) -> tuple[list[pd.DataFrame], int, list[str]]:
     """Probes, clusters and batches among the held-out samples, their number, and notes.
 
@@ -150,7 +157,7 @@ def groups(
             f"no label column has two classes of at least {least} held-out samples{several}"
         )
     of_held = {name: encoding.z_nk[held] for name, encoding in encodings.items()}
-    tables = [_labels(of_held, labels, group_n, seed=seed) for labels in found]
+    tables = helpers.share([partial(_labels, of_held, one, group_n, seed=seed) for one in found])
     if batch is not None:
         labels = evaluation.grouped(obs[batch], group_n)
         if len(labels.classes) < 2:  # batches of one group each can only be told sample by sample

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from tybalt_like import pl
 from tybalt_like.report.figure import Figure, drawing_of
 from tybalt_like.report.new_samples import KIND, NEW, NewSamples
-from tybalt_like.report.run_contents import RunContents
+from tybalt_like.report.run_contents import HOLD, RunContents
 from tybalt_like.report.section import Section
 from tybalt_like.report.sections.genes import Genes
 from tybalt_like.report.sections.reading import Reading
@@ -22,7 +22,7 @@ from tybalt_like.report.sections.sheets import Sheets
 class NewSummary(Section[NewSamples], name="summary", title="Summary", kind=KIND, place=10):
     """The first section."""
 
-    heading = "Do these p-values hold?"
+    heading = HOLD
     template = """
 {% for said in about.summary %}
 <p>{{ said }}</p>

@@ -41,7 +41,7 @@ class Sheets(Section[RunContents], name="sheets", title="Sample by sample", kind
     scripts = ("sheets.js",)
     template = """
 {% from "sheet.html.j2" import sheet with context %}
-<p>{% if about.flagged.flagged %}A sheet for each flagged sample{% if n < about.flagged.flagged %}, the {{ n | count }} strangest of {{ about.flagged.flagged | count }}{% endif %}{% else %}No sample is flagged: a sheet for each of the {{ n | count }} strangest{% endif %}. {% if expected %}What is expected of a sample is the normal profile nearest to it that the model can make{% if all_expected %} (all of them: <a href="closest_normal.tsv.gz">closest_normal.tsv.gz</a>){% endif %}.{% endif %}</p>
+<p>{% if about.flagged.flagged %}A sheet for each flagged sample{% if n < about.flagged.flagged %}, the {{ n | count }} strangest of {{ about.flagged.flagged | count }}{% endif %}{% else %}No sample is flagged: a sheet for each of the {{ n | count }} strangest{% endif %}. {% if expected %}What is expected of a sample is the normal profile nearest to it that the model can make{% if all_expected %} (all of them: {{ ui.file("closest_normal.tsv.gz") }}){% endif %}.{% endif %}</p>
 <div class="controls" data-needs-script hidden>
 <label>Sheet of <select id="sheet-chosen">
 {% for name in names %}
