@@ -207,15 +207,15 @@ def test_what_cannot_be_scored_gets_one_sentence(made, opened, tmp_path) -> None
     (tmp_path / "damaged.tsv.gz").write_bytes(whole[: len(whole) // 2])
     packed((2**few).T, tmp_path / "linear.tsv.gz")
     packed(few.iloc[:, :1000].T, tmp_path / "half.tsv.gz")
-    commas = few.T.to_csv(sep="\t", decimal=",", float_format="%.3f")
-    (tmp_path / "commas.tsv").write_text(commas)
+    thousands = few.T.round(3).astype(str).replace({str(few.iloc[0, 0].round(3)): "1,234.5"})
+    thousands.to_csv(tmp_path / "thousands.tsv", sep="\t")
     (tmp_path / "ragged.tsv").write_text("gene\ta\tb\nESR1\t1.5\t2.5\nAR\t1.5\n")
     (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04" + bytes(100))
     for file, words in {
-        "damaged.tsv.gz": "are damaged or end early",
+        "damaged.tsv.gz": "are damaged, end early",
         "linear.tsv.gz": "these samples look linear",
         "half.tsv.gz": "are these the same kind of gene identifier?",
-        "commas.tsv": "write decimals with a point",
+        "thousands.tsv": "write decimals with a point",
         "ragged.tsv": 'row "AR" has 2 fields where the header has 3',
         "book.xlsx": "an Excel workbook; save the table as tsv",
     }.items():
@@ -230,7 +230,8 @@ def test_names_are_text_and_one_sample_is_enough(made, opened, tmp_path) -> None
     folder, new = made["log2"]
     hostile = '<img src=x onerror="document.title=1">'
     few = new[:1].set_axis([hostile]).rename_axis("sample")
-    page = dropped(opened, folder / "report.html", packed(few.T, tmp_path / "one.tsv.gz"))
+    few.T.to_csv(tmp_path / "of_excel.csv", sep=";", decimal=",")
+    page = dropped(opened, folder / "report.html", tmp_path / "of_excel.csv")
     page.check()
     assert hostile in page.page.inner_text("#portable-results")
     table = saved(page.page, "Save scores", tmp_path / "theirs.tsv")

@@ -62,7 +62,8 @@ globalThis.tybalt ??= {};
       }
     } catch (error) {
       if (error instanceof FileError) throw error;
-      throw new FileError(`${file.name}: the ${packed ? "gzip " : ""}data are damaged or end early; copy the file again`);
+      const why = packed ? "the gzip data are damaged, end early or come in blocks (bgzip)" : "the data cannot be read";
+    throw new FileError(`${file.name}: ${why}; copy the file again, or unpack it first`);
     }
     const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());
     const wide = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
@@ -96,8 +97,8 @@ globalThis.tybalt ??= {};
     const texts = textFields(header, shown);
     const numbers = header.map((_, i) => i).filter((i) => !texts.includes(i));
     if (!numbers.length) throw new FileError(`${name}: no column holds numbers; is this a sample table?`);
+    const decimal = decimalOf(shown, numbers, sep);
     const found = {
-      corner: header[0],
       rows: [],
       columns: numbers.map((i) => header[i]),
       values: new Float32Array(rows.length * numbers.length),
@@ -110,20 +111,33 @@ globalThis.tybalt ??= {};
       }
       found.rows.push(row[0].trim());
       for (const i of texts) if (header[i] in found.beside && i) found.beside[header[i]].push(row[i].trim());
-      numbers.forEach((i, c) => (found.values[r * numbers.length + c] = numberOf(row[i], name, found.rows[r], header[i])));
+      numbers.forEach((i, c) => {
+        const isPlain = decimal === "." && NUMBER.test(row[i]);
+        const value = isPlain ? Number(row[i]) : numberOf(row[i], { decimal, name, row: found.rows[r], column: header[i] });
+        found.values[r * numbers.length + c] = value;
+      });
     });
     return found;
   }
 
-  function numberOf(cell, name, row, column) {
-    if (NUMBER.test(cell)) return Number(cell);
-    const plain = cell.trim();
-    if (MISSING.has(plain)) return NaN;
-    if (/^[+-]?inf(inity)?$/i.test(plain)) return Infinity;
-    const hint = /^[+-]?\d*,\d+$/.test(plain)
-      ? "write decimals with a point and leave out commas"
+  // Whether decimals stand behind commas: some cells of the first rows do, and none behind a point.
+  function decimalOf(rows, numbers, sep) {
+    if (sep === ",") return ".";
+    const shown = rows.flatMap((row) => numbers.map((i) => (row[i] ?? "").trim()));
+    const surely = shown.some((cell) => /^[+-]?\d*,\d+(e[+-]?\d+)?$/i.test(cell) && !/^[+-]?[1-9]\d{0,2},\d{3}$/.test(cell));
+    return surely && !shown.some((cell) => cell.includes(".") && NUMBER.test(cell)) ? "," : ".";
+  }
+
+  function numberOf(cell, { decimal, name, row, column }) {
+    const written = decimal === "." ? cell : cell.includes(".") ? "" : cell.replace(decimal, ".");
+    if (NUMBER.test(written)) return Number(written);
+    const text = cell.trim();
+    if (MISSING.has(text)) return NaN;
+    if (/^[+-]?inf(inity)?$/i.test(text)) return Infinity;
+    const hint = /^[+-]?[\d.]*,[\d.,]+$/.test(text)
+      ? "write decimals with a point and nothing between thousands"
       : "correct it, or leave the cell empty if it is missing";
-    throw new FileError(`${name}: row ${JSON.stringify(row)}, column ${JSON.stringify(column)}: ${JSON.stringify(plain)} is not a number; ${hint}`);
+    throw new FileError(`${name}: row ${JSON.stringify(row)}, column ${JSON.stringify(column)}: ${JSON.stringify(text)} is not a number; ${hint}`);
   }
 
   // The fields of a line; quotes are honoured if they come in pairs.
