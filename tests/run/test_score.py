@@ -8,6 +8,7 @@ import pytest
 
 from tybalt_like import Recipe, read
 from tybalt_like.io import datasets
+from tybalt_like.report import Contents
 from tybalt_like.run.stages import run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -108,6 +109,29 @@ def test_the_page_shows_new_samples_on_the_map_of_the_run(tumours, command, tmp_
     xy = placed[["latent_umap_1", "latent_umap_2"]]
     np.testing.assert_allclose(xy.loc[maps.index], maps[list(xy)])
     assert (xy[placed["tybalt_split"] == "new"] <= maps[list(xy)].max()).all(axis=None)
+    values = pd.read_csv(page / "gene_values.tsv.gz", sep="\t", index_col=0)
+    known = read(folder.parent / "known.h5ad").to_df()
+    assert len(values) == len(maps) + 30
+    for samples in (known, some):  # which are logarithms as read
+        np.testing.assert_allclose(
+            values.loc[samples.index], samples[list(values)], atol=1e-4, rtol=0
+        )
     explained = pd.read_csv(page / "gene_scores.tsv.gz", sep="\t")["sample"]
     assert set(explained) == set(table.index[table["default_flagged"]])
     assert command("report", page).returncode == 0  # it is drawn again from the folder alone
+
+
+def test_the_page_has_the_labels_that_come_with_new_samples(tumours, command, tmp_path) -> None:
+    folder, new, kind = tumours
+    some = new[kind == "Basal-like"].iloc[:8]
+    kind[some.index].iloc[:6].rename("pam50").to_csv(tmp_path / "obs.tsv", sep="\t")
+    page = tmp_path / "page"
+    scored(command, folder, some, tmp_path, "--report", page, "--obs", tmp_path / "obs.tsv")
+    text = (page / "report.html").read_text()
+    table = text.split('id="samples-table"')[1].split("</table>")[0]
+    assert table.count("<td>Basal-like</td>") == 6
+    samples = Contents.read(page)
+    assert samples.labels.value_counts().to_dict() == {"Basal-like": 6, "": 2}
+    on_map = samples.everyone.labels
+    assert on_map[some.index].value_counts().to_dict() == {"new: Basal-like": 6, "new": 2}
+    assert set(on_map.drop(some.index)) == set(LUMINAL)

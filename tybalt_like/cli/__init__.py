@@ -12,6 +12,7 @@ import typer
 
 from tybalt_like.cli.aberrant import aberrant
 from tybalt_like.cli.benchmark import benchmark
+from tybalt_like.cli.bundle import bundle
 from tybalt_like.cli.compare import compare
 from tybalt_like.cli.compress import compress
 from tybalt_like.cli.data import data
@@ -30,6 +31,7 @@ from tybalt_like.cli.options import (
     say_notes,
 )
 from tybalt_like.cli.perturbation import perturbation
+from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.core.errors import TybaltLikeError
@@ -57,7 +59,9 @@ app.command()(compress)
 app.command()(aberrant)
 app.command()(perturbation)
 app.command()(explain)
+app.command()(report)
 app.command()(compare)
+app.command()(bundle)
 
 
 def main() -> None:
@@ -188,28 +192,6 @@ def score(
         title = matrix.name.split(".")[0] or "new samples"
         write_page(found, run, adata, page, name=title, inputs=inputs, overwrite=overwrite)
     _emit(found.scores.assign(genes=of_genes(found.genes)), out)
-
-
-@app.command()
-def report(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    portable: Annotated[
-        bool, typer.Option("--portable", help="Let the page score files that are dropped onto it.")
-    ] = False,
-) -> None:
-    """Build the report of a finished run of any kind again."""
-    from tybalt_like.report import PAGE, build
-    from tybalt_like.run.portable import make_plain, make_portable
-
-    if portable:
-        made = make_portable(run_dir)
-        page = run_dir / PAGE
-        megabytes = f"{made.n_bytes / 1e6:.1f} of {page.stat().st_size / 1e6:.1f} MB"
-        typer.echo(f"The page scores new samples ({megabytes}). {made.disclosed}", err=True)
-        print(page)
-        return
-    make_plain(run_dir)
-    print(build(run_dir))
 
 
 @app.command()

@@ -285,6 +285,22 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def written_files(folder: Path) -> list[str]:
+    """The files of a finished folder that are the package's and there.
+
+    Raises
+    ------
+    RunError
+        If the folder carries no marker.
+    """
+    marker = _marker(folder)
+    if not marker:
+        raise RunError(
+            f"{folder} carries no mark of tybalt_like; name the folder of a finished run"
+        )
+    return [name for name in marker.get("files", []) if (folder / name).is_file()]
+
+
 def kind_of(folder: Path) -> str | None:
     """What a folder of this package holds; None if it is not one."""
     kind = _marker(folder).get("kind")
@@ -336,6 +352,7 @@ def _locked(out: Path) -> Iterator[None]:
     """One process at a time; the operating system gives the lock back when that dies."""
     from filelock import FileLock, Timeout
 
+    made = [folder for folder in out.parents if not folder.exists()]  # the innermost first
     out.parent.mkdir(parents=True, exist_ok=True)
     path = out.with_name(f".{out.name}.lock")
     lock = FileLock(path, timeout=0)
@@ -351,6 +368,9 @@ def _locked(out: Path) -> Iterator[None]:
         with suppress(OSError):  # whoever waits for this very file sees that it is gone
             path.unlink(missing_ok=True)
         lock.release()
+        with suppress(OSError):  # of what was refused nothing stays; what holds something does
+            for folder in made:
+                folder.rmdir()
 
 
 def _mend(out: Path) -> None:

@@ -101,17 +101,16 @@ def search_terms(
     """
     table = human()
     labels = [_named(several) for several in (clean(genes).names, *(ids or {}).values())]
-    known = {"symbol": table.aliases | table.rows["symbol"]}
     same = {}
     for how in ("first id", "any id", "alias"):
         keys = [_keys(several, how) for several in labels]
         used, rows = {key for several in keys for key in several}, dict[str, dict[str, str]]()
-        for kind, by_label in (table.rows | (known if how == "alias" else {})).items():
-            first = table.names[kind] if how == "first id" else None
+        for kind, by_label in table.rows.items():
+            known = table.aliases | by_label if (how, kind) == ("alias", "symbol") else by_label
             rows[kind] = {
                 label: str(row)
-                for label, row in by_label.items()
-                if str(row) in used and (first is None or first[row] == label)
+                for label, row in known.items()
+                if str(row) in used and (how != "first id" or table.names[kind][row] == label)
             }
         same[how] = {"keys": keys, "rows": rows}
     return {"names": list(genes), "labels": labels, "same": same}

@@ -2,7 +2,7 @@
 
 from tybalt_like.report.contents import ABOUT, PACKAGE, PAGE, SCHEMA, Contents, about_of
 from tybalt_like.report.figure import Figure, drawing_of
-from tybalt_like.report.page import build
+from tybalt_like.report.page import build, linked
 from tybalt_like.report.section import EVERY, Section
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "about_of",
     "build",
     "drawing_of",
+    "linked",
 ]

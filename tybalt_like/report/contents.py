@@ -102,6 +102,10 @@ class Contents:
         """Text by sample that groups them; empty where nothing does."""
         return pd.Series(dtype=object)
 
+    def beside(self) -> dict[str, str]:
+        """Texts that are written beside the page, by name of the file."""
+        return {}
+
     def text_columns(self) -> frozenset[str]:
         """Columns to be read as text."""
         return self.text

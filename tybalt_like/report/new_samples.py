@@ -14,8 +14,10 @@ from tybalt_like.report.run_contents import RunContents
 
 KIND = "score"
 SCORES, GENES, PLACED = "scores.tsv", "gene_scores.tsv.gz", "placed.tsv.gz"
+VALUES = "gene_values.tsv.gz"
 NEW, LABEL = "new", "cohort"
-"""Split and label of the new samples, and what labels are called where the run has none."""
+"""Split of the new samples, and their label where they have none; what labels are called where the
+run has none."""
 
 
 class NewSamples(RunContents, kind=KIND):
@@ -24,7 +26,9 @@ class NewSamples(RunContents, kind=KIND):
     files: ClassVar[Mapping[str, str]] = {
         SCORES: "scores, p- and q-values of the new samples, by every detector",
         GENES: "the genes that make each new sample strange",
+        VALUES: "genes of the run's samples that are strange, in all samples",
         PLACED: "new samples and those of the run, with their place on its map",
+        "tybalt_like_mqc.json": "the new samples for MultiQC, which finds the file by its name",
         "run.json": "which run scored them, versions, warnings",
     }
     whole = False
@@ -62,6 +66,15 @@ class NewSamples(RunContents, kind=KIND):
     def maps(self) -> pd.DataFrame:
         maps: list[str] = self.about["maps"]
         return self._placed[maps]
+
+    @cached_property
+    def labels(self) -> pd.Series:
+        """Label of every sample; among those of the run, new ones have labels of their own."""
+        labels, new = super().labels, self._placed[keys.SPLIT] == NEW
+        if not self.whole:
+            return labels
+        own = (NEW + ": " + labels).where(~labels.isin(["", NEW]), NEW)
+        return labels.mask(new, own)
 
     @cached_property
     def scores(self) -> pd.DataFrame:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import nullcontext
 from functools import lru_cache, partial
 from gzip import compress
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
 _TEMPLATE = Path(__file__).parent / "template"
 BOKEH, SCRIPT = "bokeh", "report.js"
 """Names of scripts: the charting library, and what runs on every page, before all others."""
+_NAME = re.compile(r'<code class="file">([\w./-]+)</code>')
+"""The name of a file of the folder, as a page shows it."""
 
 
 def build(folder: Path, *, helpers: Helpers | None = None) -> Path:
     """Draw the figures of a finished run and write its page.
 
-    Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``
-    and, whole or not at all, ``report.html``: one page that loads nothing from anywhere, which its
-    content security policy enforces.
+    Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``,
+    what other programs read (`Contents.beside`) and, whole or not at all, ``report.html``: one page
+    that loads nothing from anywhere, which its content security policy enforces.
 
     Parameters
     ----------
@@ -61,11 +64,14 @@ def build(folder: Path, *, helpers: Helpers | None = None) -> Path:
     run = Contents.read(folder)
     # What a finished folder cannot be drawn from is damaged, or of another version's making.
     with nullcontext() if (folder / SETTINGS).exists() else sound(folder / ABOUT):
+        beside = run.beside()
+        for name, text in beside.items():
+            write_text(folder / name, text)
         page, drawn = _page(run, helpers or Helpers())
     write_text(folder / PAGE, page)
     if (folder / MARKER).exists():
         names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
-        add_to_marker(folder, [PAGE, *names])
+        add_to_marker(folder, [PAGE, *beside, *names])
     return folder / PAGE
 
 
@@ -178,6 +184,16 @@ def _environment(folder: Path) -> Environment:
     environment.globals |= {"image": partial(_image, folder / "figures"), "words": words}
     environment.globals["ui"] = environment.get_template("macros.html.j2").module
     return environment
+
+
+def linked(page: str, names: Container[str]) -> str:
+    """A page in which the names of files that lie beside it are links to them."""
+
+    def link(match: re.Match[str]) -> str:
+        name = match[1]
+        return f'<a href="{name}">{name}</a>' if name in names else match[0]
+
+    return _NAME.sub(link, page)
 
 
 def packed(data: str | bytes) -> str:

@@ -70,6 +70,7 @@ class RunContents(Contents, kind="run"):
         "history.csv": "losses of every epoch",
         "adata.h5ad": "everything as one AnnData file",
         "run.json": "recipe, versions, timings, warnings",
+        "tybalt_like_mqc.json": "the tested samples for MultiQC, which finds the file by its name",
         "genes.txt": "the genes that the model sees, in order",
     }
     text: ClassVar[frozenset[str]] = frozenset(
@@ -78,6 +79,11 @@ class RunContents(Contents, kind="run"):
             *("feature", "level", "symbol", "reference", "same profile as"),
         }
     )
+
+    def beside(self) -> dict[str, str]:
+        from tybalt_like.report import multiqc
+
+        return {multiqc.FILE: multiqc.custom_content(self)} if self.tested.any() else {}
 
     def text_columns(self) -> frozenset[str]:
         return self.text | ({self.label} if self.label else set())
@@ -206,6 +212,14 @@ class RunContents(Contents, kind="run"):
         if self.about["detector"]["normals"] == "reference":
             return split != keys.QUERY
         return split == keys.TEST
+
+    @cached_property
+    def reference(self) -> pd.Series:
+        """True for the reference samples whose scores by the scorer that decides were measured by
+        what was learned without them: all of them, if it was calibrated with all."""
+        known: pd.Series = self.samples[keys.SPLIT] != keys.QUERY
+        whole = int(known.sum()) == self.about["detector"]["reference"]
+        return known if whole else self.normals
 
     def title(self, name: str | None = None) -> str:
         """Name of an encoder, of the run's model if None, as people write it."""

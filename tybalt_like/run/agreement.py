@@ -242,8 +242,8 @@ def encodings(runs: Runs) -> pd.DataFrame:
     """What was measured of each run's encoding: a row per measure, label column and run.
 
     ``side`` compares with the first run, where both measured the same: ``level`` within two
-    standard errors. These take the runs to be independent, which they are not: a real difference may be
-    called level, the other way round is rarer than one in twenty.
+    standard errors. These take the runs to be independent, which they are not: a real difference
+    may be called level, the other way round is rarer than one in twenty.
     """
     found = []
     for name, run in runs.items():

@@ -14,11 +14,14 @@ from tybalt_like import io, report
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.files import whole_folder
-from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCORES
+from tybalt_like.core.provenance import recorded
+from tybalt_like.pl.palette import clean
+from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCORES, VALUES
 from tybalt_like.report.run_contents import RunContents
 from tybalt_like.report.words import sentence
 from tybalt_like.run.about import write_about
 from tybalt_like.run.folder import Assessed, Run
+from tybalt_like.tl.closest_normal import observed
 from tybalt_like.tl.embed import between
 from tybalt_like.tl.explain import N_STRANGEST
 
@@ -39,7 +42,8 @@ def write_page(
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Write ``scores.tsv``, ``gene_scores.tsv.gz``, ``placed.tsv.gz`` and ``report.html``.
+    """Write ``scores.tsv``, ``gene_scores.tsv.gz``, ``gene_values.tsv.gz``, ``placed.tsv.gz`` and
+    ``report.html``.
 
     Parameters
     ----------
@@ -66,10 +70,12 @@ def write_page(
     """
     inputs = [run.folder, *inputs]
     with whole_folder(out, kind=KIND, settings={}, inputs=inputs, overwrite=overwrite) as work:
-        placed = _placed(found, run, run.latent(adata))
+        placed = _placed(found, run, adata)
         io.write_table(found.scores, work / SCORES)
         io.write_table(_explained(found, run).set_index("sample"), work / GENES)
         io.write_table(placed, work / PLACED)
+        if len(values := _values(found, run)):
+            io.write_table(values, work / VALUES)
         _write_about(work, found, run, adata, placed, name=name)
         report.build(work)
     return out / report.PAGE
@@ -83,11 +89,13 @@ def _explained(found: Assessed, run: Run) -> pd.DataFrame:
     return found.genes[found.genes["sample"].isin(shown)]
 
 
-def _placed(found: Assessed, run: Run, latent: pd.DataFrame) -> pd.DataFrame:
+def _placed(found: Assessed, run: Run, adata: AnnData) -> pd.DataFrame:
     """Split, label, place on the map and combined score of the samples of the run and the new ones.
 
-    Only the new ones have q-values: only they are asked about.
+    Only the new ones have q-values: only they are asked about. Their labels are those of the sample
+    table that came with them, in the column of the run's.
     """
+    latent = run.latent(adata)
     columns = [str(column) for column, *_ in _score_columns(run)]
     cohort = RunContents(run.folder, run.about)
     maps = cohort.maps[[str(c) for c in cohort.maps if str(c).startswith(OF_LATENT)]]
@@ -98,7 +106,8 @@ def _placed(found: Assessed, run: Run, latent: pd.DataFrame) -> pd.DataFrame:
     old = pd.concat([old, maps.reindex(old.index), scores], axis=1)
     old[keys.score(_decides(run), "q_value")] = np.nan
     old[keys.score(_decides(run), "flagged")] = False
-    new = pd.DataFrame({keys.SPLIT: NEW, label: NEW}, index=latent.index)
+    named = clean(adata.obs[label]) if label in adata.obs else NEW
+    new = pd.DataFrame({keys.SPLIT: NEW, label: named}, index=latent.index)
     known_mk = cohort.latent.to_numpy()
     spread_k = known_mk.std(0)
     unit_k = np.where(spread_k > 0, spread_k, 1)
@@ -107,6 +116,21 @@ def _placed(found: Assessed, run: Run, latent: pd.DataFrame) -> pd.DataFrame:
     new = pd.concat([new, found.scores[columns]], axis=1)
     old = old[~old.index.isin(new.index)]  # one that the run holds too is shown once, as new
     return pd.concat([old, new]).rename_axis("sample")
+
+
+def _values(found: Assessed, run: Run) -> pd.DataFrame:
+    """The genes whose values the run has written, in its samples and the new ones; none in images
+    and in folders of earlier versions."""
+    old = RunContents(run.folder, run.about).gene_values
+    if old.empty:
+        return old
+    encoded = found.encoded
+    new = pd.DataFrame(
+        observed(encoded, run.scorers[keys.DEFAULT].model), encoded.obs_names, encoded.var_names
+    )
+    new[recorded(encoded)["normalisation"]["filled"]] = np.nan
+    new = new.reindex(columns=old.columns).astype(np.float32)
+    return pd.concat([old[~old.index.isin(new.index)], new]).rename_axis("sample")
 
 
 def _write_about(

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from tybalt_like import __version__, anomaly, pp, report
 from tybalt_like.anomaly import verdict
-from tybalt_like.anomaly.domain import SIZES
+from tybalt_like.anomaly.combination import Combination
+from tybalt_like.anomaly.domain import PER_AXIS, SIZES
 from tybalt_like.anomaly.parts.profiles import Profiles
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
@@ -32,6 +33,7 @@ from tybalt_like.models.pca import PCA
 from tybalt_like.models.tybalt import Tybalt
 from tybalt_like.pp.transforms.base import Transform
 from tybalt_like.report.run_contents import RunContents
+from tybalt_like.report.words import listed
 from tybalt_like.run.folder import Run
 from tybalt_like.run.new_samples import OF_LATENT
 from tybalt_like.tl.scorer import Scorer
@@ -40,9 +42,8 @@ FILE = "portable.json.gz"
 SCHEMA = 1
 STEPS, SCALERS = ("cpm", "median_of_ratios", "log2", "log1p"), ("zscore", "zero_one", "robust_z")
 """Transforms that the page can apply."""
-OF_PROFILES = ("nearest", "relative", "whitened")
-OTHERS = ("gene_residual", "kth_neighbour", "mahalanobis", "top_genes", "top_residuals")
-"""Views that the page can take, those first that need training profiles."""
+VIEWS = "gene_residual kth_neighbour mahalanobis nearest relative top_genes top_residuals whitened"
+"""Views that the page can take."""
 CLOSE = 1e-4
 """Latent features that differ by as much, in standard deviations, are not those of the encoder."""
 
@@ -55,16 +56,32 @@ class Portable:
     ----------
     n_bytes
         By which the page grows.
+    as_run
+        Whether it scores as the run does.
     disclosed
-        What it tells of the samples that were learned from, in a sentence.
+        What it tells of the samples that were learned from, in sentences.
     """
 
     n_bytes: int
+    as_run: bool
     disclosed: str
 
+    @classmethod
+    def of(cls, packed: bytes) -> Self:
+        """From the file."""
+        held = json.loads(gzip.decompress(packed))
+        return cls(-(-len(packed) // 3) * 4, held["profiles"] is not None, held["disclosed"])
 
-def make_portable(folder: Path) -> Portable:
+
+def make_portable(folder: Path, *, profiles: bool = True) -> Portable:
     """Let the page of a finished run score new samples, and draw it again.
+
+    Parameters
+    ----------
+    profiles
+        Whether it may hold the expression of the reference samples. Without, the combined score is
+        made of the views that need none, calibrated by the same held-out samples: other scores than
+        those of the run.
 
     Raises
     ------
@@ -73,13 +90,12 @@ def make_portable(folder: Path) -> Portable:
         sentence says what, and the folder stays as it is.
     """
     run = Run.load(folder)
-    text = json.dumps(payload(run), allow_nan=False)
+    text = json.dumps(payload(run, profiles=profiles), allow_nan=False)
     with whole_file(folder / FILE) as partial:
         partial.write_bytes(gzip.compress(text.encode(), mtime=0))
     add_to_marker(folder, [FILE])
     report.build(folder)
-    packed = (folder / FILE).read_bytes()
-    return Portable(-(-len(packed) // 3) * 4, described(packed))
+    return Portable.of((folder / FILE).read_bytes())
 
 
 def make_plain(folder: Path) -> None:
@@ -87,22 +103,34 @@ def make_plain(folder: Path) -> None:
     forget(folder, [FILE])
 
 
-def described(packed: bytes) -> str:
-    """What the file tells of the reference samples, in a sentence."""
-    return str(json.loads(gzip.decompress(packed))["disclosed"])
-
-
-def _disclosed(part: object) -> str:
-    assert isinstance(part, Profiles)
-    m, g = part.train_mg.shape
+def _disclosed(run: Run, *, profiles: bool) -> str:
+    detector = run.scorers[keys.DEFAULT].detector
+    m, genes = detector.calibration.m, f"{detector.n_vars:,} genes"
+    if profiles:
+        return (
+            f"For this it holds the expression of {genes} in {m:,} reference samples, without "
+            "names: whoever has the page has these values."
+        )
+    left_out = [view for view in detector.combination.views if _needs_profiles(view)]
     return (
-        f"For this it holds the expression of {g:,} genes in {m:,} reference samples, without "
-        "names: whoever has the page has these values."
+        f"For this it holds means, spreads and principal axes of {genes} over {m:,} reference "
+        "samples, and where these lie on the main axes, but no expression of any of them beyond "
+        f"what table and map show. The views that need it are left out ({listed(left_out)}): the "
+        "scores are not those of the run."
     )
 
 
-def payload(run: Run) -> dict[str, Any]:
+def _needs_profiles(view: str) -> bool:
+    return anomaly.View.registry[view].part is Profiles
+
+
+def payload(run: Run, *, profiles: bool = True) -> dict[str, Any]:
     """All that the page needs, as plain values; arrays are base64 of little-endian numbers.
+
+    Parameters
+    ----------
+    profiles
+        See `make_portable`.
 
     Raises
     ------
@@ -113,13 +141,21 @@ def payload(run: Run) -> dict[str, Any]:
     _check(run, scorer)
     detector = scorer.detector
     views = detector.views
-    wanted = dict.fromkeys((*detector.combination.views, "nearest"))
+    combined = [v for v in detector.combination.views if profiles or not _needs_profiles(v)]
+    if not combined:
+        raise RunError(
+            f"{run.folder}: every view of the combined score needs the reference profiles; leave "
+            "out --without-profiles"
+        )
+    held_out = detector.held_out[combined]
+    wanted = dict.fromkeys((*combined, *(["nearest"] * profiles)))
     return {
         "schema": SCHEMA,
         "version": __version__,
         "name": run.about["name"],
         "fdr": run.about["fdr"],
-        "disclosed": _disclosed(views.parts["profiles"]),
+        "is_log2": scorer.normaliser.is_log2,
+        "disclosed": _disclosed(run, profiles=profiles),
         "normaliser": _normaliser(scorer.normaliser),
         "model": {
             "mean_g": _stored(_buffer(scorer.model, "mean_g")),
@@ -127,15 +163,15 @@ def payload(run: Run) -> dict[str, Any]:
         },
         "error_g": _stored(views.error_g),
         "views": {name: _view(views.views[name]) for name in wanted},
-        "profiles": _profiles(views.parts["profiles"]),
-        "combination": _arrays(asdict(detector.combination)),
-        "held_out": _stored(detector.held_out.to_numpy(np.float64)),
+        "profiles": _profiles(views.parts["profiles"]) if profiles else None,
+        "combination": _arrays(asdict(Combination.fit(held_out, combined))),
+        "held_out": _stored(held_out.to_numpy(np.float64)),
         "calibration": {
             "rule": detector.calibration.applied_rule,
             "weight_c": _stored(detector.calibration.weight_c),
         },
         "usual": _usual(detector.usual),
-        "domain": None if scorer.domain is None else _domain(scorer.domain),
+        "domain": None if scorer.domain is None else _domain(scorer.domain, profiles=profiles),
         "map": _map(run),
     }
 
@@ -145,7 +181,7 @@ def _check(run: Run, scorer: Scorer) -> None:
     detector, normaliser = scorer.detector, scorer.normaliser
     steps = [*normaliser.sample_steps, *(s for s in (normaliser.scaler,) if s is not None)]
     foreign = [step.name for step in steps if step.name not in (*STEPS, *SCALERS)]
-    views = [view for view in detector.combination.views if view not in (*OF_PROFILES, *OTHERS)]
+    views = [view for view in detector.combination.views if view not in VIEWS.split()]
     for found, what in (
         (run.about["images"], "images"),
         (detector.conditional_on, "scores that are calibrated by a column of the sample table"),
@@ -222,8 +258,11 @@ def _usual(usual: anomaly.UsualGenes) -> dict[str, Any]:
     }
 
 
-def _domain(domain: anomaly.Domain) -> dict[str, Any]:
+def _domain(domain: anomaly.Domain, *, profiles: bool) -> dict[str, Any]:
     found = _arrays({k: v for k, v in domain.arrays().items() if k != "reference_g"})
+    if not profiles:
+        found["held_out_mg"] = None
+        found |= _spread(domain.held_out_mg.astype(np.float64))
     limits = ("SMALL", "UNEXPLAINED", "FEW_GENES", "MODERATE", "LEVEL", "LEVEL_OF_ONE", "FAR")
     said = {name: getattr(verdict, name) for name in (*limits, "SEVERAL")}
     said |= {
@@ -233,6 +272,21 @@ def _domain(domain: anomaly.Domain) -> dict[str, Any]:
         "one_is_off": verdict.ONE_IS_OFF[1],
     }
     return found | {"sizes": SIZES, "says": said}
+
+
+def _spread(held_mg: NDArray[np.float64]) -> dict[str, Any]:
+    """In place of samples, their mean and how far they spread in any direction: along the main
+    axes, one for every third sample, and alike in all others."""
+    m, g = held_mg.shape
+    _, size_a, axes_ag = np.linalg.svd(held_mg - held_mg.mean(0), full_matrices=False)
+    kept = max(1, m // PER_AXIS)
+    variance_a = np.square(size_a) / m
+    return {
+        "middle_g": _stored(held_mg.mean(0)),
+        "spread_axes_ag": _stored(axes_ag[:kept], bits=32),
+        "spread_a": _stored(variance_a[:kept]),
+        "spread_rest": float(variance_a[kept:].sum() / max(1, g - kept)),
+    }
 
 
 def _map(run: Run) -> dict[str, Any] | None:

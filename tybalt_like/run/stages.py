@@ -15,6 +15,7 @@ import pandas as pd
 from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
+from tybalt_like.core.device import pick_device
 from tybalt_like.core.helpers import Helpers, one_thread
 from tybalt_like.core.provenance import is_images, reading_notes, record, recorded
 from tybalt_like.explain import explained
@@ -35,7 +36,6 @@ from tybalt_like.tl.encoders import is_small
 from tybalt_like.tl.explain import strangest
 from tybalt_like.tl.score import fit_detector, write_scores
 from tybalt_like.tl.scorer import Scorer
-from tybalt_like.training.device import pick_device
 
 if TYPE_CHECKING:
     from anndata import AnnData

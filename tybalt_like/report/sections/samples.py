@@ -32,11 +32,11 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
     template = """
 <div data-needs-script hidden>
 <p>Similar samples lie close together on the map; distances between far groups mean little. Draw around samples, tap one, press a label of the legend or tick rows of the table: map, plot and table follow. Flagged samples have a black ring.</p>
-<div class="controls">
+<div class="choices">
 {% if views %}<label>Map <select id="map-view">{% for view in views %}<option value="{{ view.key }}">{{ view.name }}</option>{% endfor %}</select></label>{% endif %}
 <label>Colour by <select id="color-by"></select></label>
-<label>Plot <select id="pair-across"></select></label>
-<label>against <select id="pair-up"></select></label>
+<label>Plot across <select id="pair-across"></select></label>
+<label>Plot upwards <select id="pair-up"></select></label>
 </div>
 </div>
 <noscript><p>Map, plot and the whole table need JavaScript; here are the first samples, and figures.</p></noscript>
@@ -70,7 +70,7 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
 </tbody>
 </table>
 </div>
-<p class="note">Flagged samples come first, then the other tested ones, the strangest on top. All scores of all samples: <a href="scores.tsv">scores.tsv</a>.{% if extrapolated %} * Extrapolated: beyond what ranks among {{ about.detector.units | count }} {{ about.detector.group or "reference sample" }}s can tell.{% endif %}</p>
+<p class="note">Flagged samples come first, then the other tested ones, the strangest on top. All scores of all samples: {{ ui.file("scores.tsv") }}.{% if extrapolated %} * Extrapolated: beyond what ranks among {{ about.detector.units | count }} {{ about.detector.group or "reference sample" }}s can tell.{% endif %}</p>
 {% if judged %}
 <details><summary>Found strange by: what the signs mean</summary>
 <p>● the score of the sample is larger than that of every one of {{ judged.reference | count }} reference samples; ◐ larger than that of 95&nbsp;% of them; ○ neither. A reference sample is compared with the others, so each score marks one in twenty of them, and 95&nbsp;% of them have no more than {{ words.counted(judged.usual, "mark") }}. Many marks are not as many proofs: the scores look at the same distances and residuals.</p>

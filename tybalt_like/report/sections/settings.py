@@ -40,12 +40,13 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
 </div>
 {% if files %}
 <h3>Files beside this page</h3>
+<p>In the folder <strong>{{ folder }}</strong>, with the others that are named on this page. If the page came alone, ask for them, or for the zip that <code>tybalt-like bundle</code> makes of that folder.</p>
 <div class="scroll" role="region" aria-label="Files beside this page" tabindex="0">
 <table class="plain files">
 <thead><tr><th scope="col">file</th><th scope="col">holds</th><th scope="col" class="n">kB</th><th scope="col">SHA-256, first half</th></tr></thead>
 <tbody>
 {% for file in files %}
-<tr><th scope="row"><a href="{{ file.name }}">{{ file.name }}</a></th><td>{{ file.what }}</td><td class="n">{{ file.size | count }}</td><td><code>{{ file.sha256[:32] }}</code></td></tr>
+<tr><th scope="row">{{ ui.file(file.name) }}</th><td>{{ file.what }}</td><td class="n">{{ file.size | count }}</td><td><code>{{ file.sha256[:32] }}</code></td></tr>
 {% endfor %}
 </tbody>
 </table>
@@ -73,7 +74,14 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
         ]
         notes = about.get("reading", {}).get("notes", [])
         recipe = flattened(about["recipe"])
-        return {"notes": notes, "recipe": recipe, "tables": tables, "files": files}
+        folder = run.folder.resolve().name.removesuffix(".partial")  # while it is being written
+        return {
+            "notes": notes,
+            "recipe": recipe,
+            "tables": tables,
+            "files": files,
+            "folder": folder,
+        }
 
 
 def flattened(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -62,7 +62,7 @@ globalThis.tybalt ??= {};
     return Array.from({ length: thing.shape[0] }, (_, i) => values.subarray(i * width, (i + 1) * width));
   }
 
-  // ---- Scale: `pp.scale.detect`.
+  // ---- Scale: `pp.scale.detect`, but for which kind of logged values they are.
   const FAMILY = {
     counts: "counts", linear: "linear", raw_intensity: "linear", log2: "logged", log_ratio: "logged",
     z_scored: "logged", zero_one: "unit",
@@ -426,12 +426,22 @@ globalThis.tybalt ??= {};
       return moved.level > says.LEVEL_OF_ONE ? ["refused", ofLevel(says, moved)] : ["undecidable", says.one_is_off];
     }
     const mean_g = usable.map((_, g) => mean(profiles.map(({ e_g }) => e_g[g])));
-    const reference = domain.held_out_mg.map((held_g) => { let along = 0; usable.forEach((g, i) => (along += held_g[g] * mean_g[i])); return along; });
-    const middle = mean(reference), spread = max(sd(reference), 1e-12);
+    const [middle, spread] = along(domain, usable, mean_g);
     const common_n = profiles.map(({ e_g }) => ((n * dot(e_g, mean_g) - dot(e_g, e_g)) / (n - 1) - middle) / spread);
     if (quantile(common_n, LOWEST) <= max(limit, 0)) return ["fine", says.all_are_fine];
     const least = [...common_n.keys()].sort((a, b) => common_n[a] - common_n[b]).slice(0, max(2, (n + 1) >> 1));
     return ofAll(says, displacement(domain, usable, least.map((i) => profiles[i])), n);
+  }
+
+  // Mean and standard deviation of held-out reference samples in a direction.
+  function along({ held_out_mg, middle_g, spread_axes_ag, spread_a, spread_rest }, usable, direction_g) {
+    const with_g = (x_g) => { let found = 0; usable.forEach((g, i) => (found += x_g[g] * direction_g[i])); return found; };
+    if (held_out_mg) {
+      const reference = held_out_mg.map(with_g);
+      return [mean(reference), max(sd(reference), 1e-12)];
+    }
+    const along_a = spread_axes_ag.map(with_g), rest = max(0, dot(direction_g, direction_g) - dot(along_a, along_a));
+    return [with_g(middle_g), sqrt(max(dot(along_a.map((value) => value * value), spread_a) + spread_rest * rest, 1e-24))];
   }
 
   function displacement({ weight_g, residual_weight_g, axes_kg, mean_g, n_learning }, usable, profiles) {
@@ -515,7 +525,7 @@ globalThis.tybalt ??= {};
     const scale = scaleOf(samples.rows), other = otherUnits(samples);
     if (other.length) throw new DataError(`${other.length} of ${samples.names.length} samples are on another scale than the others (${some(other)}): some are logged and some are not; give all on one scale`);
     const { genes, filled, unscaled_ng, x_ng } = normalised(payload.normaliser, samples, scale);
-    const [outcome, sentence] = payload.domain ? verdict(payload.domain, unscaled_ng) : ["fine", "whether they come from where the reference does cannot be checked"];
+    const [outcome, why] = payload.domain ? verdict(payload.domain, unscaled_ng) : ["fine", "whether they come from where the reference does cannot be checked"];
     const rows = [], model = weighed(payload);
     for (let n = 0; n < x_ng.length; n++) {
       if (n % AT_ONCE === 0) {
@@ -539,7 +549,7 @@ globalThis.tybalt ??= {};
     if (filled.length) notes.push(`${filled.length.toLocaleString("en")} of the ${genes.length.toLocaleString("en")} genes are missing and hold the reference median: ${some(filled)}`);
     const known = rows.filter((row) => row.views.nearest < SAME).map((row) => row.name);
     if (known.length) notes.push(`${known.length.toLocaleString("en")} of the samples are reference samples (${some(known)}): they look less strange than they are`);
-    return { rows, scale, outcome, sentence, notes };
+    return { rows, scale, outcome, why, notes };
   }
 
   tybalt.detector = { DataError, unstored, assessed, placed, short };

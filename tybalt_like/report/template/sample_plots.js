@@ -62,7 +62,6 @@ class SamplePlots {
   start() {
     const { names, column } = { names: this.#store.names, column: (key) => this.#store.column(key) };
     const flagged = column("flagged");
-    const size = Math.min(10, Math.max(4, 260 / Math.sqrt(names.length)));
     const said = (i) => ["combined", "p", "q"].map((key) => `${column(key).title} ${column(key).text(i)}`).join(", ");
     this.#set({
       ...Object.fromEntries(["x", "y", "u", "v"].map((name) => [name, new Float64Array(names.length).fill(NaN)])),
@@ -71,9 +70,15 @@ class SamplePlots {
       value: this.#by(() => ""),
       sample: this.#by((i) => names[i]),
       call: this.#by((i) => `${said(i)}, flagged: ${flagged.text(i)}`),
-      size: this.#by(() => size),
+      size: this.#by(() => this.#size("circle")),
       ring: this.#by((i) => (flagged.text(i) === "yes" ? "#000000" : "#ffffff")),
     });
+  }
+
+  // Bokeh draws some shapes smaller than others of the same size.
+  #size(marker) {
+    const size = Math.min(10, Math.max(4, 260 / Math.sqrt(this.#store.names.length)));
+    return size * ({ diamond: 1.4, star: 1.3, plus: 1.2 }[marker] ?? 1);
   }
 
   showView(key) {
@@ -100,6 +105,7 @@ class SamplePlots {
         value,
         color: this.#by((i) => style[groupOf[i]][0]),
         marker: this.#by((i) => style[groupOf[i]][1]),
+        size: this.#by((i) => this.#size(style[groupOf[i]][1])),
       });
       return { groups: groups.map((group, g) => ({ ...group, color: style[g][0], marker: style[g][1] })), groupOf };
     }
@@ -110,7 +116,12 @@ class SamplePlots {
       const share = high > low ? (number - low) / (high - low) : 0.5;
       return scale[Math.round(Math.min(1, Math.max(0, share)) * (scale.length - 1))];
     };
-    this.#set({ value, color: this.#by((i) => shade(column.numbers[i])), marker: this.#by(() => "circle") });
+    this.#set({
+      value,
+      color: this.#by((i) => shade(column.numbers[i])),
+      marker: this.#by(() => "circle"),
+      size: this.#by(() => this.#size("circle")),
+    });
     return { low, high };
   }
 
@@ -138,7 +149,8 @@ class SamplePlots {
     const last = groups.length - 1; // the first one stands on top
     labels.ticker.ticks = groups.map((_, g) => g);
     labels.major_label_overrides = new Map(groups.map(({ label }, g) => [last - g, asText(label, 18)]));
-    return (i) => last - groupOf[i] + 0.7 * (((i + 1) * 0.6180339887) % 1) - 0.35;
+    const spread = name === "up" ? 0.6180339887 : 0.7548776662;
+    return (i) => last - groupOf[i] + 0.7 * (((i + 1) * spread) % 1) - 0.35;
   }
 }
 

@@ -29,6 +29,7 @@ class SampleTable {
     this.#box.addEventListener("scroll", () => requestAnimationFrame(() => this.#draw()));
     addEventListener("resize", () => this.#draw());
     addEventListener("beforeprint", () => this.#draw(100));
+    addEventListener("afterprint", () => this.#draw());
     table.addEventListener("click", (event) => this.#clicked(event));
     store.on("select", (indices, from) => {
       if (from !== "table") this.#selectedOnly = indices.length > 0;
@@ -46,6 +47,12 @@ class SampleTable {
 
   get rows() {
     return this.#rows;
+  }
+
+  // Selected samples that filters keep out of the table.
+  get hidden() {
+    const shown = new Set(this.#rows);
+    return this.#store.selected.filter((i) => !shown.has(i)).length;
   }
 
   get selectedOnly() {

@@ -130,7 +130,8 @@ async function showSamples() {
   const table = new SampleTable(store, of("samples-table"));
   const told = () => {
     const [n, chosen] = [store.names.length.toLocaleString("en"), store.selected.length];
-    shown.textContent = `${table.rows.length.toLocaleString("en")} of ${n} in the table`;
+    const hidden = table.hidden ? `; ${table.hidden.toLocaleString("en")} selected ones are filtered out` : "";
+    shown.textContent = `${table.rows.length.toLocaleString("en")} of ${n} in the table${hidden}`;
     count.textContent = chosen ? `${chosen.toLocaleString("en")} of ${n} selected` : "none selected";
     only.checked = table.selectedOnly;
     only.disabled = clear.disabled = chosen === 0;
