@@ -290,14 +290,16 @@ def _spread(held_mg: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _map(run: Run) -> dict[str, Any] | None:
-    """How a sample gets its place: encoded by the run's model, where that is one product of
-    matrices, between the samples of the run that are nearest to it; None otherwise."""
+    """How a sample gets its place: encoded by the run's model, between the samples of the run that
+    are nearest to it. ``unplaced`` says why it gets none; None if there are no maps."""
     cohort = RunContents(run.folder, run.about)
     maps = sorted({str(c)[:-2] for c in cohort.maps if str(c).startswith(OF_LATENT)})
+    if not maps:
+        return None
     latent_mk = cohort.latent.to_numpy(np.float64)
     encoder = _encoder(run, latent_mk)
-    if encoder is None or not maps:
-        return None
+    if encoder is None:
+        return {"unplaced": f"{run.model.title} does not encode by one product of matrices"}
     return {
         "normaliser": _normaliser(run.normaliser),
         **encoder,

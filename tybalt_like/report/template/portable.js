@@ -91,6 +91,7 @@
     const page = tybalt.samples;
     if (!held.map || !page?.addPoints) return;
     try {
+      if (held.map.unplaced) throw new DataError(held.map.unplaced);
       const places = placed(held.map, samples);
       page.points = []; // those of an earlier file
       page.addPoints(samples.names.map((name, n) => ({ name, place: places[n] })));
