@@ -238,6 +238,22 @@ def test_names_are_text_and_one_sample_is_enough(made, opened, tmp_path) -> None
     assert list(table.index) == [hostile]
 
 
+def test_a_file_may_be_dropped_anywhere(made, opened) -> None:
+    folder, new = made["log2"]
+    page = opened(folder / "report.html").page
+    held = page.evaluate_handle(
+        """(text) => {
+            const held = new DataTransfer();
+            held.items.add(new File([text], "dropped.csv"));
+            return held;
+        }""",
+        new[:3].rename_axis("sample").to_csv(),
+    )
+    page.dispatch_event("h1", "drop", {"dataTransfer": held})
+    page.wait_for_selector("#portable-results table", timeout=120_000)
+    assert "dropped.csv: 3 samples" in page.inner_text("#portable-said")
+
+
 def test_known_samples_colour_the_map(made, opened, tmp_path) -> None:
     folder, _ = made["counts"]
     known = datasets.load("geuvadis_counts").to_memory()[50:].to_df().rename_axis("sample")
