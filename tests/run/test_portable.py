@@ -186,7 +186,12 @@ def test_without_profiles_there_is_no_profile_and_the_rest_is_the_same(
     expected = Calibration(len(held_out)).p_values(*beside).p_n
     p_n = theirs.loc[adata.obs_names, "default_p_value"]
     np.testing.assert_allclose(p_n, expected, atol=WITHIN, rtol=0)
-    assert "Fine" in page.page.inner_text("#portable-results")
+    said = page.page.inner_text("#portable-results")
+    assert "Fine" in said
+    assert "no place on the map: a page without reference profiles holds no encoder" in said
+    held = json.loads(gzip.decompress((folder / FILE).read_bytes()))
+    assert held["profiles"] is held["domain"]["held_out_mg"] is None
+    assert set(held["map"]) == {"unplaced"}
 
 
 def test_a_detector_that_a_page_cannot_hold_is_refused(made, command, tmp_path) -> None:
