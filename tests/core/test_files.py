@@ -117,6 +117,22 @@ def test_an_error_before_that_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_refused_leaves_no_parents_either(tmp_path: Path, command) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ZeroDivisionError):
+        broken(tmp_path / "mine" / "a" / "b" / "run", ZeroDivisionError, checkpoint=False)
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]  # that was there before
+    recipe = tmp_path / "r.toml"
+    for table in ("", "[sweep.space]\nseed = [1, 2]", "[compression]\nk = [2]\nmodels.pca = {}"):
+        recipe.write_text(f'name = "r"\n[data]\npath = "nowhere.tsv"\n{table}')
+        done = command("run", recipe, cwd=tmp_path / "mine")
+        assert done.returncode == 2
+        assert "nowhere.tsv" in done.stderr
+        assert not list((tmp_path / "mine").iterdir())
+    write(tmp_path / "a" / "b" / "run")
+    assert (tmp_path / "a" / "b" / "run" / "result").exists()
+
+
 def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         broken(tmp_path / "mine", KeyboardInterrupt, checkpoint=True, seed=0)

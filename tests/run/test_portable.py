@@ -1,6 +1,8 @@
 """A page that scores dropped files, in a browser, beside the command line."""
 
 import gzip
+import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,9 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tybalt_like import Recipe
+from tybalt_like import Recipe, Run, read
+from tybalt_like.anomaly import Calibration
+from tybalt_like.anomaly.combination import Combination
+from tybalt_like.genes import clean, convert
 from tybalt_like.io import datasets
+from tybalt_like.run.portable import FILE, make_portable
 from tybalt_like.run.stages import run
+from tybalt_like.tl.score import model_outputs
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 QUICK = {
@@ -37,8 +44,6 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> dict[str, Made]:
     """One of log2 values with a label, one of counts without."""
-    from tybalt_like.run.portable import make_portable
-
     folder = tmp_path_factory.mktemp("portable")
     found = {}
     tumours = datasets.load("tcga_brca").to_memory()
@@ -132,6 +137,69 @@ def test_the_page_says_what_the_command_says(
         np.testing.assert_allclose(star["place"]["latent_umap"], xy, atol=1e-4)
 
 
+def test_genes_are_found_under_other_names(made, opened, command, tmp_path) -> None:
+    """Ensembl ids with versions in place of symbols, dates in place of some, a column beside."""
+    folder, new = made["log2"]
+    few = new[:5].rename_axis("sample")
+    ensembl = pd.Series(convert(list(few.columns), to="ensembl").names)
+    ensembl[ensembl.duplicated()] = None  # two symbols of one gene
+    names = [f"{one}.7" if one else name for one, name in zip(ensembl, few.columns, strict=True)]
+    table = few.set_axis(names, axis=1).T.rename_axis("gene_id")
+    table.insert(0, "description", [f"protein {i}" for i in range(len(table))])
+    path = packed(table, tmp_path / "ensembl.tsv.gz")
+    done = command("score", "--run", folder, path, "-o", tmp_path / "s.tsv")
+    assert done.returncode == 0, done.stderr
+    assert "are missing" in done.stderr  # some symbols of 2011 are unknown today
+    ours = pd.read_csv(tmp_path / "s.tsv", sep="\t", index_col=0)["default_combined"]
+    page = dropped(opened, folder / "report.html", path)
+    theirs = saved(page.page, "Save scores", tmp_path / "theirs.tsv")["default_combined"]
+    np.testing.assert_allclose(theirs[ours.index], ours, atol=WITHIN, rtol=0)
+    repaired = page.page.evaluate(
+        "(names) => tybalt.expression.cleaned(names)",
+        dates := ["1-Mar", "Sep-02", "2001-12-01", "15-Sep", "MARCH2", "2-Mar", "TP53|7157"],
+    )
+    assert repaired == list(clean(dates).names)
+
+
+def test_without_profiles_there_is_no_profile_and_the_rest_is_the_same(
+    made, opened, command, tmp_path
+) -> None:
+    """p-values are those of the views that are left, calibrated by the same held-out samples."""
+    folder = tmp_path / "run"
+    shutil.copytree(made["log2"].folder, folder)
+    whole = (folder / FILE).stat().st_size
+    assert command("report", folder, "--without-profiles").returncode == 2
+    done = command("report", folder, "--portable", "--without-profiles")
+    assert "relative and whitened" in done.stderr
+    assert (folder / FILE).stat().st_size < whole / 2
+    new = made["log2"].new.rename_axis("sample")
+    page = dropped(opened, folder / "report.html", packed(new, tmp_path / "new.csv.gz"))
+    page.check()
+    theirs = saved(page.page, "Save scores", tmp_path / "theirs.tsv")
+    scorer = Run.load(folder).scorers["default"]
+    adata = read(tmp_path / "new.csv.gz")
+    outputs = model_outputs(scorer.encode(adata), model=scorer.model)
+    measures = scorer.detector.views.measure(outputs)
+    views = ["top_residuals", "kth_neighbour", "top_genes"]
+    held_out = scorer.detector.held_out
+    beside = Combination.fit(held_out, views).beside(measures, held_out)
+    expected = Calibration(len(held_out)).p_values(*beside).p_n
+    p_n = theirs.loc[adata.obs_names, "default_p_value"]
+    np.testing.assert_allclose(p_n, expected, atol=WITHIN, rtol=0)
+    assert "Fine" in page.page.inner_text("#portable-results")
+
+
+def test_a_detector_that_a_page_cannot_hold_is_refused(made, command, tmp_path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(made["log2"].folder, folder)
+    (folder / ".tybalt_like.json").unlink()
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(about | {"images": True}))
+    done = command("report", folder, "--portable")
+    assert done.returncode == 2
+    assert "a page cannot score new samples with images" in done.stderr
+
+
 def test_what_cannot_be_scored_gets_one_sentence(made, opened, tmp_path) -> None:
     folder, new = made["log2"]
     few = new[:6].rename_axis("sample")
@@ -139,15 +207,15 @@ def test_what_cannot_be_scored_gets_one_sentence(made, opened, tmp_path) -> None
     (tmp_path / "damaged.tsv.gz").write_bytes(whole[: len(whole) // 2])
     packed((2**few).T, tmp_path / "linear.tsv.gz")
     packed(few.iloc[:, :1000].T, tmp_path / "half.tsv.gz")
-    commas = few.T.to_csv(sep="\t", decimal=",", float_format="%.3f")
-    (tmp_path / "commas.tsv").write_text(commas)
+    thousands = few.T.round(3).astype(str).replace({str(few.iloc[0, 0].round(3)): "1,234.5"})
+    thousands.to_csv(tmp_path / "thousands.tsv", sep="\t")
     (tmp_path / "ragged.tsv").write_text("gene\ta\tb\nESR1\t1.5\t2.5\nAR\t1.5\n")
     (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04" + bytes(100))
     for file, words in {
-        "damaged.tsv.gz": "are damaged or end early",
+        "damaged.tsv.gz": "are damaged, end early",
         "linear.tsv.gz": "these samples look linear",
         "half.tsv.gz": "are these the same kind of gene identifier?",
-        "commas.tsv": "write decimals with a point",
+        "thousands.tsv": "write decimals with a point",
         "ragged.tsv": 'row "AR" has 2 fields where the header has 3',
         "book.xlsx": "an Excel workbook; save the table as tsv",
     }.items():
@@ -162,7 +230,8 @@ def test_names_are_text_and_one_sample_is_enough(made, opened, tmp_path) -> None
     folder, new = made["log2"]
     hostile = '<img src=x onerror="document.title=1">'
     few = new[:1].set_axis([hostile]).rename_axis("sample")
-    page = dropped(opened, folder / "report.html", packed(few.T, tmp_path / "one.tsv.gz"))
+    few.T.to_csv(tmp_path / "of_excel.csv", sep=";", decimal=",")
+    page = dropped(opened, folder / "report.html", tmp_path / "of_excel.csv")
     page.check()
     assert hostile in page.page.inner_text("#portable-results")
     table = saved(page.page, "Save scores", tmp_path / "theirs.tsv")

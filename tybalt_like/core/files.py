@@ -352,6 +352,7 @@ def _locked(out: Path) -> Iterator[None]:
     """One process at a time; the operating system gives the lock back when that dies."""
     from filelock import FileLock, Timeout
 
+    made = [folder for folder in out.parents if not folder.exists()]  # the innermost first
     out.parent.mkdir(parents=True, exist_ok=True)
     path = out.with_name(f".{out.name}.lock")
     lock = FileLock(path, timeout=0)
@@ -367,6 +368,9 @@ def _locked(out: Path) -> Iterator[None]:
         with suppress(OSError):  # whoever waits for this very file sees that it is gone
             path.unlink(missing_ok=True)
         lock.release()
+        with suppress(OSError):  # of what was refused nothing stays; what holds something does
+            for folder in made:
+                folder.rmdir()
 
 
 def _mend(out: Path) -> None:

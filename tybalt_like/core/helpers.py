@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import local
-from typing import BinaryIO, Self, TypeVar
+from typing import IO, Self, TypeVar
 
 T = TypeVar("T")
 MOST = 3
@@ -124,7 +124,7 @@ def _started() -> subprocess.Popen[bytes]:
     return process
 
 
-def _send(thing: object, to: BinaryIO | None) -> None:
+def _send(thing: object, to: IO[bytes] | None) -> None:
     assert to is not None
     pickle.dump(thing, to, protocol=pickle.HIGHEST_PROTOCOL)
     to.flush()

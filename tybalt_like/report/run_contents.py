@@ -213,6 +213,14 @@ class RunContents(Contents, kind="run"):
             return split != keys.QUERY
         return split == keys.TEST
 
+    @cached_property
+    def reference(self) -> pd.Series:
+        """True for the reference samples whose scores by the scorer that decides were measured by
+        what was learned without them: all of them, if it was calibrated with all."""
+        known: pd.Series = self.samples[keys.SPLIT] != keys.QUERY
+        whole = int(known.sum()) == self.about["detector"]["reference"]
+        return known if whole else self.normals
+
     def title(self, name: str | None = None) -> str:
         """Name of an encoder, of the run's model if None, as people write it."""
         return self.worded(title(name or self.model))

@@ -22,13 +22,12 @@ from tybalt_like.report.words import sentence
 from tybalt_like.run.about import write_about
 from tybalt_like.run.folder import Assessed, Run
 from tybalt_like.tl.closest_normal import observed
+from tybalt_like.tl.embed import between
 from tybalt_like.tl.explain import N_STRANGEST
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-NEAREST = 5
-"""Samples of the run that say where on its map a new one stands."""
 OF_LATENT, OLD = "latent_", "no label"
 """Start of the columns of maps of the latent features, and label of old samples without one."""
 
@@ -109,7 +108,10 @@ def _placed(found: Assessed, run: Run, adata: AnnData) -> pd.DataFrame:
     old[keys.score(_decides(run), "flagged")] = False
     named = clean(adata.obs[label]) if label in adata.obs else NEW
     new = pd.DataFrame({keys.SPLIT: NEW, label: named}, index=latent.index)
-    place_np = _between(latent.to_numpy(), cohort.latent.to_numpy(), maps.to_numpy())
+    known_mk = cohort.latent.to_numpy()
+    spread_k = known_mk.std(0)
+    unit_k = np.where(spread_k > 0, spread_k, 1)
+    place_np = between(latent.to_numpy() / unit_k, known_mk / unit_k, maps.to_numpy())
     new = pd.concat([new, pd.DataFrame(place_np, new.index, maps.columns)], axis=1)
     new = pd.concat([new, found.scores[columns]], axis=1)
     old = old[~old.index.isin(new.index)]  # one that the run holds too is shown once, as new
@@ -129,19 +131,6 @@ def _values(found: Assessed, run: Run) -> pd.DataFrame:
     new[recorded(encoded)["normalisation"]["filled"]] = np.nan
     new = new.reindex(columns=old.columns).astype(np.float32)
     return pd.concat([old[~old.index.isin(new.index)], new]).rename_axis("sample")
-
-
-def _between(z_nk: np.ndarray, known_mk: np.ndarray, place_mp: np.ndarray) -> np.ndarray:
-    """Places of new samples: means of those of the nearest known ones, by 1 / distance."""
-    from sklearn.neighbors import NearestNeighbors
-
-    spread_k = known_mk.std(0)
-    unit_k = np.where(spread_k > 0, spread_k, 1)
-    nearest = NearestNeighbors(n_neighbors=min(NEAREST, len(known_mk))).fit(known_mk / unit_k)
-    distance_nj, row_nj = nearest.kneighbors(z_nk / unit_k)
-    weight_nj = 1 / np.maximum(distance_nj, 1e-9 * max(1.0, float(distance_nj.max(initial=0))))
-    weight_nj /= weight_nj.sum(1, keepdims=True)
-    return np.asarray(np.einsum("nj,njp->np", weight_nj, place_mp[row_nj]))
 
 
 def _write_about(

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -56,12 +56,21 @@ class Portable:
     ----------
     n_bytes
         By which the page grows.
+    as_run
+        Whether it scores as the run does.
     disclosed
-        What it tells of the samples that were learned from, in a sentence.
+        What it tells of the samples that were learned from, in sentences.
     """
 
     n_bytes: int
+    as_run: bool
     disclosed: str
+
+    @classmethod
+    def of(cls, packed: bytes) -> Self:
+        """From the file."""
+        held = json.loads(gzip.decompress(packed))
+        return cls(-(-len(packed) // 3) * 4, held["profiles"] is not None, held["disclosed"])
 
 
 def make_portable(folder: Path, *, profiles: bool = True) -> Portable:
@@ -86,18 +95,12 @@ def make_portable(folder: Path, *, profiles: bool = True) -> Portable:
         partial.write_bytes(gzip.compress(text.encode(), mtime=0))
     add_to_marker(folder, [FILE])
     report.build(folder)
-    packed = (folder / FILE).read_bytes()
-    return Portable(-(-len(packed) // 3) * 4, described(packed))
+    return Portable.of((folder / FILE).read_bytes())
 
 
 def make_plain(folder: Path) -> None:
     """Take that out again, without drawing the page."""
     forget(folder, [FILE])
-
-
-def described(packed: bytes) -> str:
-    """What the file tells of the reference samples, in a sentence."""
-    return str(json.loads(gzip.decompress(packed))["disclosed"])
 
 
 def _disclosed(run: Run, *, profiles: bool) -> str:
@@ -151,6 +154,7 @@ def payload(run: Run, *, profiles: bool = True) -> dict[str, Any]:
         "version": __version__,
         "name": run.about["name"],
         "fdr": run.about["fdr"],
+        "is_log2": scorer.normaliser.is_log2,
         "disclosed": _disclosed(run, profiles=profiles),
         "normaliser": _normaliser(scorer.normaliser),
         "model": {

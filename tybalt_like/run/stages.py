@@ -15,6 +15,7 @@ import pandas as pd
 from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
+from tybalt_like.core.device import pick_device
 from tybalt_like.core.helpers import Helpers, one_thread
 from tybalt_like.core.provenance import is_images, reading_notes, record, recorded
 from tybalt_like.explain import explained
@@ -30,12 +31,11 @@ from tybalt_like.run.results import Results, norm_scores
 from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.cross_fit import Detection, cross_fit, folds_of
 from tybalt_like.tl.detect import detected, tested
-from tybalt_like.tl.embed import check_maps
+from tybalt_like.tl.embed import check_maps, reduced
 from tybalt_like.tl.encoders import is_small
 from tybalt_like.tl.explain import strangest
 from tybalt_like.tl.score import fit_detector, write_scores
 from tybalt_like.tl.scorer import Scorer
-from tybalt_like.training.device import pick_device
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -466,6 +466,7 @@ def maps_of(x_nk: np.ndarray, how: Pictures, *, use: str, end: str, seed: int) -
     """UMAP and t-SNE of latents or genes, by the usual keys and `end`."""
     from anndata import AnnData
 
+    x_nk = reduced(x_nk)  # once for both
     bare = AnnData(obsm={use: x_nk}) if use != "X" else AnnData(x_nk)
     if "umap" in how.maps:
         tl.umap(

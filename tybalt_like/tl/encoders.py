@@ -28,7 +28,7 @@ SMALL = 5_000_000
 
 def is_small(adata: AnnData) -> bool:
     """Whether one thread is enough for what is fitted to the training samples."""
-    return int(in_split(adata, keys.TRAIN).sum()) * adata.n_vars < SMALL
+    return int(in_split(adata, keys.TRAIN).sum()) * int(adata.n_vars) < SMALL
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ def baseline(
     seed: int,
     seeds: Sequence[int],
     fitted: Model | None = None,
-) -> tuple[dict[str, Encoding], list[str]]:
-    """A registered model that is solved, at least to start with, with k features, by its name, and
-    what to know about it.
+) -> tuple[Encoding, list[str]]:
+    """A registered model that is solved, at least to start with, with k features, and what to know
+    about it.
 
     `fitted` is that model if it has been trained on the cohort already.
     """
@@ -116,8 +116,7 @@ def baseline(
         adata = cohort.bare()
         latent(adata, fitted)
         z_nk = _latents(adata, name)
-        again = [z_nk for _ in seeds]
-        return {name: Encoding(z_nk, _decoded(adata, name), tuple(again))}, notes
+        return Encoding(z_nk, _decoded(adata, name), tuple(z_nk for _ in seeds)), notes
     n_train = int(cohort.train_n.sum())
     low_g = np.zeros(cohort.x_ng.shape[1])
     if Model.named(name).domain == "non-negative" and cohort.x_ng.min() < 0:
@@ -128,7 +127,7 @@ def baseline(
         k = n_train
         notes.append(f"{name} has {k} features, as many as there are training samples")
     with _watched() as warned, few_threads(n_train * adata.n_vars):
-        fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
+        learned = fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
         z_nk = _latents(adata, name)
         reconstruction_ng = _decoded(adata, name) + low_g
         again = []
@@ -138,10 +137,13 @@ def baseline(
             again.append(_latents(adata, name))
     if warned:
         notes.append(f"{name} had not converged when its iterations were over")
-    return {name: Encoding(z_nk, reconstruction_ng, tuple(again))}, notes
+    most = getattr(learned.config, "max_rows", n_train)
+    if most < n_train:
+        notes.append(f"{name} learned from {most:,} of {n_train:,} training samples")
+    return Encoding(z_nk, reconstruction_ng, tuple(again)), notes
 
 
-def controls(cohort: Cohort, *, k: int, seed: int) -> tuple[dict[str, Encoding], list[str]]:
+def controls(cohort: Cohort, *, k: int, seed: int) -> dict[str, Encoding]:
     """The genes themselves, and PCA of a cohort in which no gene knows of any other."""
     shuffled_ng = cohort.x_ng.copy()
     rng = np.random.default_rng(seed)
@@ -150,7 +152,7 @@ def controls(cohort: Cohort, *, k: int, seed: int) -> tuple[dict[str, Encoding],
     with few_threads(int(cohort.train_n.sum()) * adata.n_vars):
         fit(adata, model="pca", device="cpu", latent_dim=k)
     permuted = Encoding(_latents(adata, "pca"), _decoded(adata, "pca"))
-    return {GENES: Encoding(cohort.x_ng), PERMUTED: permuted}, []
+    return {GENES: Encoding(cohort.x_ng), PERMUTED: permuted}
 
 
 def _latents(adata: AnnData, name: str) -> Array:

@@ -110,7 +110,6 @@ def evaluate(
         partial(baseline, cohort, name, k=k, seed=seed, seeds=others, fitted=known.get(name))
         for name in rivals
     ]
-    works.append(partial(controls, cohort, k=k, seed=seed))
     compared = helpers.share(works) if is_small(adata) else [work() for work in works]
     notes: list[str] = []
     if again is None:
@@ -125,9 +124,10 @@ def evaluate(
     else:
         trained = list(again() if callable(again) else again)
     encodings = of_model(cohort, model, trained[: len(others)])
-    for found, said in compared:
-        encodings |= found
+    for name, (encoding, said) in zip(rivals, compared, strict=True):
+        encodings[name] = encoding
         notes += said
+    encodings |= controls(cohort, k=k, seed=seed)
     with few_threads():
         return _measured(cohort, model, encodings, notes, batch=batch, seed=seed, helpers=helpers)
 

@@ -107,7 +107,9 @@ def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def stability(cohort: Cohort, encodings: Mapping[str, Encoding]) -> pd.DataFrame:
     """Agreement of the test samples' latents between trainings, the mean over all pairs."""
-    train_n, test_n = cohort.train_n, cohort.test_n
+    train_n, test_n = cohort.train_n, np.flatnonzero(cohort.test_n)
+    if len(test_n) > MAX_PROBED:  # whose products with each other are many
+        test_n = np.sort(np.random.default_rng(0).choice(test_n, MAX_PROBED, replace=False))
     measured: Measured = {}
     for name, encoding in encodings.items():
         pairs = list(combinations([encoding.z_nk, *encoding.again], 2))
@@ -123,7 +125,7 @@ def stability(cohort: Cohort, encodings: Mapping[str, Encoding]) -> pd.DataFrame
             for measure, values in found.items()
             if values and not np.isnan(values).any()
         }
-    return tabulate(measured, n=int(test_n.sum()))
+    return tabulate(measured, n=len(test_n))
 
 
 def groups(
@@ -132,7 +134,7 @@ def groups(
     *,
     batch: str | None,
     seed: int,
-    helpers: Helpers,
+    helpers: Helpers | None = None,
 ) -> tuple[list[pd.DataFrame], int, list[str]]:
     """Probes, clusters and batches among the held-out samples, their number, and notes.
 
@@ -157,6 +159,7 @@ def groups(
             f"no label column has two classes of at least {least} held-out samples{several}"
         )
     of_held = {name: encoding.z_nk[held] for name, encoding in encodings.items()}
+    helpers = helpers or Helpers()
     tables = helpers.share([partial(_labels, of_held, one, group_n, seed=seed) for one in found])
     if batch is not None:
         labels = evaluation.grouped(obs[batch], group_n)

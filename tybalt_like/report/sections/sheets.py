@@ -85,7 +85,7 @@ class Sheets(Section[RunContents], name="sheets", title="Sample by sample", kind
             "plain": PLAIN,
             "expected": "expected" in genes,
             "all_expected": (run.folder / "closest_normal.tsv.gz").exists(),
-            "reference": int(run.normals.sum()),
+            "reference": int(run.reference.sum()),
             "scale": "log2 scale" if run.about["detector"]["log2"] else "scale of the input",
             "interesting": bool(genes["of_interest"].any()),
             "sets": len(run.table("gene_set_scores.tsv.gz")) > 0,
@@ -157,7 +157,7 @@ def _views(run: RunContents) -> list[Row]:
         value = run.value(run.decides, name)
         if name not in View.registry or value.empty:
             continue
-        reference = np.sort(value[run.normals].dropna().to_numpy())
+        reference = np.sort(value[run.reference].dropna().to_numpy())
         below = np.searchsorted(reference, value.to_numpy(), side="left")
         share = pd.Series(below / max(1, len(reference)), index=value.index)
         kind = View.registry[name]
@@ -187,7 +187,7 @@ def _measured(run: RunContents, name: str) -> list[Row]:
         return []
     rows: list[Row] = []
     for column in table.select_dtypes("number").columns:
-        low, high = table[column][run.normals].quantile(UNUSUAL)
+        low, high = table[column][run.reference].quantile(UNUSUAL)
         rows.append({"what": column, "value": table[column][name], "low": low, "high": high})
     return rows
 
@@ -203,7 +203,7 @@ def _doubts(run: RunContents) -> dict[str, list[str]]:
 
     if len(table):
         for column in table.select_dtypes("number").columns:
-            low, high = table[column][run.normals].quantile([RARE, 1 - RARE])
+            low, high = table[column][run.reference].quantile([RARE, 1 - RARE])
             if low < high:
                 say(table.index[table[column] < low], f"Its {column} is unusually low.")
                 say(table.index[table[column] > high], f"Its {column} is unusually high.")

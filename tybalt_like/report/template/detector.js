@@ -62,7 +62,7 @@ globalThis.tybalt ??= {};
     return Array.from({ length: thing.shape[0] }, (_, i) => values.subarray(i * width, (i + 1) * width));
   }
 
-  // ---- Scale: `pp.scale.detect`.
+  // ---- Scale: `pp.scale.detect`, but for which kind of logged values they are.
   const FAMILY = {
     counts: "counts", linear: "linear", raw_intensity: "linear", log2: "logged", log_ratio: "logged",
     z_scored: "logged", zero_one: "unit",
@@ -525,7 +525,7 @@ globalThis.tybalt ??= {};
     const scale = scaleOf(samples.rows), other = otherUnits(samples);
     if (other.length) throw new DataError(`${other.length} of ${samples.names.length} samples are on another scale than the others (${some(other)}): some are logged and some are not; give all on one scale`);
     const { genes, filled, unscaled_ng, x_ng } = normalised(payload.normaliser, samples, scale);
-    const [outcome, sentence] = payload.domain ? verdict(payload.domain, unscaled_ng) : ["fine", "whether they come from where the reference does cannot be checked"];
+    const [outcome, why] = payload.domain ? verdict(payload.domain, unscaled_ng) : ["fine", "whether they come from where the reference does cannot be checked"];
     const rows = [], model = weighed(payload);
     for (let n = 0; n < x_ng.length; n++) {
       if (n % AT_ONCE === 0) {
@@ -549,7 +549,7 @@ globalThis.tybalt ??= {};
     if (filled.length) notes.push(`${filled.length.toLocaleString("en")} of the ${genes.length.toLocaleString("en")} genes are missing and hold the reference median: ${some(filled)}`);
     const known = rows.filter((row) => row.views.nearest < SAME).map((row) => row.name);
     if (known.length) notes.push(`${known.length.toLocaleString("en")} of the samples are reference samples (${some(known)}): they look less strange than they are`);
-    return { rows, scale, outcome, sentence, notes };
+    return { rows, scale, outcome, why, notes };
   }
 
   tybalt.detector = { DataError, unstored, assessed, placed, short };

@@ -62,7 +62,8 @@ globalThis.tybalt ??= {};
       }
     } catch (error) {
       if (error instanceof FileError) throw error;
-      throw new FileError(`${file.name}: the ${packed ? "gzip " : ""}data are damaged or end early; copy the file again`);
+      const why = packed ? "the gzip data are damaged, end early or come in blocks (bgzip)" : "the data cannot be read";
+    throw new FileError(`${file.name}: ${why}; copy the file again, or unpack it first`);
     }
     const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());
     const wide = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
@@ -81,6 +82,7 @@ globalThis.tybalt ??= {};
   // precision as everywhere in tybalt_like, NaN where one is missing; `beside` the columns of text.
   function tableOf(text, name) {
     const lines = text.split(/\r\n|\n|\r/);
+    if (/^#1\.2/.test(lines[0])) lines.splice(0, 2); // GCT: version and size stand above the table
     let at = lines.findIndex((line) => line.trim() && !line.startsWith("#"));
     const top = lines[0].startsWith("#") && at === 1 && ["\t", ",", ";"].find(
       (sep) => lines[0].includes(sep) && lines[0].split(sep).length === lines[1].split(sep).length,
@@ -95,8 +97,8 @@ globalThis.tybalt ??= {};
     const texts = textFields(header, shown);
     const numbers = header.map((_, i) => i).filter((i) => !texts.includes(i));
     if (!numbers.length) throw new FileError(`${name}: no column holds numbers; is this a sample table?`);
+    const decimal = decimalOf(shown, numbers, sep);
     const found = {
-      corner: header[0],
       rows: [],
       columns: numbers.map((i) => header[i]),
       values: new Float32Array(rows.length * numbers.length),
@@ -109,20 +111,33 @@ globalThis.tybalt ??= {};
       }
       found.rows.push(row[0].trim());
       for (const i of texts) if (header[i] in found.beside && i) found.beside[header[i]].push(row[i].trim());
-      numbers.forEach((i, c) => (found.values[r * numbers.length + c] = numberOf(row[i], name, found.rows[r], header[i])));
+      numbers.forEach((i, c) => {
+        const isPlain = decimal === "." && NUMBER.test(row[i]);
+        const value = isPlain ? Number(row[i]) : numberOf(row[i], { decimal, name, row: found.rows[r], column: header[i] });
+        found.values[r * numbers.length + c] = value;
+      });
     });
     return found;
   }
 
-  function numberOf(cell, name, row, column) {
-    if (NUMBER.test(cell)) return Number(cell);
-    const plain = cell.trim();
-    if (MISSING.has(plain)) return NaN;
-    if (/^[+-]?inf(inity)?$/i.test(plain)) return Infinity;
-    const hint = /^[+-]?\d*,\d+$/.test(plain)
-      ? "write decimals with a point and leave out commas"
+  // Whether decimals stand behind commas: some cells of the first rows do, and none behind a point.
+  function decimalOf(rows, numbers, sep) {
+    if (sep === ",") return ".";
+    const shown = rows.flatMap((row) => numbers.map((i) => (row[i] ?? "").trim()));
+    const surely = shown.some((cell) => /^[+-]?\d*,\d+(e[+-]?\d+)?$/i.test(cell) && !/^[+-]?[1-9]\d{0,2},\d{3}$/.test(cell));
+    return surely && !shown.some((cell) => cell.includes(".") && NUMBER.test(cell)) ? "," : ".";
+  }
+
+  function numberOf(cell, { decimal, name, row, column }) {
+    const written = decimal === "." ? cell : cell.includes(".") ? "" : cell.replace(decimal, ".");
+    if (NUMBER.test(written)) return Number(written);
+    const text = cell.trim();
+    if (MISSING.has(text)) return NaN;
+    if (/^[+-]?inf(inity)?$/i.test(text)) return Infinity;
+    const hint = /^[+-]?[\d.]*,[\d.,]+$/.test(text)
+      ? "write decimals with a point and nothing between thousands"
       : "correct it, or leave the cell empty if it is missing";
-    throw new FileError(`${name}: row ${JSON.stringify(row)}, column ${JSON.stringify(column)}: ${JSON.stringify(plain)} is not a number; ${hint}`);
+    throw new FileError(`${name}: row ${JSON.stringify(row)}, column ${JSON.stringify(column)}: ${JSON.stringify(text)} is not a number; ${hint}`);
   }
 
   // The fields of a line; quotes are honoured if they come in pairs.
@@ -227,8 +242,40 @@ globalThis.tybalt ??= {};
     return (names.length > n ? [...names.slice(0, n), "..."] : names).join(", ");
   }
 
+  // Genes that spreadsheets take for dates, by month: numbers, the symbol of today, and as typed.
+  const numbersTo = (n) => Array.from({ length: n }, (_, i) => i + 1);
+  const DATED = {
+    mar: [[numbersTo(11), "MARCHF", "MARCH"], [[1, 2], "MTARC", "MARC"]],
+    sep: [[[...numbersTo(12), 14], "SEPTIN", "SEPT"], [[15], "SELENOF", "SEP"]],
+    dec: [[[1], "DELEC", "DEC"]],
+  };
+  const DATES = [
+    [/^(?<n>\d{1,2})-(?<month>mar|sep|sept|dec)$/i, (month) => month.toLowerCase().slice(0, 3)],
+    [/^(?<month>mar|sep|sept|dec)-(?<n>\d{1,2})$/i, (month) => month.toLowerCase().slice(0, 3)],
+    [/^\d{4}-(?<month>03|09|12)-(?<n>\d{2})(?: 00:00:00)?$/, (month) => ({ "03": "mar", "09": "sep", 12: "dec" })[month]],
+  ];
+
+  // Genes that a date can have been, as [symbol of today, symbol as typed].
+  function dated(name) {
+    const found = DATES.map(([pattern, monthOf]) => [pattern.exec(name)?.groups, monthOf]).find(([groups]) => groups);
+    if (!found) return [];
+    const [{ n, month }, monthOf] = found;
+    const of = DATED[monthOf(month)].filter(([numbers]) => numbers.includes(Number(n)));
+    return of.map(([, today, typed]) => [today === "SELENOF" ? today : today + Number(n), typed + Number(n)]);
+  }
+
+  // Dates become symbols again where the other names leave one possibility.
+  function undated(names) {
+    const known = new Set(names), times = placesOf(names);
+    return names.map((name) => {
+      const genes = dated(name), free = genes.filter((pair) => !pair.some((gene) => known.has(gene)));
+      if (genes.length !== 1 && !(free.length && times.get(name).length === 1)) return name;
+      return (free[0] ?? genes[0])[0];
+    });
+  }
+
   // Gene names without what files add to them: blanks, quotes, versions of Ensembl ids, Entrez ids
-  // after a bar.
+  // after a bar, and what spreadsheets make of MARCH1.
   function cleaned(names) {
     const bare = names.map((name) =>
       name.trim().replace(/^["']+|["']+$/g, "").trim().replace(/^(ENS[A-Z]{0,4}[GTP]\d{11})\.\d+(_PAR_Y)?$/, "$1$2"),
@@ -238,10 +285,10 @@ globalThis.tybalt ??= {};
     for (const symbol of new Map(split.filter(Boolean).map((m) => [m[0], m[1]])).values()) {
       times.set(symbol, (times.get(symbol) ?? 0) + 1);
     }
-    return bare.map((name, i) => {
+    return undated(bare.map((name, i) => {
       const m = split[i];
       return m === null ? name : m[1] === "?" || times.get(m[1]) > 1 ? m[2] : m[1];
-    });
+    }));
   }
 
   // The columns of every wanted gene, as `genes.align` finds them: by name; by cleaned name or

@@ -35,12 +35,14 @@ def train(
     """Train those of `jobs` that are not in the store of `out`."""
     progress = progress or Progress(quiet=True)
     inputs = [*inputs, *plan.inputs()]
+    # What cannot be read leaves no folder.
+    adata = None if out.exists() or not jobs else prepared(plan.recipe(jobs[0]))
     growing_folder(out, kind=TABLE, owns=OWNS, inputs=inputs, overwrite=overwrite)
     store = Store(out / JOBS)
     left = missing(jobs, store, plan.identity, progress)
     if not left:
         return
-    adata = prepared(plan.recipe(left[0]))
+    adata = prepared(plan.recipe(left[0])) if adata is None else adata
     sets = None
     if plan.compression.genesets is not None:
         sets = GeneSets.within(list(adata.var_names), io.read_gmt(plan.compression.genesets))

@@ -67,10 +67,13 @@ def sweep(
     """
     progress = progress or Progress(quiet=True)
     plan = Plan.from_tables(tables)
-    inputs = [*inputs, *plan.inputs()]
+    inputs, cohort = [*inputs, *plan.inputs()], None
+    if not out.exists():  # what cannot be read leaves no folder
+        base = Recipe.from_tables(plan.tables)
+        cohort = _shape(base), prepared(base)
     growing_folder(out, kind=TABLE, owns=OWNS, inputs=inputs, overwrite=overwrite)
     study = Study(plan, out)
-    worker = _Worker(plan, study, out, device=device, progress=progress)
+    worker = _Worker(plan, study, out, device=device, progress=progress, cohort=cohort)
     while worker.do_one():
         pass
     with study.lock:
@@ -80,15 +83,27 @@ def sweep(
         return _write(study, out)
 
 
+def _shape(recipe: Recipe) -> object:
+    """The settings that shape the cohort."""
+    return recipe.data, recipe.split, recipe.normalize, recipe.seed
+
+
 class _Worker:
     """One process; keeps the cohort while the settings that shape it stay the same."""
 
     def __init__(
-        self, plan: Plan, study: Study, out: Path, *, device: str, progress: Progress
+        self,
+        plan: Plan,
+        study: Study,
+        out: Path,
+        *,
+        device: str,
+        progress: Progress,
+        cohort: tuple[object, AnnData] | None,
     ) -> None:
         self.plan, self.study, self.out = plan, study, out
         self.device, self.progress = device, progress
-        self._cohort: tuple[object, AnnData] | None = None
+        self._cohort = cohort
 
     def do_one(self) -> bool:
         """Take a point and train it; False if there is none."""
@@ -107,9 +122,8 @@ class _Worker:
         return True
 
     def _cohort_of(self, recipe: Recipe) -> AnnData:
-        shape = recipe.data, recipe.split, recipe.normalize, recipe.seed
-        if self._cohort is None or self._cohort[0] != shape:
-            self._cohort = shape, prepared(recipe)
+        if self._cohort is None or self._cohort[0] != _shape(recipe):
+            self._cohort = _shape(recipe), prepared(recipe)
         return self._cohort[1]
 
     def _train(self, recipe: Recipe, cohort: AnnData) -> History:
