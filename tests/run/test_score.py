@@ -129,7 +129,7 @@ def test_the_page_has_the_labels_that_come_with_new_samples(tumours, command, tm
     scored(command, folder, some, tmp_path, "--report", page, "--obs", tmp_path / "obs.tsv")
     text = (page / "report.html").read_text()
     table = text.split('id="samples-table"')[1].split("</table>")[0]
-    assert table.count("<td>Basal-like</td>") == 6
+    assert table.count("<td>new: Basal-like</td>") == 6
     samples = Contents.read(page)
     assert samples.labels.value_counts().to_dict() == {"Basal-like": 6, "": 2}
     on_map = samples.everyone.labels
