@@ -66,6 +66,7 @@ API = {
         *(
             "attributions",
             "closest_normal",
+            "closest_reference",
             "contrast",
             "detect",
             "direction",

@@ -150,3 +150,13 @@ def test_q_values_leave_missing_ones_out() -> None:
     q_n = q_values(p_n)
     np.testing.assert_allclose(q_n[[0, 2, 3]], false_discovery_control(p_n[[0, 2, 3]]))
     assert np.isnan(q_n[1])
+
+
+@pytest.mark.parametrize("rule", ["auto", "conformal", "conditional"])
+def test_ranks_among_many_others_are_counted_in_one_sweep(rule) -> None:
+    """As in one stratum that holds them all, where each is compared with each."""
+    score_c = np.random.default_rng(0).normal(size=301).round(2)  # with ties
+    found = Calibration(301, rule=rule).among_others(score_c)
+    pairs = Calibration(301, stratum_c=("all",) * 301, rule=rule).among_others(score_c)
+    np.testing.assert_array_equal(found.p_n, pairs.p_n)
+    np.testing.assert_array_equal(found.extrapolated_n, pairs.extrapolated_n)

@@ -29,7 +29,9 @@ from gene_sets import gene_sets, print_gene_sets
 from genes import genes, print_genes
 from images import images, print_images
 from nonlinear import nonlinear, print_nonlinear
+from page import page, print_page
 from perturbation import perturbation, print_perturbation
+from scale import print_scale, scale
 from split import print_split, split
 from suite import suite
 from survival import print_survival, survival
@@ -95,6 +97,8 @@ MEASUREMENTS = {
     "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
     "survival": Measurement(_at_once(survival), print_survival),
+    "page": Measurement(_at_once(page), print_page),
+    "scale": Measurement(_at_once(scale, "sizes"), print_scale, seeds=1),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 

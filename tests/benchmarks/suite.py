@@ -21,7 +21,13 @@ from contaminated import SHARES
 
 from tybalt_like.benchmark.anomaly import detect
 from tybalt_like.benchmark.cases import Case
-from tybalt_like.benchmark.detectors import OURS, models, rivals
+from tybalt_like.benchmark.detectors import (
+    OURS,
+    WITHOUT_PROFILES,
+    models,
+    rivals,
+    without_profiles,
+)
 from tybalt_like.core.errors import DataError
 from tybalt_like.io import read
 from tybalt_like.io.datasets import ENVIRONMENT, load
@@ -55,13 +61,13 @@ def suite(
     only
         Names of halves, groups, cohorts or tasks.
     detectors
-        Some of these, or of `models`, which take minutes for each task.
+        Some of these, or of `models`, which take minutes for each task, or `WITHOUT_PROFILES`.
     contaminated
         With none, 1, 5 and 10 % of the reference samples being anomalies; simple detectors without
         p-values.
     """
     usual = OURS | (rivals(folds=0) if contaminated else rivals() | rivals(split=True))
-    known = usual | models()
+    known = usual | models() | {WITHOUT_PROFILES: without_profiles()}
     if unknown := set(detectors or ()) - set(known):
         raise DataError(f"unknown detector {min(unknown)!r}; known: {', '.join(known)}")
     chosen = {name: known[name] for name in detectors or usual}

@@ -1,6 +1,7 @@
 """ICA and NMF against scikit-learn and scipy."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.optimize import nnls
 from sklearn.decomposition import NMF, FastICA
@@ -58,3 +59,31 @@ def test_nmf_encodes_new_samples_with_fixed_parts() -> None:
     parts_kg = model.components_kg.numpy()
     expected = [nnls(parts_kg.T, row)[0] for row in new_ng]
     np.testing.assert_allclose(model.embed(torch.from_numpy(new_ng)), expected, atol=1e-8)
+
+
+def test_ica_of_large_data_is_that_of_their_first_components(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """FastICA itself finds all principal components first."""
+    rng = np.random.default_rng(0)
+    x_ng = rng.laplace(size=(260, 4)) @ rng.normal(size=(4, 240)) + rng.normal(size=(260, 240)) / 9
+    whole = fitted("ica", x_ng, 4)
+    monkeypatch.setattr("tybalt_like.models.ica.MANY", 100)
+    first, x = fitted("ica", x_ng, 4), torch.from_numpy(x_ng)
+    np.testing.assert_allclose(
+        first.decode(first.embed(x)), whole.decode(whole.embed(x)), atol=1e-4
+    )
+    matched = np.abs(np.corrcoef(first.embed(x).T, whole.embed(x).T)[:4, 4:]).max(1)
+    np.testing.assert_allclose(matched, 1, atol=1e-3)
+
+
+def test_nmf_of_many_rows_learns_from_some_of_them() -> None:
+    x_ng = sources(400) + np.random.default_rng(1).uniform(size=(400, 15)) / 9
+    x, errors = torch.from_numpy(x_ng), []
+    for rows in (400, 100):
+        model = Model.create("nmf", 15, latent_dim=3, max_rows=rows)
+        with seeded(0):
+            train(model, {"x_ng": x})
+        model.double()
+        errors.append(float((x - model.decode(model.embed(x))).norm()))
+    assert errors[0] < errors[1] < 1.5 * errors[0]

@@ -1,6 +1,7 @@
 """Folders of runs, made without running anything; what users named is hostile."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,14 @@ def write_run(
     metrics(model, anomalies).to_csv(folder / "metrics.tsv", sep="\t", index=False)
     genes = gene_scores(INDEX[flagged])
     genes.to_csv(folder / "gene_scores.tsv.gz", sep="\t", index=False)
+    near = pd.DataFrame({"sample": INDEX[flagged], "rank": 1, "reference": "050", "distance": 1.25})
+    near.to_csv(folder / "closest_reference.tsv", sep="\t", index=False)
+    checks = pd.DataFrame({"log10 library size": 7 + 0.01 * np.arange(100)}, index=INDEX)
+    checks["same profile as"] = ["007", *[""] * 99]
+    checks["contradicts its sex"] = np.arange(100) == 3
+    checks.to_csv(folder / "sample_checks.tsv", sep="\t")
+    values = pd.DataFrame(rng.normal(8, 2, (100, 2)), index=INDEX, columns=["<b>ESR1</b>", "MIA"])
+    values.to_csv(folder / "gene_values.tsv.gz", sep="\t")
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
     about = ABOUT | {
         "model": ABOUT["model"] | {"name": model},
@@ -115,11 +124,64 @@ def write_run(
     return folder
 
 
+def write_large_run(
+    folder: Path, n: int, *, latents: int, genes: int, labels: int, clinical: int
+) -> Path:
+    """The same with `n` samples, hundreds of which are alike; labels are places on the maps."""
+    rng = np.random.default_rng(0)
+    write_run(folder, labels=["001"] * len(INDEX), anomalies=[])
+    index = pd.Index([f"{INDEX[i % 100]} {i // 100}" for i in range(n)], name="sample")
+    label_n = rng.integers(labels, size=n)
+    text = {f"text_{i}": rng.choice(["a", "b", "c"], n) for i in range(clinical // 2)}
+    number = {f"number_{i}": rng.normal(size=n) for i in range(clinical - len(text))}
+    first = pd.DataFrame(
+        {"tybalt_split": SPLIT[np.arange(n) % 100], "kind": [f"class {i}" for i in label_n]}
+        | text
+        | number,
+        index,
+    )
+    features = [f"tybalt_{i + 1}" for i in range(latents)]
+    symbols = ["<b>ESR1</b>", "MIA", *(f"GENE{i}" for i in range(2, genes))]
+    scores = pd.read_csv(folder / "scores.tsv", sep="\t", index_col="sample")
+    scores = scores.iloc[np.arange(n) % 100].set_axis(index)
+    values = scores.columns[scores.columns.str.contains("combined|norm|knn|maha|recon")]
+    scores[values] += rng.normal(size=(n, len(values)))
+    maps = pd.read_csv(folder / "embeddings.tsv.gz", sep="\t", index_col="sample").columns
+    centre_ln = rng.normal(size=(labels, len(maps)))[label_n]
+    tables = {
+        "latent.tsv.gz": first.join(_drawn(rng, index, features)),
+        "scores.tsv": scores,
+        "embeddings.tsv.gz": centre_ln + 0.2 * _drawn(rng, index, maps),
+        "gene_values.tsv.gz": 8 + 2 * _drawn(rng, index, symbols),
+    }
+    for name, table in tables.items():
+        table.to_csv(folder / name, sep="\t")
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(about | {"features": features}))
+    return folder
+
+
+def _drawn(rng: np.random.Generator, index: pd.Index, columns: Sequence[str]) -> pd.DataFrame:
+    numbers = rng.normal(size=(len(index), len(columns))).astype(np.float32)
+    return pd.DataFrame(numbers, index, list(columns))
+
+
 ABOUT = {
     "schema": 5,
     "kind": "run",
     "name": "mine & <yours>",
-    "recipe": {"data": {"path": HOSTILE}, "seed": 3},
+    "recipe": {
+        "data": {"dataset": None, "path": HOSTILE},
+        "normalize": {"select": "mean_ad"},
+        "training": {"epochs": 3},
+        "pictures": {
+            "maps": ["umap", "tsne"],
+            "tsne_perplexity": 20,
+            "umap_n_neighbors": 15,
+            "umap_min_dist": 0.1,
+        },
+        "seed": 3,
+    },
     "seed": 3,
     "created": "2026-01-02T03:04:05+00:00",
     "versions": {"tybalt-like": "9.8.7"},

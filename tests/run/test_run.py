@@ -342,3 +342,24 @@ def test_samples_of_a_donor_stay_together_if_it_is_named(
         split = scores_of(out).query("tybalt_split != 'query'")["tybalt_split"]
         parts = split.groupby(clinical["donor"].reindex(split.index)).nunique()
         assert parts.max() == (1 if name == "together" else 4)
+
+
+def test_a_first_look_has_scores_a_map_and_no_card(cohort, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "look"
+    options = [*files(cohort), *LUMINAL, "--quick", "--quiet", "--out", out]
+    assert call("run", *options, monkeypatch=monkeypatch) == 0
+    about = json.loads((out / "run.json").read_text())
+    assert about["model"]["name"] == "pca"
+    assert about["evaluation"] is None
+    maps = pd.read_csv(out / "embeddings.tsv.gz", sep="\t", index_col=0)
+    assert set(maps) == {f"{of}_tsne_{axis}" for of in ("latent", "genes") for axis in (1, 2)}
+    assert not (out / "evaluation.tsv").exists()
+    flagged = scores_of(out)["default_flagged"]
+    assert flagged.any()
+    assert (out / "report.html").is_file()
+
+
+def test_recipes_of_other_kinds_have_no_quick_form(tmp_path, monkeypatch, capsys) -> None:
+    options = ["sweep_brca", "--quick", "--out", tmp_path / "x"]
+    assert call("run", *options, monkeypatch=monkeypatch) == 2
+    assert "sweep has no quick form" in capsys.readouterr().err

@@ -109,6 +109,13 @@ def test_the_page_shows_new_samples_on_the_map_of_the_run(tumours, command, tmp_
     xy = placed[["latent_umap_1", "latent_umap_2"]]
     np.testing.assert_allclose(xy.loc[maps.index], maps[list(xy)])
     assert (xy[placed["tybalt_split"] == "new"] <= maps[list(xy)].max()).all(axis=None)
+    values = pd.read_csv(page / "gene_values.tsv.gz", sep="\t", index_col=0)
+    known = read(folder.parent / "known.h5ad").to_df()
+    assert len(values) == len(maps) + 30
+    for samples in (known, some):  # which are logarithms as read
+        np.testing.assert_allclose(
+            values.loc[samples.index], samples[list(values)], atol=1e-4, rtol=0
+        )
     explained = pd.read_csv(page / "gene_scores.tsv.gz", sep="\t")["sample"]
     assert set(explained) == set(table.index[table["default_flagged"]])
     assert command("report", page).returncode == 0  # it is drawn again from the folder alone
@@ -121,7 +128,7 @@ def test_the_page_has_the_labels_that_come_with_new_samples(tumours, command, tm
     page = tmp_path / "page"
     scored(command, folder, some, tmp_path, "--report", page, "--obs", tmp_path / "obs.tsv")
     text = (page / "report.html").read_text()
-    table = text.split('id="sample-table"')[1].split("</table>")[0]
+    table = text.split('id="samples-table"')[1].split("</table>")[0]
     assert table.count("<td>Basal-like</td>") == 6
     samples = Contents.read(page)
     assert samples.labels.value_counts().to_dict() == {"Basal-like": 6, "": 2}

@@ -45,7 +45,7 @@ def test_steps_then_what_the_page_begins_with(data, tmp_path, command) -> None:
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     notes = [row.removeprefix("note: ") for row in rows if row.startswith("note: ")]
     assert notes == about["warnings"][:3]
-    assert "AUROC" not in done.stdout
+    assert "AUROC: held-out" not in done.stdout
     assert rows[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
 
 

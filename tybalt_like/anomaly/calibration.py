@@ -89,13 +89,16 @@ class Calibration:
             same_nc = np.ones(beside_nc.shape, dtype=bool)
             if self.stratum_c:
                 same_nc = np.asarray(stratum_n, str)[rows, None] == np.asarray(self.stratum_c, str)
-            weight_nc = same_nc * self._weight_c
-            parts.append(_read_off(score_n[rows], beside_nc, weight_nc, self._rule))
+            weight_nc = same_nc * self.weight_c
+            parts.append(_read_off(score_n[rows], beside_nc, weight_nc, self.applied_rule))
         return _joined(parts)
 
     def among_others(self, score_c: Array) -> PValues:
         """Of the calibration samples themselves, each compared with all others that do not belong
         to its unit."""
+        plain = not (self.stratum_c or self.unit_c or np.isnan(score_c).any())
+        if plain and self.m > ENOUGH:
+            return self._by_rank_among_others(score_c)
         units_c = np.array(self.unit_c or range(self.m), dtype=str)
         strata_c = np.array(self.stratum_c or [""] * self.m, dtype=str)
         parts = []
@@ -103,25 +106,33 @@ class Calibration:
             other_nc = units_c[rows][:, None] != units_c
             other_nc &= strata_c[rows][:, None] == strata_c
             score_nc = np.broadcast_to(score_c, other_nc.shape)
-            weight_nc = other_nc * self._weight_c
-            parts.append(_read_off(score_c[rows], score_nc, weight_nc, self._rule))
+            weight_nc = other_nc * self.weight_c
+            parts.append(_read_off(score_c[rows], score_nc, weight_nc, self.applied_rule))
         return _joined(parts)
 
     def _by_rank(self, score_n: Array, score_c: Array) -> PValues:
         """The same in one sweep, where ranks among all decide."""
         order_c = np.argsort(score_c, kind="stable")
-        below_c = np.concatenate([[0.0], np.cumsum(self._weight_c[order_c])])
+        below_c = np.concatenate([[0.0], np.cumsum(self.weight_c[order_c])])
         place_n = np.searchsorted(score_c[order_c], _no_more(score_n), side="left")
         p_n = (1 + below_c[-1] - below_c[place_n]) / (below_c[-1] + 1)
         if self.rule == "conditional":
             p_n = _conditional(p_n, np.full(len(p_n), below_c[-1]))
         return PValues(np.where(np.isnan(score_n), np.nan, p_n), np.zeros(len(p_n), dtype=bool))
 
+    def _by_rank_among_others(self, score_c: Array) -> PValues:
+        """The same in one sweep, where ranks among all others decide."""
+        at_least_c = self.m - np.searchsorted(np.sort(score_c), _no_more(score_c), side="left")
+        p_c = at_least_c / self.m  # itself, which is no other, stands for the one that is added
+        if self.rule == "conditional":
+            p_c = _conditional(p_c, np.full(self.m, self.m - 1.0))
+        return PValues(p_c, np.zeros(self.m, dtype=bool))
+
     @property
     def size(self) -> int:
         """Units of calibration, of the largest stratum."""
         strata = np.unique(self.stratum_c or [""] * self.m, return_inverse=True)[1]
-        return round(float(np.bincount(strata, weights=self._weight_c).max()))
+        return round(float(np.bincount(strata, weights=self.weight_c).max()))
 
     @property
     def smallest(self) -> float:
@@ -131,14 +142,15 @@ class Calibration:
     @property
     def extrapolates(self) -> bool:
         """Whether p-values may be smaller than ranks allow."""
-        return self._rule == "auto" and self.size < ENOUGH
+        return self.applied_rule == "auto" and self.size < ENOUGH
 
     @property
-    def _rule(self) -> Rule:
+    def applied_rule(self) -> Rule:
+        """With units, ranks alone decide if nobody chooses."""
         return "conformal" if self.unit_c and self.rule == "auto" else self.rule
 
     @property
-    def _weight_c(self) -> Array:
+    def weight_c(self) -> Array:
         """What each calibration sample counts: a unit of a stratum is one in all."""
         if not self.unit_c:
             return np.ones(self.m)

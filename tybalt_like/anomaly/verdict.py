@@ -76,6 +76,11 @@ CONDITION = (
 )
 ALL_ARE_FINE: Said = ("fine", "the new samples are not displaced as a whole")
 ONE_IS_FINE: Said = ("fine", "its genes are no further off than those of reference samples")
+ONE_IS_OFF: Said = (
+    "undecidable",
+    "its genes are further off than those of reference samples nearly throughout: the sample "
+    f"itself, or where it was measured; {CONDITION}",
+)
 
 
 def said_of_all(displacement: Displacement, *, n: int) -> Said:
@@ -105,10 +110,7 @@ def said_of_one(displacement: Displacement) -> Said:
     """What it means that the typical gene of a single sample is further off than usual."""
     if displacement.level > LEVEL_OF_ONE:
         return "refused", _of_level(displacement.level)
-    return "undecidable", (
-        "its genes are further off than those of reference samples nearly throughout: the sample "
-        f"itself, or where it was measured; {CONDITION}"
-    )
+    return ONE_IS_OFF
 
 
 def _of_level(level: float) -> str:

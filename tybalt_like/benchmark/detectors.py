@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tybalt_like import anomaly, pp, tl
 from tybalt_like.anomaly import scores as tables
+from tybalt_like.anomaly.parts.profiles import Profiles
 from tybalt_like.benchmark.baselines import Baseline, available
 from tybalt_like.benchmark.division import N_GENES, Divided
 from tybalt_like.core import keys
@@ -32,6 +33,8 @@ DEFAULT = "default detector"
 """Row of the detector that is used when nobody chooses (`tl.detect`)."""
 TRIMMED = f"{DEFAULT}, trimmed"
 """The same, told how much of the reference may be anomalous."""
+WITHOUT_PROFILES = f"{DEFAULT}, without profiles"
+"""The same of the views that need no profiles of reference samples."""
 ENSEMBLE = "ensemble"
 TOGETHER = ("PCA-20", "tybalt", "beta-VAE")
 """Rows whose scores the ensemble pools."""
@@ -145,8 +148,9 @@ def rivals(*, split: bool = False, folds: int = FOLDS) -> dict[str, Detector]:
     return {name: cross_fitted(baseline, folds=folds) for name, baseline in available()}
 
 
-def default(contamination: float = 0.0) -> Detector:
-    """The default detector, fitted to all reference samples; its parts are rows too."""
+def default(contamination: float = 0.0, *, views: tuple[str, ...] | None = None) -> Detector:
+    """The default detector, fitted to all reference samples, or one of some of its views; its parts
+    are rows too."""
 
     def detector(part: Divided) -> dict[str, Scores]:
         start = time.perf_counter()
@@ -155,7 +159,7 @@ def default(contamination: float = 0.0) -> Detector:
         normalisation = pp.Normalisation(n_genes=N_GENES)
         if part.as_is:
             normalisation = pp.Normalisation(units="z_scored", log="no", select="all")
-        how = Detection(contamination=contamination)
+        how = Detection(views=views, contamination=contamination)
         found = detected(adata, how, normalisation=normalisation, seed=part.seed)
         seconds = time.perf_counter() - start
         rows = {}
@@ -194,6 +198,12 @@ def models() -> dict[str, Detector]:
 def known() -> dict[str, Detector]:
     """All detectors, ours first."""
     return OURS | models() | rivals()
+
+
+def without_profiles() -> Detector:
+    """`WITHOUT_PROFILES`."""
+    kept = (view for view in anomaly.VIEWS if anomaly.View.registry[view].part is not Profiles)
+    return default(views=tuple(kept))
 
 
 def named(names: Sequence[str]) -> dict[str, Detector]:

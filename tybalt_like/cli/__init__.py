@@ -31,6 +31,7 @@ from tybalt_like.cli.options import (
     say_notes,
 )
 from tybalt_like.cli.perturbation import perturbation
+from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.core.errors import TybaltLikeError
@@ -58,6 +59,7 @@ app.command()(compress)
 app.command()(aberrant)
 app.command()(perturbation)
 app.command()(explain)
+app.command()(report)
 app.command()(compare)
 app.command()(bundle)
 
@@ -190,14 +192,6 @@ def score(
         title = matrix.name.split(".")[0] or "new samples"
         write_page(found, run, adata, page, name=title, inputs=inputs, overwrite=overwrite)
     _emit(found.scores.assign(genes=of_genes(found.genes)), out)
-
-
-@app.command()
-def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
-    """Build the report of a finished run of any kind again."""
-    from tybalt_like.report import build
-
-    print(build(run_dir))
 
 
 @app.command()

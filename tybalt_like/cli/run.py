@@ -56,6 +56,9 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="Profile of the recipe, such as quick.")
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A first look: PCA, not judged; one kind of map.")
+    ] = False,
     change: Change = None,
     seed: Seed = None,
     device: Device = "auto",
@@ -90,6 +93,10 @@ def run(
     if genes_of_interest is not None:
         scores = {"genes_of_interest": str(genes_of_interest)}
         tables["scores"] = dict(tables.get("scores", {})) | scores
+    if quick:
+        from tybalt_like.run.recipe import first_look
+
+        tables = first_look(tables)
     execute(
         tables,
         change,

@@ -230,9 +230,21 @@ def whole_part(folder: Path, name: str) -> Iterator[Path]:
 def add_to_marker(folder: Path, names: Iterable[str]) -> None:
     """Count further files of a finished folder as the package's."""
     marker, names = _marker(folder), list(names)
-    known = marker.get(CHECKSUMS, {}) | {name: _checksum(folder / name) for name in names}
+    known = marker.get(CHECKSUMS, {}) | {name: checksum(folder / name) for name in names}
     files = sorted({*marker.get("files", []), *names})
     _mark(folder, str(marker.get("kind", "")), files, known)
+
+
+def forget(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a finished folder, and from the list of what it holds."""
+    marker, names = _marker(folder), set(names)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    if names.isdisjoint(marker.get("files", [])):
+        return
+    kept = [name for name in marker["files"] if name not in names]
+    known = {name: sha for name, sha in marker.get(CHECKSUMS, {}).items() if name not in names}
+    _mark(folder, str(marker.get("kind", "")), kept, known)
 
 
 def check_intact(folder: Path, names: Iterable[str]) -> None:
@@ -260,14 +272,15 @@ def check_intact(folder: Path, names: Iterable[str]) -> None:
         path = folder / name
         if not path.is_file():
             raise RunError(f"{folder} is not whole: {name} missing; copy it again, or make it anew")
-        if _checksum(path) != known[name]:
+        if checksum(path) != known[name]:
             raise RunError(
                 f"{path} is not as it was written (its checksum differs): it is damaged or was "
                 "changed; copy the folder again, or make it anew"
             )
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -425,7 +438,7 @@ def _end(work: Path, out: Path, kind: str) -> None:
     for path in [work / SETTINGS, *work.glob(RESUMABLE[0])]:
         path.unlink(missing_ok=True)
     files = sorted(path for path in work.rglob("*") if path.is_file())
-    known = {path.relative_to(work).as_posix(): _checksum(path) for path in files}
+    known = {path.relative_to(work).as_posix(): checksum(path) for path in files}
     _mark(work, kind, list(known), known)
     if not out.exists():
         work.rename(out)

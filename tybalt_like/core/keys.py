@@ -17,6 +17,8 @@ GROUP = "group"
 """Entry of the provenance: the obs column whose samples the division keeps together."""
 SAME = "same"
 """Entry of the provenance: names of samples with the same profile, together."""
+CONTRADICTED = "contradicted"
+"""Entry of the provenance: names of samples whose genes tell another sex than their record."""
 MEASURED = "tybalt_measured"
 """obsm table of what the matrix itself tells of every sample: library size, detected genes, missing
 values, the sex by its genes."""

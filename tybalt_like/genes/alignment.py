@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -84,6 +84,36 @@ def align_table(
         if columns and names[columns[0]] != gene
     }
     return Alignment(tuple(map(tuple, found)), renamed)
+
+
+def search_terms(
+    genes: Sequence[str], ids: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    """All that `align_table` looks for, as plain values, for a page that does the same.
+
+    Returns
+    -------
+    dict
+        ``names``: the genes; ``labels``: their cleaned names and further identifiers, a list for
+        each kind; ``same``: for the three ways to find the same human gene under another
+        identifier, ``keys`` (of every label, empty if none) and ``rows`` (of the identifiers of
+        these genes alone, by kind: the key that each stands for).
+    """
+    table = human()
+    labels = [_named(several) for several in (clean(genes).names, *(ids or {}).values())]
+    same = {}
+    for how in ("first id", "any id", "alias"):
+        keys = [_keys(several, how) for several in labels]
+        used, rows = {key for several in keys for key in several}, dict[str, dict[str, str]]()
+        for kind, by_label in table.rows.items():
+            known = table.aliases | by_label if (how, kind) == ("alias", "symbol") else by_label
+            rows[kind] = {
+                label: str(row)
+                for label, row in known.items()
+                if str(row) in used and (how != "first id" or table.names[kind][row] == label)
+            }
+        same[how] = {"keys": keys, "rows": rows}
+    return {"names": list(genes), "labels": labels, "same": same}
 
 
 def names_in(adata: AnnData, genes: Sequence[str]) -> list[str]:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor
 
 from tybalt_like.models.base import Batch, Model
+from tybalt_like.models.pca import FEW, PCA, PCAConfig
+
+MANY = 1000
+"""Rows and columns beyond which it pays to find the first principal axes alone."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ class ICA(Model, name="ica", title="ICA"):
         from sklearn.decomposition import FastICA
 
         x_ng = train.x_ng.cpu().double().numpy()
+        axes_jg = self._first_axes(train)
+        if axes_jg is not None:
+            x_ng = x_ng @ axes_jg.T
         k = min(self.config.latent_dim, int(np.linalg.matrix_rank(x_ng - x_ng.mean(0))))
         exact = FastICA(
             n_components=k,
@@ -67,9 +75,23 @@ class ICA(Model, name="ica", title="ICA"):
             whiten="unit-variance",
             random_state=int(torch.randint(2**31, ())),
         ).fit(x_ng)
-        self.mean_g.copy_(torch.from_numpy(exact.mean_))
-        self.unmixing_kg.zero_()[:k] = torch.from_numpy(exact.components_)
-        self.mixing_kg.zero_()[:k] = torch.from_numpy(exact.mixing_.T)
+        mean, unmixing, mixing = exact.mean_, exact.components_, exact.mixing_.T
+        if axes_jg is not None:
+            mean = train.x_ng.cpu().double().mean(0).numpy()
+            unmixing, mixing = unmixing @ axes_jg, mixing @ axes_jg
+        self.mean_g.copy_(torch.from_numpy(mean))
+        self.unmixing_kg.zero_()[:k] = torch.from_numpy(unmixing)
+        self.mixing_kg.zero_()[:k] = torch.from_numpy(mixing)
+
+    def _first_axes(self, train: Batch) -> NDArray[np.float64] | None:
+        """The first principal axes of large data, (j, g): FastICA would find all of them to keep
+        these. None for data of which all are found as quickly."""
+        k, shape = self.config.latent_dim, train.x_ng.shape
+        if min(shape) <= MANY or FEW * k >= min(shape):
+            return None
+        pca = PCA(self.n_vars, PCAConfig(k))
+        pca.solve(Batch({"x_ng": train.x_ng.cpu()}))
+        return np.asarray(pca.components_kg.double().numpy())
 
     def embed(self, x_ng: Tensor) -> Tensor:
         return (x_ng - self.mean_g) @ self.unmixing_kg.T

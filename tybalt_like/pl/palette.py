@@ -52,8 +52,13 @@ def styles(labels: Iterable[object], *, first: Sequence[str] = ()) -> dict[str, 
         Labels that come first whether or not they occur, so that they keep their colours in
         tables that hold other samples; the rest follows in alphabetical order.
     """
+    return {label: style(i) for i, label in enumerate(ordered(labels, first=first))}
+
+
+def ordered(labels: Iterable[object], *, first: Sequence[str] = ()) -> list[str]:
+    """The labels, each once, in the order in which `styles` gives out styles."""
     rest = sorted(set(clean(labels)) - {""} - set(first))
-    return {label: _style(i) for i, label in enumerate(dict.fromkeys([*first, *rest]))}
+    return list(dict.fromkeys([*first, *rest]))
 
 
 def clean(labels: Iterable[object]) -> pd.Series:
@@ -62,7 +67,8 @@ def clean(labels: Iterable[object]) -> pd.Series:
     return values.where(values.notna(), "").astype(str)
 
 
-def _style(i: int) -> Style:
+def style(i: int) -> Style:
+    """That of the label at place `i`."""
     tier, place = divmod(i, 8)
     color = (_TOL_MUTED if tier % 2 else _OKABE_ITO)[place]
     for _ in range(tier // 2 % 3):

@@ -16,4 +16,5 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     """Write ``folder/name.png`` (160 dpi) and ``folder/name.svg`` (points rasterised)."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.png", bbox_inches="tight")
+    figure.set_layout_engine("none")  # everything has its place, also in the other format
     figure.savefig(folder / f"{name}.svg", bbox_inches="tight", metadata={"Date": None})

@@ -58,10 +58,16 @@ class Sexes:
         unclear = f", {times['']} unclear" if times[""] else ""
         return f"sex by {some(self.genes, 4)}: {times[FEMALE]} female, {times[MALE]} male{unclear}"
 
+    @property
+    def contradicted_n(self) -> NDArray[np.bool_]:
+        """Whether the genes tell another sex than the sample column."""
+        either_n = (self.looks_n != "") & (self.recorded_n != "")
+        return np.asarray(either_n & (self.looks_n != self.recorded_n))
+
     def doubts(self, names: Sequence[str]) -> list[str]:
         """A sentence on samples that look otherwise than they are recorded, if there are any."""
         either_n = (self.looks_n != "") & (self.recorded_n != "")
-        rows = np.flatnonzero(either_n & (self.looks_n != self.recorded_n))
+        rows = np.flatnonzero(self.contradicted_n)
         if not len(rows):
             return []
         named = some([f"{names[int(row)]} looks {self.looks_n[row]}" for row in rows], 10)

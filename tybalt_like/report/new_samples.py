@@ -14,6 +14,7 @@ from tybalt_like.report.run_contents import RunContents
 
 KIND = "score"
 SCORES, GENES, PLACED = "scores.tsv", "gene_scores.tsv.gz", "placed.tsv.gz"
+VALUES = "gene_values.tsv.gz"
 NEW, LABEL = "new", "cohort"
 """Split of the new samples, and their label where they have none; what labels are called where the
 run has none."""
@@ -25,6 +26,7 @@ class NewSamples(RunContents, kind=KIND):
     files: ClassVar[Mapping[str, str]] = {
         SCORES: "scores, p- and q-values of the new samples, by every detector",
         GENES: "the genes that make each new sample strange",
+        VALUES: "genes of the run's samples that are strange, in all samples",
         PLACED: "new samples and those of the run, with their place on its map",
         "tybalt_like_mqc.json": "the new samples for MultiQC, which finds the file by its name",
         "run.json": "which run scored them, versions, warnings",
@@ -81,3 +83,7 @@ class NewSamples(RunContents, kind=KIND):
     @cached_property
     def tested(self) -> pd.Series:
         return self._placed[keys.SPLIT] == NEW
+
+    @cached_property
+    def normals(self) -> pd.Series:
+        return super().normals & ~self.tested

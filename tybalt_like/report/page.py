@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Container
+from collections.abc import Callable, Container
 from contextlib import nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from gzip import compress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tybalt_like.core.files import MARKER, SETTINGS, add_to_marker, write_text
+from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.stored import sound
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.theme import theme
@@ -25,20 +27,29 @@ from tybalt_like.report.contents import ABOUT, PAGE, Contents
 from tybalt_like.report.figure import Figure
 from tybalt_like.report.section import EVERY, Section
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 _TEMPLATE = Path(__file__).parent / "template"
 BOKEH, SCRIPT = "bokeh", "report.js"
 """Names of scripts: the charting library, and what runs on every page, before all others."""
-_LINK = re.compile(r'<a href="([\w./-]+)">[^<]*</a>')
 _NAME = re.compile(r'<code class="file">([\w./-]+)</code>')
-"""A link to a file of the folder, and the name that a page shows in its place."""
+"""The name of a file of the folder, as a page shows it."""
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, *, helpers: Helpers | None = None) -> Path:
     """Draw the figures of a finished run and write its page.
 
     Reads the tables of the folder and nothing else; writes ``figures/*.png``, ``figures/*.svg``,
     what other programs read (`Contents.beside`) and, whole or not at all, ``report.html``: one page
     that loads nothing from anywhere, which its content security policy enforces.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    helpers
+        Processes that share the drawing; none if None.
 
     Returns
     -------
@@ -56,7 +67,7 @@ def build(folder: Path) -> Path:
         beside = run.beside()
         for name, text in beside.items():
             write_text(folder / name, text)
-        page, drawn = _page(run)
+        page, drawn = _page(run, helpers or Helpers())
     write_text(folder / PAGE, page)
     if (folder / MARKER).exists():
         names = [f"figures/{name}.{suffix}" for name in drawn for suffix in ("png", "svg")]
@@ -64,14 +75,21 @@ def build(folder: Path) -> Path:
     return folder / PAGE
 
 
-def _page(run: Contents) -> tuple[str, list[str]]:
+def _page(run: Contents, helpers: Helpers) -> tuple[str, list[str]]:
     """The page, and the names of its figures, which are drawn into the folder."""
     found = [
         (section, content)
         for section in _sections(run.kind)
         if (content := section.content(run)) is not None
     ]
-    figures = {section.name: _drawn(section, run) for section, _ in found}
+    figures = {section.name: list(section.figures(run)) for section, _ in found}
+    opened = _Opened(run)
+    works = [
+        partial(_draw, run.kind, section.name, number, opened)
+        for section, _ in found
+        for number in range(len(figures[section.name]))
+    ]
+    helpers.share(works)
     environment = _environment(run.folder)
     parts = [
         {
@@ -100,17 +118,31 @@ def _sections(kind: str) -> list[Section[Any]]:
     return [one() for one in sorted(kinds, key=lambda one: one.place)]
 
 
+class _Opened:
+    """The contents of a folder, which another process reads for itself, once."""
+
+    def __init__(self, run: Contents) -> None:
+        self.folder, self.key, self.run = run.folder, uuid4().hex, run
+
+    def __reduce__(self) -> tuple[Callable[[Path, str], _Opened], tuple[Path, str]]:
+        return _opened, (self.folder, self.key)
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path, key: str) -> _Opened:  # noqa: ARG001 - a folder may change
+    return _Opened(Contents.read(folder))
+
+
 @theme
-def _drawn(section: Section[Any], run: Contents) -> list[Figure]:
-    """The figures of a section, written into ``figures/`` of the folder."""
+def _draw(kind: str, section: str, number: int, opened: _Opened) -> None:
+    """One figure of a section, into ``figures/`` of the folder."""
     import matplotlib.pyplot as plt
 
-    figures = list(section.figures(run))
-    for figure in figures:
-        drawing = figure.draw()
-        save(drawing, run.folder / "figures", figure.name)
-        plt.close(drawing)
-    return figures
+    (one,) = (found for found in _sections(kind) if found.name == section)
+    figure = list(one.figures(opened.run))[number]
+    drawing = figure.draw()
+    save(drawing, opened.folder / "figures", figure.name)
+    plt.close(drawing)
 
 
 def _rendered(
@@ -122,16 +154,16 @@ def _rendered(
     found: list[tuple[Section[Any], dict[str, Any]]],
 ) -> Markup:
     template = environment.from_string(section.template)
-    html = template.render(
-        run=run,
-        about=run.about,
-        name=section.name,
-        figures=figures,
-        others=[other for other, _ in found],
-        **content,
+    return Markup(
+        template.render(
+            run=run,
+            about=run.about,
+            name=section.name,
+            figures=figures,
+            others=[other for other, _ in found],
+            **content,
+        )
     )
-    # A page that is mailed alone has no dead links; in a bundle they come back (`linked`).
-    return Markup(_LINK.sub(r'<code class="file">\1</code>', html))
 
 
 def _environment(folder: Path) -> Environment:
@@ -164,9 +196,10 @@ def linked(page: str, names: Container[str]) -> str:
     return _NAME.sub(link, page)
 
 
-def packed(text: str) -> str:
-    """Text as the page's ``unpacked`` reads it: gzip, in base64."""
-    return b64encode(compress(text.encode(), mtime=0)).decode()
+def packed(data: str | bytes) -> str:
+    """Text or bytes as the page's ``unpacked`` and ``unpackedBytes`` read them: gzip, in base64."""
+    plain = data.encode() if isinstance(data, str) else data
+    return b64encode(compress(plain, mtime=0)).decode()
 
 
 def _read(name: str) -> str:
@@ -185,12 +218,21 @@ def _bokeh() -> str:
 
 
 def _image(folder: Path, name: str) -> dict[str, Any]:
-    """A figure as a data URL, with its size in pixels; lossless WebP is half of PNG."""
+    """A figure as a data URL, with its size in pixels.
+
+    Lossless WebP is half of PNG; heat maps and thousands of points, where what is lost cannot be
+    seen, are smaller by far at a quality of 90.
+    """
     from PIL import Image
 
-    buffer = BytesIO()
     with Image.open(folder / f"{name}.png") as png:
-        png.convert("RGB").save(buffer, format="WEBP", lossless=True)
-        width, height = png.size
-    url = f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"
-    return {"url": url, "width": width, "height": height}
+        image = png.convert("RGB")
+    written = min((_webp(image, lossless=True), _webp(image, quality=90)), key=len)
+    url = f"data:image/webp;base64,{b64encode(written).decode()}"
+    return {"url": url, "width": image.width, "height": image.height}
+
+
+def _webp(image: Image.Image, **how: Any) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, format="WEBP", **how)
+    return buffer.getvalue()

@@ -25,6 +25,8 @@ NORM = "norm"
 NORM_TITLE = "norm of the standardised row"
 """The score without a model."""
 BASELINE = "pca"
+HOLD = "Do these p-values hold?"
+"""How the gravest of all warnings begins."""
 
 
 def title(name: str) -> str:
@@ -49,7 +51,10 @@ class RunContents(Contents, kind="run"):
     files: ClassVar[Mapping[str, str]] = {
         "scores.tsv": "scores, p- and q-values of every sample, by every detector",
         "gene_scores.tsv.gz": "the genes that make each flagged sample strange",
+        "gene_values.tsv.gz": "the same genes in every sample",
         "closest_normal.tsv.gz": "the normal profile nearest to each of these samples",
+        "closest_reference.tsv": "the reference samples that are most like each of these samples",
+        "sample_checks.tsv": "what the matrix itself tells of every sample, such as copies",
         "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
         "latent.tsv.gz": "latent features of every sample, with the clinical columns",
         "gene_weights.tsv.gz": "weight of every gene in every latent feature",
@@ -61,7 +66,7 @@ class RunContents(Contents, kind="run"):
         "latent_features.tsv": "variance, KL divergence and activity of every latent feature",
         "images.npz": "the pictures of the sections on images, as arrays",
         "images.tsv": "the measurements of those sections",
-        "embeddings.tsv.gz": "UMAP and t-SNE coordinates",
+        "embeddings.tsv.gz": "UMAP, t-SNE and PCA coordinates",
         "history.csv": "losses of every epoch",
         "adata.h5ad": "everything as one AnnData file, with all digits; the tables have seven",
         "run.json": "recipe, versions, timings, warnings",
@@ -71,7 +76,7 @@ class RunContents(Contents, kind="run"):
     text: ClassVar[frozenset[str]] = frozenset(
         {
             *("sample", "gene", "model", "score", "anomaly", "column", "set"),
-            *("feature", "level", "symbol"),
+            *("feature", "level", "symbol", "reference", "same profile as"),
         }
     )
 
@@ -160,8 +165,22 @@ class RunContents(Contents, kind="run"):
 
     @cached_property
     def maps(self) -> pd.DataFrame:
-        """One row per sample: ``<latent or genes>_<umap or tsne>_<1 or 2>``."""
+        """One row per sample: ``<latent or genes>_<umap, tsne or pca>_<1 or 2>``."""
         return self.needed("embeddings.tsv.gz", index="sample")
+
+    @cached_property
+    def gene_values(self) -> pd.DataFrame:
+        """One row per sample, one column per gene that makes samples strange, those of most
+        samples first; on the scale of the tables of genes. Empty if the run has written none."""
+        return self.table("gene_values.tsv.gz", index="sample")
+
+    @cached_property
+    def symbols(self) -> dict[str, str]:
+        """What people call the genes of the tables, where they have a symbol."""
+        genes = self.needed("gene_scores.tsv.gz")
+        if "symbol" not in genes:
+            return {}
+        return dict(genes[["gene", "symbol"]].dropna().itertuples(index=False, name=None))
 
     @cached_property
     def labels(self) -> pd.Series:
@@ -193,6 +212,14 @@ class RunContents(Contents, kind="run"):
         if self.about["detector"]["normals"] == "reference":
             return split != keys.QUERY
         return split == keys.TEST
+
+    @cached_property
+    def reference(self) -> pd.Series:
+        """True for the reference samples whose scores by the scorer that decides were measured by
+        what was learned without them: all of them, if it was calibrated with all."""
+        known: pd.Series = self.samples[keys.SPLIT] != keys.QUERY
+        whole = int(known.sum()) == self.about["detector"]["reference"]
+        return known if whole else self.normals
 
     def title(self, name: str | None = None) -> str:
         """Name of an encoder, of the run's model if None, as people write it."""

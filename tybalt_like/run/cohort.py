@@ -69,7 +69,9 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
         lines += [found.finding, *found.doubts(list(adata.obs_names))]
     if not is_images(adata):
         adata.obsm[keys.MEASURED] = _measured(adata, findings.scale, found)
-    record(adata, findings=lines, doubts=doubts, **{keys.SAME: findings.same})
+    contradicted = [] if found is None else list(adata.obs_names[found.contradicted_n])
+    told = {keys.SAME: findings.same, keys.CONTRADICTED: contradicted}
+    record(adata, findings=lines, doubts=doubts, **told)
     return adata
 
 

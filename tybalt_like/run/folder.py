@@ -187,9 +187,8 @@ class Run:
         scored = pd.concat(parts, ignore_index=True)
         self._check_numbers(scored, refused=outcome in ("refused", "shifted"))
         scores = tables.with_q_values(scored, fdr=self.about["fdr"])
-        return Assessed(
-            tables.wide(scores), default.genes(explained, of_interest=of_interest), verdict, notes
-        )
+        genes = default.genes(explained, of_interest=of_interest)
+        return Assessed(tables.wide(scores), genes, explained, verdict, notes)
 
     def _check_numbers(self, scores: pd.DataFrame, *, refused: bool) -> None:
         """Refuse scores, and p-values where there should be some, that are no numbers."""
@@ -214,6 +213,9 @@ class Assessed:
         A row per sample, columns as in ``scores.tsv``.
     genes
         Those that make each sample strange (`anomaly.gene_scores`).
+    encoded
+        The samples as the default detector explains them (`Scorer.encode`), less a shift that
+        controls showed.
     verdict
         Whether the p-values hold; None if that cannot be checked.
     notes
@@ -222,6 +224,7 @@ class Assessed:
 
     scores: pd.DataFrame
     genes: pd.DataFrame
+    encoded: AnnData
     verdict: anomaly.Verdict | None
     notes: list[str]
 

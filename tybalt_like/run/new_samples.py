@@ -14,19 +14,20 @@ from tybalt_like import io, report
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
 from tybalt_like.core.files import whole_folder
+from tybalt_like.core.provenance import recorded
 from tybalt_like.pl.palette import clean
-from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCORES
+from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCORES, VALUES
 from tybalt_like.report.run_contents import RunContents
 from tybalt_like.report.words import sentence
 from tybalt_like.run.about import write_about
 from tybalt_like.run.folder import Assessed, Run
+from tybalt_like.tl.closest_normal import observed
+from tybalt_like.tl.embed import between
 from tybalt_like.tl.explain import N_STRANGEST
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-NEAREST = 5
-"""Samples of the run that say where on its map a new one stands."""
 OF_LATENT, OLD = "latent_", "no label"
 """Start of the columns of maps of the latent features, and label of old samples without one."""
 
@@ -41,7 +42,8 @@ def write_page(
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Write ``scores.tsv``, ``gene_scores.tsv.gz``, ``placed.tsv.gz`` and ``report.html``.
+    """Write ``scores.tsv``, ``gene_scores.tsv.gz``, ``gene_values.tsv.gz``, ``placed.tsv.gz`` and
+    ``report.html``.
 
     Parameters
     ----------
@@ -72,6 +74,8 @@ def write_page(
         io.write_table(io.shortened(found.scores), work / SCORES)
         io.write_table(io.shortened(_explained(found, run).set_index("sample")), work / GENES)
         io.write_table(io.shortened(placed), work / PLACED)
+        if len(values := _values(found, run)):
+            io.write_table(io.shortened(values), work / VALUES)
         _write_about(work, found, run, adata, placed, name=name)
         report.build(work)
     return out / report.PAGE
@@ -104,24 +108,29 @@ def _placed(found: Assessed, run: Run, adata: AnnData) -> pd.DataFrame:
     old[keys.score(_decides(run), "flagged")] = False
     named = clean(adata.obs[label]) if label in adata.obs else NEW
     new = pd.DataFrame({keys.SPLIT: NEW, label: named}, index=latent.index)
-    place_np = _between(latent.to_numpy(), cohort.latent.to_numpy(), maps.to_numpy())
+    known_mk = cohort.latent.to_numpy()
+    spread_k = known_mk.std(0)
+    unit_k = np.where(spread_k > 0, spread_k, 1)
+    place_np = between(latent.to_numpy() / unit_k, known_mk / unit_k, maps.to_numpy())
     new = pd.concat([new, pd.DataFrame(place_np, new.index, maps.columns)], axis=1)
     new = pd.concat([new, found.scores[columns]], axis=1)
     old = old[~old.index.isin(new.index)]  # one that the run holds too is shown once, as new
     return pd.concat([old, new]).rename_axis("sample")
 
 
-def _between(z_nk: np.ndarray, known_mk: np.ndarray, place_mp: np.ndarray) -> np.ndarray:
-    """Places of new samples: means of those of the nearest known ones, by 1 / distance."""
-    from sklearn.neighbors import NearestNeighbors
-
-    spread_k = known_mk.std(0)
-    unit_k = np.where(spread_k > 0, spread_k, 1)
-    nearest = NearestNeighbors(n_neighbors=min(NEAREST, len(known_mk))).fit(known_mk / unit_k)
-    distance_nj, row_nj = nearest.kneighbors(z_nk / unit_k)
-    weight_nj = 1 / np.maximum(distance_nj, 1e-9 * max(1.0, float(distance_nj.max(initial=0))))
-    weight_nj /= weight_nj.sum(1, keepdims=True)
-    return np.asarray(np.einsum("nj,njp->np", weight_nj, place_mp[row_nj]))
+def _values(found: Assessed, run: Run) -> pd.DataFrame:
+    """The genes whose values the run has written, in its samples and the new ones; none in images
+    and in folders of earlier versions."""
+    old = RunContents(run.folder, run.about).gene_values
+    if old.empty:
+        return old
+    encoded = found.encoded
+    new = pd.DataFrame(
+        observed(encoded, run.scorers[keys.DEFAULT].model), encoded.obs_names, encoded.var_names
+    )
+    new[recorded(encoded)["normalisation"]["filled"]] = np.nan
+    new = new.reindex(columns=old.columns).astype(np.float32)
+    return pd.concat([old[~old.index.isin(new.index)], new]).rename_axis("sample")
 
 
 def _write_about(

@@ -193,7 +193,7 @@ class Evaluation:
     ----------
     seeds
         Trainings that are compared for stability; each costs as much as the first. 1 leaves
-        stability out.
+        stability out, 0 the whole judgement.
     baselines
         What the model is compared with, beside the genes and a control of permuted genes: models
         that are solved, at least to start with.
@@ -201,7 +201,7 @@ class Evaluation:
         Column that should not be readable from the encoding.
     """
 
-    seeds: PositiveInt = 2
+    seeds: NonNegativeInt = 2
     baselines: tuple[str, ...] = ("pca", "ica", "nmf")
     batch: str | None = None
 
@@ -301,6 +301,30 @@ class Recipe:
         """The same with another model."""
         given = {"model": {"name": model.name} | asdict(model.config)}
         return replace(self, model=model, given=given | {"training": asdict(model.training)})
+
+
+def first_look(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of a run that is quick: PCA in place of the model, which nothing judges, and one
+    kind of map, t-SNE, for which nothing is compiled.
+
+    Raises
+    ------
+    RecipeError
+        If it is another kind of recipe.
+    """
+    kept = {key: tables[key] for key in ("seed", "data", "split", "normalize") if key in tables}
+    own = {"name", "model", "training", "scores", "evaluation", "pictures", "images", "explain"}
+    for key in tables:
+        if key not in {*kept, *own}:
+            raise RecipeError(f"a recipe with {key} has no quick form; leave --quick out")
+    scores = {k: v for k, v in tables.get("scores", {}).items() if k not in ("detector", "views")}
+    return kept | {
+        "name": f"{tables.get('name', 'run')}_quick",
+        "model": {"name": "pca"},
+        "scores": scores,
+        "evaluation": {"seeds": 0},
+        "pictures": {"maps": ["tsne"]},
+    }
 
 
 def model_of(

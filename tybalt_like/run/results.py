@@ -21,7 +21,7 @@ from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.explain import FOLDER as EXPLAINED
 from tybalt_like.explain import Explained
 from tybalt_like.models import Model
-from tybalt_like.report.run_contents import NORM, title
+from tybalt_like.report.run_contents import BASELINE, HOLD, NORM, title
 from tybalt_like.report.words import sentence
 from tybalt_like.run import folder
 from tybalt_like.run.about import write_about
@@ -59,6 +59,10 @@ class Results:
         What makes the flagged or strangest samples strange (`anomaly.gene_scores`).
     closest
         The closest normal profiles of the same samples, genes x samples, on the scale of `genes`.
+    nearest
+        The reference samples that are most like each of them (`tl.closest_reference`).
+    gene_values
+        Every sample, and the genes that are among those of most samples of `genes`, on that scale.
     gene_sets
         The same by gene set (`tl.explain_gene_sets`); empty if the recipe names none.
     evaluation
@@ -78,6 +82,8 @@ class Results:
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     genes: pd.DataFrame = field(default_factory=pd.DataFrame)
     closest: pd.DataFrame = field(default_factory=pd.DataFrame)
+    nearest: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gene_values: pd.DataFrame = field(default_factory=pd.DataFrame)
     gene_sets: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: EvaluationReport | None = None
     again: tuple[Model, ...] = ()
@@ -199,8 +205,13 @@ class Results:
             (self.metrics().set_index("model"), "metrics.tsv"),
             (self.genes.set_index("sample"), "gene_scores.tsv.gz"),
             (self.closest, "closest_normal.tsv.gz"),
+            (self.nearest.set_index("sample"), "closest_reference.tsv"),
         ):
             io.write_table(io.shortened(table), work / name)
+        if keys.MEASURED in self.adata.obsm:
+            io.write_table(io.shortened(self._checks()), work / "sample_checks.tsv")
+        if not is_images(self.adata):
+            io.write_table(io.shortened(self.gene_values), work / "gene_values.tsv.gz")
         if len(self.gene_sets):
             sets = io.shortened(self.gene_sets.set_index("sample"))
             io.write_table(sets, work / "gene_set_scores.tsv.gz")
@@ -210,6 +221,20 @@ class Results:
         io.write_table(history.set_index(history.columns[0]), work / "history.csv")
         write_text(work / "genes.txt", "".join(f"{gene}\n" for gene in self.adata.var_names))
 
+    def _checks(self) -> pd.DataFrame:
+        """What the matrix itself tells of every sample, and why one could doubt it."""
+        measured, read = self.adata.obsm[keys.MEASURED], recorded(self.adata)
+        copies = {
+            name: ", ".join(other for other in together if other != name)
+            for together in read.get(keys.SAME, [])
+            for name in together
+        }
+        checks: pd.DataFrame = measured.rename_axis("sample").assign(
+            **{"same profile as": [copies.get(str(name), "") for name in measured.index]}
+        )
+        contradicted = read.get(keys.CONTRADICTED, [])
+        return checks.assign(**{"contradicts its sex": checks.index.isin(contradicted)})
+
     def _embeddings(self) -> pd.DataFrame:
         columns = {
             f"{of}_{method}_{axis + 1}": self.adata.obsm[key + end][:, axis]
@@ -218,6 +243,9 @@ class Results:
             for axis in (0, 1)
             if key + end in self.adata.obsm
         }
+        main_nk = self.adata.obsm[keys.latent(BASELINE)]
+        if main_nk.shape[1] > 1:
+            columns |= {f"genes_pca_{axis + 1}": main_nk[:, axis] for axis in (0, 1)}
         return pd.DataFrame(columns, index=self.adata.obs_names.rename("sample"))
 
     def write_about(self, work: Path, *, seconds: Mapping[str, float]) -> None:
@@ -282,6 +310,7 @@ class Results:
         detector = self.detector
         return {
             "name": self.decides,
+            "views": list(detector.combination.views),
             "combined": str(detector.combination),
             "reference": self._m,
             "units": detector.calibration.size,
@@ -345,7 +374,7 @@ class Results:
         said = []
         verdict = self.detected.verdict if self.detected else None
         if verdict is not None and verdict.outcome != "fine":
-            said.append(f"Do these p-values hold? {sentence(verdict.sentence)}")
+            said.append(f"{HOLD} {sentence(verdict.sentence)}")
         said += [sentence(doubt) for doubt in recorded(self.adata).get("doubts", [])]
         column = self.recipe.scores.conditional_on
         obs = self.adata.obs

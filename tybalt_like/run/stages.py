@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from tybalt_like import anomaly, images, io, pp, report, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, files, keys
-from tybalt_like.core.provenance import is_images, reading_notes, recorded
+from tybalt_like.core.device import pick_device
+from tybalt_like.core.helpers import Helpers, one_thread
+from tybalt_like.core.provenance import is_images, reading_notes, record, recorded
 from tybalt_like.explain import explained
 from tybalt_like.io.lengths import save_lengths
 from tybalt_like.models import Model
@@ -26,7 +31,8 @@ from tybalt_like.run.results import Results, norm_scores
 from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.cross_fit import Detection, cross_fit, folds_of
 from tybalt_like.tl.detect import detected, tested
-from tybalt_like.tl.embed import check_maps
+from tybalt_like.tl.embed import check_maps, reduced
+from tybalt_like.tl.encoders import is_small
 from tybalt_like.tl.explain import strangest
 from tybalt_like.tl.score import fit_detector, write_scores
 from tybalt_like.tl.scorer import Scorer
@@ -35,6 +41,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+Maps = tuple[dict[str, np.ndarray], dict[str, Any]]
+"""Places on maps, (n, 2), and how they were found, by key."""
+GENES_SHOWN = 200
+"""Genes whose values in every sample are written, those that make most samples strange."""
 QUICK = 2
 """Further trainings of models that take no time, for the names of features."""
 
@@ -51,6 +61,11 @@ class State:
         As read, with the split.
     results
         What has been found so far.
+    helpers
+        Processes that share the work.
+    can_map, maps, again
+        What they were asked for: whether maps can be made here, maps of the genes and the latents,
+        and the model trained with other seeds.
     """
 
     recipe: Recipe
@@ -60,6 +75,10 @@ class State:
     work: Path | None = None
     adata: AnnData = field(init=False)
     results: Results = field(init=False)
+    helpers: Helpers = field(default_factory=Helpers)
+    can_map: Callable[[], None] = field(default=lambda: None)
+    maps: list[Callable[[], Maps]] = field(default_factory=list)
+    again: Callable[[], tuple[list[Model], list[str]]] = field(init=False)
 
 
 class Stage(NamedTuple):
@@ -126,16 +145,22 @@ def run(
             state = State(recipe, device, Progress(quiet=True), checkpoint)
             _go(state, [stage for stage in STAGES if stage.everywhere])
             return out / report.PAGE
-        with files.whole_folder(
-            out,
-            kind=KIND,
-            settings=recipe.to_tables(),
-            inputs=[*inputs, *recipe.inputs()],
-            resume=resume,
-            overwrite=overwrite,
-        ) as work:
-            check_maps(recipe.pictures.maps)
-            _go(State(recipe, device, progress, work / files.CHECKPOINT, work), STAGES)
+        alone = distributed.n_processes() > 1
+        with (
+            files.whole_folder(
+                out,
+                kind=KIND,
+                settings=recipe.to_tables(),
+                inputs=[*inputs, *recipe.inputs()],
+                resume=resume,
+                overwrite=overwrite,
+            ) as work,
+            Helpers() if alone else Helpers.of_threads() as helpers,
+        ):
+            state = State(recipe, device, progress, work / files.CHECKPOINT, work)
+            state.helpers = helpers
+            state.can_map = helpers.begin(partial(check_maps, recipe.pictures.maps))
+            _go(state, STAGES)
     return out / report.PAGE
 
 
@@ -149,8 +174,15 @@ def analyse(recipe: Recipe, *, device: str = "auto") -> Results:
 def _go(state: State, stages: Sequence[Stage]) -> None:
     state.progress.steps = len(stages)
     for stage in stages:
-        with state.progress.stage(stage.title.format(model=state.recipe.model.name)):
+        titled = state.progress.stage(stage.title.format(model=state.recipe.model.name))
+        with titled, _threads(state):
             stage.work(state)
+
+
+def _threads(state: State) -> AbstractContextManager[None]:
+    """One thread for small matrices, on which helpers work too."""
+    small = hasattr(state, "results") and is_small(state.results.adata)
+    return one_thread() if small else nullcontext()
 
 
 def _read(state: State) -> None:
@@ -180,6 +212,9 @@ def _normalise(state: State) -> None:
     for note in normaliser.notes:
         progress.say(note)
     state.results = Results(recipe, scaled, normaliser)
+    if state.work is not None:
+        state.can_map()
+        state.maps.append(_maps_begun(state, "X", keys.OF_GENES))
 
 
 def _train(state: State) -> None:
@@ -202,6 +237,32 @@ def _train(state: State) -> None:
         baseline = tl.fit(adata, model=BASELINE, seed=recipe.seed, device="cpu", latent_dim=k)
         models[BASELINE] = baseline
     state.results = replace(state.results, models=models)
+    state.again = _again_begun(state)
+    if state.work is not None:
+        state.maps.append(_maps_begun(state, keys.latent(name), ""))
+
+
+def _again_begun(state: State) -> Callable[[], tuple[list[Model], list[str]]]:
+    """The model trained with other seeds: by a helper, unless it takes all threads or a GPU."""
+    adata, recipe, device = state.results.adata, state.recipe, pick_device(state.device)
+    train_again = partial(
+        trained_again,
+        type(adata)(adata.X, obs=adata.obs, var=adata.var, uns=dict(adata.uns)),
+        state.results.models[recipe.model.name],
+        times=max(0, recipe.evaluation.seeds - 1),
+        training=recipe.model.training,
+        device=state.device,
+    )
+    if device.type == "cpu" and is_small(adata):
+        return state.helpers.begin(train_again)
+    return partial(train_again, on_epoch=state.progress.epoch)
+
+
+def _maps_begun(state: State, use: str, end: str) -> Callable[[], Maps]:
+    """Maps of the genes or of the latents, by a helper."""
+    x_nk = state.results.adata.X if use == "X" else state.results.adata.obsm[use]
+    how, seed = state.recipe.pictures, state.recipe.seed
+    return state.helpers.begin(partial(maps_of, np.asarray(x_nk), how, use=use, end=end, seed=seed))
 
 
 def _detect(state: State) -> None:
@@ -210,7 +271,12 @@ def _detect(state: State) -> None:
     how, model = detection(recipe), recipe.model
     seen = cohort.compared(recipe, state.adata)
     default = detected(
-        seen, how, normalisation=recipe.normalize, seed=recipe.seed, on_fold=progress.fold
+        seen,
+        how,
+        normalisation=recipe.normalize,
+        seed=recipe.seed,
+        on_fold=progress.fold,
+        helpers=state.helpers if is_small(results.adata) else None,
     )
     found, scorers, asked = default, {keys.DEFAULT: default.scorer}, tested(seen)
     if recipe.scores.detector == "model" and cohort.can_fold(recipe, seen):
@@ -294,30 +360,41 @@ def _explain(state: State) -> None:
         index=found.expected.var_names.rename("gene"),
         columns=samples,
     )
-    state.results = replace(results, genes=genes, gene_sets=sets, closest=closest)
+    nearest = tl.closest_reference(found.expected, samples)
+    shown = list(genes["gene"].value_counts(sort=True).index[:GENES_SHOWN])
+    values = pd.DataFrame(
+        np.asarray(found.expected[:, shown].X, np.float32),
+        index=found.expected.obs_names.rename("sample"),
+        columns=shown,
+    )
+    state.results = replace(
+        results, genes=genes, gene_sets=sets, closest=closest, nearest=nearest, gene_values=values
+    )
 
 
 def _evaluate(state: State) -> None:
-    """What the encoding is worth."""
+    """What the encoding is worth; nothing if nobody asks."""
     results, how = state.results, state.recipe.evaluation
-    again, notes = trained_again(
-        results.adata,
-        results.models[results.name],
-        times=how.seeds - 1,
-        training=state.recipe.model.training,
-        device=state.device,
-        on_epoch=state.progress.epoch,
-    )
+    if not how.seeds:
+        return
+    again, notes = list[Model](), list[str]()
+
+    def trained() -> list[Model]:
+        found, said = state.again()
+        again.extend(found)
+        notes.extend(said)
+        return found
+
     found = tl.evaluate(
         results.adata,
         results.models[results.name],
         baselines=how.baselines,
         batch=how.batch,
         seeds=how.seeds,
-        again=again,
+        again=trained,
         fitted=results.models,
         device=state.device,
-        on_epoch=state.progress.epoch,
+        helpers=state.helpers,
     )
     found = replace(found, notes=(*notes, *found.notes))
     state.results = replace(results, evaluation=found, again=tuple(again))
@@ -377,24 +454,32 @@ def _show_images(state: State) -> None:
 
 
 def _embed(state: State) -> None:
-    results = state.results
-    embed(results.adata, state.recipe.pictures, model=results.name, seed=state.recipe.seed)
+    adata = state.results.adata
+    for begun in reversed(state.maps):
+        places, notes = begun()
+        for key, place_np in places.items():
+            adata.obsm[key] = place_np
+        record(adata, **notes)
 
 
-def embed(adata: AnnData, how: Pictures, *, model: str, seed: int) -> None:
-    """UMAP and t-SNE of the latents (under the usual keys) and of the genes."""
-    for use, end in ((keys.latent(model), ""), ("X", keys.OF_GENES)):
-        if "umap" in how.maps:
-            tl.umap(
-                adata,
-                use=use,
-                key=keys.UMAP + end,
-                n_neighbors=how.umap_n_neighbors,
-                min_dist=how.umap_min_dist,
-                seed=seed,
-            )
-        if "tsne" in how.maps:
-            tl.tsne(adata, use=use, key=keys.TSNE + end, perplexity=how.tsne_perplexity, seed=seed)
+def maps_of(x_nk: np.ndarray, how: Pictures, *, use: str, end: str, seed: int) -> Maps:
+    """UMAP and t-SNE of latents or genes, by the usual keys and `end`."""
+    from anndata import AnnData
+
+    x_nk = reduced(x_nk)  # once for both
+    bare = AnnData(obsm={use: x_nk}) if use != "X" else AnnData(x_nk)
+    if "umap" in how.maps:
+        tl.umap(
+            bare,
+            use=use,
+            key=keys.UMAP + end,
+            n_neighbors=how.umap_n_neighbors,
+            min_dist=how.umap_min_dist,
+            seed=seed,
+        )
+    if "tsne" in how.maps:
+        tl.tsne(bare, use=use, key=keys.TSNE + end, perplexity=how.tsne_perplexity, seed=seed)
+    return {key: bare.obsm[key] for key in bare.obsm if key != use}, recorded(bare)
 
 
 def _write(state: State) -> None:
@@ -402,7 +487,7 @@ def _write(state: State) -> None:
     state.results.write(state.work)
     save_lengths(state.adata, state.work)
     state.results.write_about(state.work, seconds=state.progress.seconds)
-    report.build(state.work)
+    report.build(state.work, helpers=state.helpers)
 
 
 ANALYSIS = (

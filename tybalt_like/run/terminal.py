@@ -54,7 +54,7 @@ def print_summary(folder: Path, *, as_json: bool = False, verbose: bool = False)
         if glance["extrapolated"]:
             console.print("* below what ranks can tell: extrapolated")
         if not verbose:
-            sentences, doubts = list(filter(None, [glance["encoding"]])), glance["doubts"]
+            sentences, doubts = glance["worth"], glance["doubts"]
     if verbose and metrics is not None and len(metrics):
         console.print(_table(metrics, about))
     for sentence in sentences:

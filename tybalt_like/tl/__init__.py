@@ -3,6 +3,7 @@
 from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.attributions import attributions
 from tybalt_like.tl.closest_normal import closest_normal
+from tybalt_like.tl.closest_reference import closest_reference
 from tybalt_like.tl.contrast import contrast
 from tybalt_like.tl.detect import detect
 from tybalt_like.tl.direction import direction
@@ -22,6 +23,7 @@ from tybalt_like.tl.synthesise import judge_synthetic, synthesise
 __all__ = [
     "attributions",
     "closest_normal",
+    "closest_reference",
     "contrast",
     "detect",
     "direction",

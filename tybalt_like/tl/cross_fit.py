@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from tybalt_like.anomaly.calibration import Rule
 from tybalt_like.anomaly.domain import MIN_REFERENCE as LEAST_OF_DOMAIN
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.provenance import is_images
 from tybalt_like.models import Model, ModelSettings
 from tybalt_like.pp.split import kept_together
@@ -100,6 +102,7 @@ def cross_fit(
     checkpoint: Path | None = None,
     on_fold: FoldHook | None = None,
     on_epoch: EpochHook | None = None,
+    helpers: Helpers | None = None,
 ) -> Detected:
     """Learn genes, scale, model and views from all reference samples, and calibrate them by what
     is learned without each fold (cross-conformal prediction, Vovk, Ann Math Artif Intell 74:9,
@@ -117,34 +120,19 @@ def cross_fit(
         File that the state of trainings is saved beside, one for each.
     on_fold
         Called with the number of folds done, and of all.
+    helpers
+        Processes that share the folds, if nothing is trained in epochs.
     """
-
-    def learned(train_n: Mask, settings: pp.Normalisation, number: int) -> _Learned:
-        normaliser = pp.Normaliser.fit(adata, settings, train=train_n)
-        encoded = normaliser.transform(adata[train_n])
-        out = anomaly.trimmed(np.asarray(encoded.X), share=how.contamination)
-        left_out = tuple(encoded.obs_names[out])
-        encoded = encoded[np.delete(np.arange(encoded.n_obs), out)].copy()
-        encoded.obs[keys.SPLIT] = _to_train(
-            kept_together(encoded, how.group), encoded.n_obs, model, seed=seed
-        )
-        saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
-        with few_threads(encoded.n_obs * encoded.n_vars):
-            fitted = fit(
-                encoded,
-                model=model,
-                seed=seed,
-                device=device,
-                checkpoint=saved,
-                on_epoch=on_epoch,
-                progress=False,
-            )
-        train = model_outputs(encoded, model=fitted)[in_split(encoded, keys.TRAIN)]
-        views = anomaly.FittedViews.fit(train, n_neighbors=how.n_neighbors)
-        codes_nk = np.asarray(encoded.obsm[keys.latent(fitted.name)])
-        rows = np.delete(np.flatnonzero(train_n), out)
-        return _Learned(normaliser, fitted, views, left_out, rows, codes_nk)
-
+    learned = partial(
+        _learned,
+        adata,
+        how,
+        model=model,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+    )
     n_folds, reference_n = int(fold_n.max()) + 1, fold_n >= 0
     whole = learned(reference_n, normalisation, n_folds)
     # What kind of values these are does not depend on the fold.
@@ -152,17 +140,21 @@ def cross_fit(
     encoded = whole.encoded(adata)
     observed_ng = observed(encoded, whole.model)
     values = pd.DataFrame(observed_ng, columns=encoded.var_names)
+    works = [
+        partial(_left_out, learned, adata, values, same, fold_n, fold) for fold in range(n_folds)
+    ]
+    if helpers is not None and is_closed_form(model) and on_epoch is None:
+        folds = helpers.share(works, on_done=on_fold)
+    else:
+        folds = []
+        for work in works:
+            folds.append(work())
+            if on_fold is not None:
+                on_fold(len(folds), n_folds)
     chosen_ng = np.ones(observed_ng.shape, dtype=bool)
-    measures, residuals = [], []
-    for fold in range(n_folds):
-        held = np.flatnonzero(fold_n == fold)
-        without = learned(reference_n & (fold_n != fold), same, fold)
-        unseen = without.encoded(adata[held])
-        measures.append(without.measure(unseen).set_axis(held))
-        residuals.append(without.residuals(unseen, values, held).set_axis(held))
-        chosen_ng[held] = values.columns.isin(unseen.var_names)
-        if on_fold is not None:
-            on_fold(fold + 1, n_folds)
+    for fold, found in enumerate(folds):
+        chosen_ng[fold_n == fold] = found.chosen_g
+    measures, residuals = [found.measures for found in folds], [found.residuals for found in folds]
     known = adata[reference_n]
     measured = pd.concat(measures).sort_index()
     missed = pd.concat(residuals)
@@ -235,7 +227,7 @@ def is_closed_form(model: ModelSettings) -> bool:
 
 
 @dataclass(frozen=True)
-class _Learned:
+class _Fitted:
     """What was learned from some samples, not calibrated yet."""
 
     normaliser: pp.Normaliser
@@ -286,6 +278,80 @@ class _Learned:
             of_others_no = values[others].to_numpy()[rows] - expected_no.reshape(len(rows), -1)
             missed = pd.concat([missed, pd.DataFrame(of_others_no, columns=others)], axis=1)
         return missed[values.columns]
+
+
+class _LeftOut(NamedTuple):
+    """What is said of the samples of a fold by what was learned without them.
+
+    Attributes
+    ----------
+    measures, residuals
+        Of the views, and of the genes that are looked at; a row for each sample, by its number.
+    chosen_g
+        Which of these genes were chosen.
+    """
+
+    measures: pd.DataFrame
+    residuals: pd.DataFrame
+    chosen_g: Mask
+
+
+def _left_out(
+    learned: Callable[[Mask, pp.Normalisation, int], _Fitted],
+    adata: AnnData,
+    values: pd.DataFrame,
+    settings: pp.Normalisation,
+    fold_n: NDArray[np.int64],
+    fold: int,
+) -> _LeftOut:
+    held = np.flatnonzero(fold_n == fold)
+    without = learned((fold_n >= 0) & (fold_n != fold), settings, fold)
+    unseen = without.encoded(adata[held])
+    return _LeftOut(
+        without.measure(unseen).set_axis(held),
+        without.residuals(unseen, values, held).set_axis(held),
+        np.asarray(values.columns.isin(unseen.var_names)),
+    )
+
+
+def _learned(
+    adata: AnnData,
+    how: Detection,
+    train_n: Mask,
+    settings: pp.Normalisation,
+    number: int,
+    *,
+    model: ModelSettings,
+    seed: int,
+    device: str,
+    checkpoint: Path | None,
+    on_epoch: EpochHook | None,
+) -> _Fitted:
+    """From some samples; `number` tells trainings apart."""
+    normaliser = pp.Normaliser.fit(adata, settings, train=train_n)
+    encoded = normaliser.transform(adata[train_n])
+    out = anomaly.trimmed(np.asarray(encoded.X), share=how.contamination)
+    left_out = tuple(encoded.obs_names[out])
+    encoded = encoded[np.delete(np.arange(encoded.n_obs), out)].copy()
+    encoded.obs[keys.SPLIT] = _to_train(
+        kept_together(encoded, how.group), encoded.n_obs, model, seed=seed
+    )
+    saved = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}_{number}")
+    with few_threads(encoded.n_obs * encoded.n_vars):
+        fitted = fit(
+            encoded,
+            model=model,
+            seed=seed,
+            device=device,
+            checkpoint=saved,
+            on_epoch=on_epoch,
+            progress=False,
+        )
+    train = model_outputs(encoded, model=fitted)[in_split(encoded, keys.TRAIN)]
+    views = anomaly.FittedViews.fit(train, n_neighbors=how.n_neighbors)
+    codes_nk = np.asarray(encoded.obsm[keys.latent(fitted.name)])
+    rows = np.delete(np.flatnonzero(train_n), out)
+    return _Fitted(normaliser, fitted, views, left_out, rows, codes_nk)
 
 
 def _expected(

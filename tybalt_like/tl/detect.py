@@ -13,6 +13,7 @@ from tybalt_like.anomaly import scores as tables
 from tybalt_like.anomaly.calibration import Rule
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.keys import DEFAULT
 from tybalt_like.core.provenance import is_images, record
 from tybalt_like.models import ModelSettings
@@ -127,6 +128,7 @@ def detected(
     normalisation: pp.Normalisation | None = None,
     seed: int = 0,
     on_fold: FoldHook | None = None,
+    helpers: Helpers | None = None,
 ) -> Detected:
     """What `detect` does; `adata` stays as it is.
 
@@ -134,6 +136,8 @@ def detected(
     ----------
     on_fold
         Called with the number of folds done, and of all.
+    helpers
+        Processes that share the folds.
     """
     settings = _comparable(normalisation or pp.Normalisation(n_genes=N_GENES))
     fold_n = folds_of(adata, how, seed=seed)
@@ -150,6 +154,7 @@ def detected(
         fold_n=fold_n,
         seed=seed,
         on_fold=on_fold,
+        helpers=helpers,
     )
 
 

@@ -15,7 +15,7 @@ from tybalt_like.core import keys
 from tybalt_like.evaluation.report import GENES, PERMUTED
 from tybalt_like.models import Model
 from tybalt_like.pp.split import recorded_groups
-from tybalt_like.tl.fit import fit, latent
+from tybalt_like.tl.fit import fit, in_split, latent
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,6 +24,11 @@ Array = NDArray[np.float64]
 
 SMALL = 5_000_000
 """Training matrices with fewer values are factorised faster by one thread than by several."""
+
+
+def is_small(adata: AnnData) -> bool:
+    """Whether one thread is enough for what is fitted to the training samples."""
+    return int(in_split(adata, keys.TRAIN).sum()) * int(adata.n_vars) < SMALL
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def baseline(
         k = n_train
         notes.append(f"{name} has {k} features, as many as there are training samples")
     with _watched() as warned, few_threads(n_train * adata.n_vars):
-        fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
+        learned = fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
         z_nk = _latents(adata, name)
         reconstruction_ng = _decoded(adata, name) + low_g
         again = []
@@ -132,6 +137,9 @@ def baseline(
             again.append(_latents(adata, name))
     if warned:
         notes.append(f"{name} had not converged when its iterations were over")
+    most = getattr(learned.config, "max_rows", n_train)
+    if most < n_train:
+        notes.append(f"{name} learned from {most:,} of {n_train:,} training samples")
     return Encoding(z_nk, reconstruction_ng, tuple(again)), notes
 
 

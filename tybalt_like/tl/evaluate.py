@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,21 @@ import pandas as pd
 
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.provenance import recorded
 from tybalt_like.evaluation import EvaluationReport
 from tybalt_like.evaluation.report import COLUMNS
 from tybalt_like.models import Model, Training
 from tybalt_like.tl.again import trained_again
-from tybalt_like.tl.encoders import Cohort, Encoding, baseline, controls, few_threads, of_model
+from tybalt_like.tl.encoders import (
+    Cohort,
+    Encoding,
+    baseline,
+    controls,
+    few_threads,
+    is_small,
+    of_model,
+)
 from tybalt_like.tl.fit import in_split
 from tybalt_like.tl.measures import groups, inside, reconstruction, stability
 from tybalt_like.training.loop import EpochHook
@@ -36,10 +46,11 @@ def evaluate(
     batch: str | None = None,
     seeds: int = 2,
     training: Training | None = None,
-    again: Sequence[Model] | None = None,
+    again: Sequence[Model] | Callable[[], Sequence[Model]] | None = None,
     fitted: Mapping[str, Model] | None = None,
     device: str = "auto",
     on_epoch: EpochHook | None = None,
+    helpers: Helpers | None = None,
 ) -> EvaluationReport:
     """Judge an encoding on samples that nothing was fitted on, beside encodings of the same size.
 
@@ -66,11 +77,14 @@ def evaluate(
     training
         How the model was trained, for the further trainings; its defaults if None.
     again
-        The model trained with other seeds, if that has been done; it is trained here if None.
+        The model trained with other seeds, if that has been done, or what gives it once all else
+        is encoded; it is trained here if None.
     fitted
         Baselines that were trained on `adata` already, with as many features.
     device, on_epoch
         As for `tl.fit`.
+    helpers
+        Processes that share the work; none if None.
 
     Returns
     -------
@@ -85,12 +99,21 @@ def evaluate(
     if batch is not None and batch not in adata.obs:
         raise DataError(f"no column {batch!r} in the sample table to take batches from")
     cohort = Cohort(_judged(adata), counts=model.domain == "counts")
+    helpers = helpers or Helpers()
     n_test = int(cohort.test_n.sum())
     seed = int(recorded(adata).get(model.name, {}).get("seed", 0))
     others = range(seed + 1, seed + seeds) if n_test >= MIN_TEST else range(0)
+    k = of_model(cohort, model, [])[model.name].z_nk.shape[1]
+    rivals = [name for name in baselines if name != model.name]
+    known = fitted or {}
+    works = [
+        partial(baseline, cohort, name, k=k, seed=seed, seeds=others, fitted=known.get(name))
+        for name in rivals
+    ]
+    compared = helpers.share(works) if is_small(adata) else [work() for work in works]
     notes: list[str] = []
     if again is None:
-        again, notes = trained_again(
+        trained, notes = trained_again(
             cohort.adata,
             model,
             times=len(others),
@@ -98,17 +121,15 @@ def evaluate(
             device=device,
             on_epoch=on_epoch,
         )
-    encodings = of_model(cohort, model, again[: len(others)])
-    k = encodings[model.name].z_nk.shape[1]
-    for name in baselines:
-        if name != model.name:
-            encodings[name], said = baseline(
-                cohort, name, k=k, seed=seed, seeds=others, fitted=(fitted or {}).get(name)
-            )
-            notes += said
+    else:
+        trained = list(again() if callable(again) else again)
+    encodings = of_model(cohort, model, trained[: len(others)])
+    for name, (encoding, said) in zip(rivals, compared, strict=True):
+        encodings[name] = encoding
+        notes += said
     encodings |= controls(cohort, k=k, seed=seed)
     with few_threads():
-        return _measured(cohort, model, encodings, notes, batch=batch, seed=seed)
+        return _measured(cohort, model, encodings, notes, batch=batch, seed=seed, helpers=helpers)
 
 
 def _measured(
@@ -119,6 +140,7 @@ def _measured(
     *,
     batch: str | None,
     seed: int,
+    helpers: Helpers,
 ) -> EvaluationReport:
     n_test = int(cohort.test_n.sum())
     genes = samples = features = pd.DataFrame()
@@ -132,7 +154,7 @@ def _measured(
         features, alarms, losses = inside(cohort, model, encodings[model.name])
         genes, samples, agreement = reconstruction(cohort, encodings)
         tables += [losses, agreement, stability(cohort, encodings)]
-    probed, n_held_out, said = groups(cohort, encodings, batch=batch, seed=seed)
+    probed, n_held_out, said = groups(cohort, encodings, batch=batch, seed=seed, helpers=helpers)
     filled = [table for table in [*tables, *probed] if len(table)]
     return EvaluationReport(
         table=pd.concat(filled or tables, ignore_index=True),

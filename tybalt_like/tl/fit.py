@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tybalt_like.core import keys
 from tybalt_like.core.bar import Bar
+from tybalt_like.core.device import pick_device
 from tybalt_like.core.errors import DataError, NonFiniteLossError
 from tybalt_like.core.provenance import image_shape, is_images, record
 from tybalt_like.genes import identifiers
@@ -22,7 +23,6 @@ from tybalt_like.io import read_gmt
 from tybalt_like.models import Model, ModelSettings, Training
 from tybalt_like.models.history import losses
 from tybalt_like.tl.covariates import categories, known
-from tybalt_like.training.device import pick_device
 from tybalt_like.training.inference import infer
 from tybalt_like.training.loop import EpochHook, train
 from tybalt_like.training.seed import seeded

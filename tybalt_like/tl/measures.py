@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from tybalt_like import evaluation
 from tybalt_like.anomaly import standardised_norm
 from tybalt_like.core import keys
+from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.provenance import recorded
 from tybalt_like.evaluation import Estimate, Labels, tabulate
 from tybalt_like.evaluation.report import CHANCE, GENES, MEAN
@@ -105,7 +107,9 @@ def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def stability(cohort: Cohort, encodings: Mapping[str, Encoding]) -> pd.DataFrame:
     """Agreement of the test samples' latents between trainings, the mean over all pairs."""
-    train_n, test_n = cohort.train_n, cohort.test_n
+    train_n, test_n = cohort.train_n, np.flatnonzero(cohort.test_n)
+    if len(test_n) > MAX_PROBED:  # whose products with each other are many
+        test_n = np.sort(np.random.default_rng(0).choice(test_n, MAX_PROBED, replace=False))
     measured: Measured = {}
     for name, encoding in encodings.items():
         pairs = list(combinations([encoding.z_nk, *encoding.again], 2))
@@ -121,11 +125,16 @@ def stability(cohort: Cohort, encodings: Mapping[str, Encoding]) -> pd.DataFrame
             for measure, values in found.items()
             if values and not np.isnan(values).any()
         }
-    return tabulate(measured, n=int(test_n.sum()))
+    return tabulate(measured, n=len(test_n))
 
 
 def groups(
-    cohort: Cohort, encodings: Mapping[str, Encoding], *, batch: str | None, seed: int
+    cohort: Cohort,
+    encodings: Mapping[str, Encoding],
+    *,
+    batch: str | None,
+    seed: int,
+    helpers: Helpers | None = None,
 ) -> tuple[list[pd.DataFrame], int, list[str]]:
     """Probes, clusters and batches among the held-out samples, their number, and notes.
 
@@ -150,7 +159,8 @@ def groups(
             f"no label column has two classes of at least {least} held-out samples{several}"
         )
     of_held = {name: encoding.z_nk[held] for name, encoding in encodings.items()}
-    tables = [_labels(of_held, labels, group_n, seed=seed) for labels in found]
+    helpers = helpers or Helpers()
+    tables = helpers.share([partial(_labels, of_held, one, group_n, seed=seed) for one in found])
     if batch is not None:
         labels = evaluation.grouped(obs[batch], group_n)
         if len(labels.classes) < 2:  # batches of one group each can only be told sample by sample

@@ -26,7 +26,7 @@ class Genes(Section[AberrantContents], name="genes", title="Genes", kind=KIND, p
     """A table to search and sort, volcano plots, and counts against expectation."""
 
     template = """
-<p>{% if run.n_called %}Aberrant counts come first, the smallest p-values on top{% else %}The smallest p-values are on top{% endif %}; the first {{ rows | length | count }} pairs are shown. All of them: <a href="aberrant.tsv.gz">aberrant.tsv.gz</a>.</p>
+<p>{% if run.n_called %}Aberrant counts come first, the smallest p-values on top{% else %}The smallest p-values are on top{% endif %}; the first {{ rows | length | count }} pairs are shown. All of them: {{ ui.file("aberrant.tsv.gz") }}.</p>
 {{ ui.search("gene, sample ...", "aberrant only") }}
 {% macro p(value) %}{% if value == 0 %}&lt; 1e-300{% else %}{{ value | number(2) }}{% endif %}{% endmacro %}
 {% call ui.sortable("Table of genes", ["gene", "sample"], ["p", "adjusted p", "z", "log2 fold change", "expected", "observed"], id="sample-table") %}

@@ -21,14 +21,14 @@ class Samples(Section[AberrantContents], name="samples", title="Samples", kind=K
 
     template = """
 {% if rows %}
-<p>{{ words.counted(n) }} with aberrant genes{% if n > rows | length %}, of which {{ rows | length }} are shown{% endif %}. All: <a href="samples.tsv">samples.tsv</a>.</p>
+<p>{{ words.counted(n) }} with aberrant genes{% if n > rows | length %}, of which {{ rows | length }} are shown{% endif %}. All: {{ ui.file("samples.tsv") }}.</p>
 {% call ui.sortable("Table of samples", ["sample", "most significant first"], ["aberrant", "up", "down", "size factor"]) %}
 {% for row in rows %}
 <tr><th scope="row">{{ row.sample }}</th><td style="white-space: normal">{{ row.genes }}{% if row.aberrant > top %}, ...{% endif %}</td>{{ ui.n(row.aberrant, row.aberrant | count) }}{{ ui.n(row.up, row.up | count) }}{{ ui.n(row.down, row.down | count) }}{{ ui.n(row.size_factor, row.size_factor | number) }}</tr>
 {% endfor %}
 {% endcall %}
 {% else %}
-<p>No sample has an aberrant gene. All samples: <a href="samples.tsv">samples.tsv</a>.</p>
+<p>No sample has an aberrant gene. All samples: {{ ui.file("samples.tsv") }}.</p>
 {% endif %}
 {{ ui.figures(figures) }}
 """

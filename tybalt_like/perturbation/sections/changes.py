@@ -40,7 +40,7 @@ class Changes(
     """A table of every method, with latent shifts and genes for each drug."""
 
     template = """
-<p>How well treated profiles of held-out values are predicted: means over these values, and how far the model is ahead of the others by the first measure, with the standard error over these values. What each measure is: see <a href="#reading">below</a>. All numbers: <a href="changes.tsv">changes.tsv</a>.</p>
+<p>How well treated profiles of held-out values are predicted: means over these values, and how far the model is ahead of the others by the first measure, with the standard error over these values. What each measure is: see <a href="#reading">below</a>. All numbers: {{ ui.file("changes.tsv") }}.</p>
 {% call ui.sortable("Table of treated profiles", (["drug"] if run.several else []) + ["method"], ["model ahead by"] + heads) %}
 {% for row in rows %}
 <tr{% if row.method == run.model %} class="main"{% endif %}>{% if run.several %}<td>{{ row.drug }}</td>{% endif %}<th scope="row">{{ row.method }}</th><td class="n" data-value="{{ row.ahead }}">{% if row.method != run.model and row.ahead == row.ahead %}{{ '%+.3f' | format(row.ahead) }}{% if row.se == row.se %} ± {{ '%.3f' | format(row.se) }}{% endif %}{% else %}–{% endif %}</td>{% for value in row.cells %}{{ ui.n(value, '%.3f' | format(value) if value == value else '–') }}{% endfor %}</tr>

@@ -32,7 +32,7 @@ class Responses(Section[PairedContents], name="responses", title="Responses", ki
     """A table of every method, with curves and intervals for each drug."""
 
     template = """
-<p>Mean over seeds, with 95 % bootstrap intervals over held-out groups. All numbers: <a href="responses.tsv">responses.tsv</a>.</p>
+<p>Mean over seeds, with 95 % bootstrap intervals over held-out groups. All numbers: {{ ui.file("responses.tsv") }}.</p>
 {% call ui.sortable("Table of responses", (["drug"] if run.several else []) + ["method"], heads) %}
 {% for row in rows %}
 <tr{% if row.method == run.model %} class="main"{% endif %}>{% if run.several %}<td>{{ row.drug }}</td>{% endif %}<th scope="row">{{ row.method }}</th>{% for found in row.cells %}{{ ui.n(found.value, '%.3f' | format(found.value) if found.value == found.value else '–') }}<td class="n">{% if found.low == found.low %}{{ '%.3f' | format(found.low) }} – {{ '%.3f' | format(found.high) }}{% else %}–{% endif %}</td>{% endfor %}</tr>

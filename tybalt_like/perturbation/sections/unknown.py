@@ -22,7 +22,7 @@ class Unknown(
     """A table to search, the surest predictions first, and intervals for each drug."""
 
     template = """
-<p>Predictions for samples without a known response, the surest first{% if rows | length < n %} ({{ rows | length }} of {{ n | count }}){% endif %}. Each comes from a model trained without its group. All: <a href="predictions.tsv.gz">predictions.tsv.gz</a>.</p>
+<p>Predictions for samples without a known response, the surest first{% if rows | length < n %} ({{ rows | length }} of {{ n | count }}){% endif %}. Each comes from a model trained without its group. All: {{ ui.file("predictions.tsv.gz") }}.</p>
 {{ ui.search("sample, group ...") }}
 {% call ui.sortable("Table of unknown responses", (["drug"] if run.several else []) + ["sample", "group", "treated profile"], ["probability" if about.is_binary else "response", "90 % interval"], id="sample-table") %}
 {% for row in rows %}

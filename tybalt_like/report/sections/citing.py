@@ -13,7 +13,7 @@ class Citing(Section[Contents], name="cite", title="Citing", place=120):
 
     heading = "How to cite"
     template = """
-<ul>
+<ul id="cite-list">
 <li>tybalt_like {{ about.versions["tybalt-like"] }}, BSD-3-Clause.</li>
 {% for other in others %}
 {% for citation in other.citations(run) %}

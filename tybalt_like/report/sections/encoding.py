@@ -75,7 +75,7 @@ class Encoding(Section[RunContents], name="encoding", title="Encoding", kind="ru
 {% set column, table = of_label %}
 {% if column %}
 {{ grid("How well the label is read, by encoder", column ~ ", " ~ words.counted(table.n, "held-out sample"), table) }}
-<p class="note">Classifiers and clusters see the samples that no model was fitted, stopped or calibrated on: the test split{% if about.splits.query %} and the samples outside the reference (query){% endif %}. Best encoding in bold. Silhouettes compare encodings of different geometry: take them as a hint. All label columns: <a href="evaluation.tsv">evaluation.tsv</a>.</p>
+<p class="note">Classifiers and clusters see the samples that no model was fitted, stopped or calibrated on: the test split{% if about.splits.query %} and the samples outside the reference (query){% endif %}. Best encoding in bold. Silhouettes compare encodings of different geometry: take them as a hint. All label columns: {{ ui.file("evaluation.tsv") }}.</p>
 {% endif %}
 {% if inside %}
 <p>{{ inside }}</p>

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import ClassVar
 
 from matplotlib.figure import Figure as Drawing
 
 from tybalt_like import pl
 from tybalt_like.report.figure import Figure, drawing_of
-from tybalt_like.report.new_samples import KIND, NewSamples
-from tybalt_like.report.run_contents import RunContents
+from tybalt_like.report.new_samples import KIND, NEW, NewSamples
+from tybalt_like.report.run_contents import HOLD, RunContents
 from tybalt_like.report.section import Section
 from tybalt_like.report.sections.genes import Genes
 from tybalt_like.report.sections.reading import Reading
-from tybalt_like.report.sections.sample_map import SampleMap
-from tybalt_like.report.sections.samples import Samples
+from tybalt_like.report.sections.samples import Samples, scores
+from tybalt_like.report.sections.sheets import Sheets
 
 
 class NewSummary(Section[NewSamples], name="summary", title="Summary", kind=KIND, place=10):
     """The first section."""
 
-    heading = "Do these p-values hold?"
+    heading = HOLD
     template = """
 {% for said in about.summary %}
 <p>{{ said }}</p>
@@ -32,28 +32,18 @@ class NewSummary(Section[NewSamples], name="summary", title="Summary", kind=KIND
 
 
 class NewTable(Samples, name="samples", title="Samples", kind=KIND, place=30):
-    """The new samples, the strange ones first."""
+    """The new samples, the strange ones first, on the map of the run."""
 
+    heading = "The new samples among those of the run"
+    only: ClassVar[str | None] = NEW
 
-class NewGenes(Genes, name="genes", title="Genes", kind=KIND, place=60):
-    """Why the new samples are strange."""
-
-
-class NewReading(Reading, name="reading", title="Reading p and q", kind=KIND, place=100):
-    """Words on what the numbers promise."""
-
-
-class NewMap(SampleMap, name="map", title="Map", kind=KIND, place=40):
-    """New samples among those of the run."""
-
-    heading = "The new samples on the map of the run"
-
-    def content(self, run: RunContents) -> dict[str, Any] | None:
+    def shown(self, run: RunContents) -> RunContents:
         assert isinstance(run, NewSamples)  # it is registered for no other
-        return super().content(run.everyone)
+        return run.everyone
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
         assert isinstance(run, NewSamples)
+        yield from scores(run)
         for basis, name in (("X_umap", "UMAP"), ("X_tsne", "t-SNE")):
             if basis in run.everyone.adata().obsm:
                 yield Figure(
@@ -65,6 +55,18 @@ class NewMap(SampleMap, name="map", title="Map", kind=KIND, place=40):
                     "nearer ones; one that is like none of them stands among them all the same.",
                     partial(_drawn, run.everyone, basis),
                 )
+
+
+class NewGenes(Genes, name="genes", title="Genes", kind=KIND, place=37):
+    """Why the new samples are strange."""
+
+
+class NewSheets(Sheets, name="sheets", title="Sample by sample", kind=KIND, place=35):
+    """For each strange new sample all that is known of it."""
+
+
+class NewReading(Reading, name="reading", title="Reading p and q", kind=KIND, place=100):
+    """Words on what the numbers promise."""
 
 
 def _drawn(run: NewSamples, basis: str) -> Drawing:

@@ -1,4 +1,4 @@
-"""The map of the samples: interactive, and as figures."""
+"""Maps of the samples: for the page's scripts, and as figures."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from tybalt_like import pl
-from tybalt_like.core import keys
-from tybalt_like.pl.palette import MISSING, SEQUENTIAL
-from tybalt_like.pl.scatter import LEGEND_ROWS
+from tybalt_like.pl.palette import MISSING, SEQUENTIAL, style
+from tybalt_like.pl.scatter import LEGEND_ROWS, MAX_LABELS
 from tybalt_like.report.figure import Figure
 from tybalt_like.report.run_contents import RunContents
-from tybalt_like.report.section import Section
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from bokeh.models import ColumnDataSource, Tool
+    from bokeh.models.renderers import GlyphRenderer
+    from bokeh.plotting import figure
 
 CITATIONS = [
     "UMAP: McInnes L, Healy J, Melville J. UMAP: uniform manifold approximation and projection "
@@ -28,6 +28,7 @@ CITATIONS = [
     "Research 9:2579-2605 (2008); openTSNE: Poličar PG, Stražar M, Zupan B. Journal of "
     "Statistical Software 109:3 (2024).",
 ]
+SHADES = 256
 _BOKEH_MARKERS = {
     "o": "circle",
     "^": "triangle",
@@ -38,80 +39,34 @@ _BOKEH_MARKERS = {
     "X": "x",
     "*": "star",
 }
+_NEW = "#d55e00"
 
 
-class SampleMap(Section[RunContents], name="map", title="Map", kind="run", place=40):
-    """Samples in two dimensions, by label and by score."""
-
-    heading = "Map of the samples"
-    scripts = ("bokeh", "map.js")
-    template = """
-<p>Similar samples lie close together. Point at a sample to see its name and scores; flagged samples have a black ring. Distances between far groups mean little.</p>
-<noscript><p>The interactive map needs JavaScript; the figures below show the same.</p></noscript>
-<div class="controls" data-needs-script hidden>
-<label>Show <select id="map-view">
-{% for view in views %}
-<option value="{{ view.key }}">{{ view.name }}</option>
-{% endfor %}
-</select></label>
-<label>Colour by <select id="map-color">
-{% if run.label %}<option value="label_color">{{ run.label }}</option>{% endif %}
-<option value="score_color">combined score</option>
-</select></label>
-<label>Find <input type="search" id="map-find" placeholder="sample name" autocomplete="off"></label>
-</div>
-<div class="paper interactive" data-needs-script hidden>
-<div id="map-plot" role="img" aria-label="Interactive map of the samples; the table above lists them."></div>
-<div id="map-labels" class="legend" role="group" aria-label="Labels: press to hide or show">
-{% for entry in legend %}
-<button type="button" data-label="{{ entry.label }}" aria-pressed="true"><span class="dot" style="background: {{ entry.color }}"></span>{{ entry.label or 'no label' }} ({{ entry.n | count }})</button>
-{% endfor %}
-</div>
-{% set low, high = score_range %}
-<div id="map-scale" class="legend"><span>{{ '%.2f' | format(low) }}</span><span class="gradient" role="img" aria-label="from dark blue, low, to yellow, high"></span><span>{{ '%.2f' | format(high) }}</span><span>combined score</span></div>
-</div>
-<script type="application/json" id="map-data">{{ bokeh | tojson }}</script>
-{{ ui.figures(figures) }}
-"""
-
-    def content(self, run: RunContents) -> dict[str, Any] | None:
-        found = views(run)
-        if not found:
-            return None
-        return {
-            "views": found,
-            "legend": legend(run),
-            "score_range": score_range(run),
-            "bokeh": interactive(run),
-        }
-
-    def figures(self, run: RunContents) -> Iterator[Figure]:
-        adata, score = run.adata(), "combined anomaly score"
-        adata.obs[score] = run.score()
-        for method, name in (("umap", "UMAP"), ("tsne", "t-SNE")):
-            if not {f"X_{method}", f"X_{method}_genes"} <= set(adata.obsm):
-                continue
-            if run.label is not None:
-                yield Figure(
-                    f"{method}_by_label",
-                    f"{name} by label",
-                    f"{name} maps of the latent features and of the genes, coloured by {run.label}.",
-                    f"Each dot is a sample; samples with similar profiles lie close together. Left: "
-                    f"by the latent features of {run.title()}; right: by the genes it was given. "
-                    "Distances between far groups and sizes of groups mean little in such maps.",
-                    _panels(run, adata, method, color=run.label),
-                )
+def still_maps(run: RunContents) -> Iterator[Figure]:
+    """By label and by score."""
+    adata, score = run.adata(), "combined anomaly score"
+    adata.obs[score] = run.score()
+    for method, name in (("umap", "UMAP"), ("tsne", "t-SNE")):
+        if not {f"X_{method}", f"X_{method}_genes"} <= set(adata.obsm):
+            continue
+        if run.label is not None:
             yield Figure(
-                f"{method}_by_score",
-                f"{name} by anomaly score",
-                f"{name} maps of the latent features and of the genes, coloured by anomaly score.",
-                "The same maps; brighter samples are stranger. Strange samples that gather in a "
-                "group have something in common; scattered ones may be single failures.",
-                _panels(run, adata, method, color=score),
+                f"{method}_by_label",
+                f"{name} by label",
+                f"{name} maps of the latent features and of the genes, coloured by {run.label}.",
+                f"Each dot is a sample; samples with similar profiles lie close together. Left: "
+                f"by the latent features of {run.title()}; right: by the genes it was given. "
+                "Distances between far groups and sizes of groups mean little in such maps.",
+                _panels(run, adata, method, color=run.label),
             )
-
-    def citations(self, run: RunContents) -> list[str]:
-        return CITATIONS
+        yield Figure(
+            f"{method}_by_score",
+            f"{name} by anomaly score",
+            f"{name} maps of the latent features and of the genes, coloured by anomaly score.",
+            "The same maps; brighter samples are stranger. Strange samples that gather in a "
+            "group have something in common; scattered ones may be single failures.",
+            _panels(run, adata, method, color=score),
+        )
 
 
 def _panels(run: RunContents, adata: AnnData, method: str, *, color: str) -> Callable[[], Drawing]:
@@ -132,113 +87,119 @@ def _panels(run: RunContents, adata: AnnData, method: str, *, color: str) -> Cal
     return draw
 
 
-def views(run: RunContents) -> list[dict[str, str]]:
-    """The maps that can be shown: the prefix of their columns, and a name for readers."""
-    sources = {"latent": f"latent features of {run.title()}", "genes": "genes"}
-    methods = {"umap": "UMAP", "tsne": "t-SNE"}
-    return [
-        {"key": f"{of}_{method}", "name": f"{method_name} of {of_name}"}
-        for of, of_name in sources.items()
-        for method, method_name in methods.items()
-        if f"{of}_{method}_1" in run.maps
-    ]
+def plots(*, with_map: bool) -> dict[str, Any]:
+    """The map and the plot of pairs as Bokeh's JSON, without points, which the page's scripts put
+    in; and the colours and shapes of labels and numbers."""
+    from bokeh.document import Document
+    from bokeh.models import ColumnDataSource
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    # One point that is never seen: without any, Bokeh complains of ranges.
+    point: dict[str, Any] = {name: [0.0] for name in ("x", "y", "u", "v", "size")}
+    point |= {name: [""] for name in ("sample", "call", "value")}
+    point |= {"color": ["white"], "ring": ["white"], "marker": ["circle"]}
+    source = ColumnDataSource(point, name="samples")
+    drawn = {"pair-plot": _pair(source)} | ({"map-plot": _map(source)} if with_map else {})
+    document = Document()
+    for plot in drawn.values():
+        document.add_root(plot)
+    styles = [style(i) for i in range(MAX_LABELS)]
+    return {
+        "doc": document.to_json(deferred=False),
+        "roots": {plot.id: place for place, plot in drawn.items()},
+        "styles": {
+            "of": [[one.color, _BOKEH_MARKERS[one.marker]] for one in styles],
+            "scale": [to_hex(color) for color in colormaps[SEQUENTIAL](np.linspace(0, 1, SHADES))],
+            "missing": MISSING.color,
+        },
+    }
 
 
-def legend(run: RunContents) -> list[dict[str, Any]]:
-    """Labels that occur, with their colours and counts."""
-    counts = run.labels.value_counts()
-    styles = {**run.palette, "": MISSING}
-    return [
-        {"label": label, "color": style.color, "n": int(counts[label])}
-        for label, style in styles.items()
-        if label in counts.index
-    ]
+def _map(source: ColumnDataSource) -> figure:
+    from bokeh.models import ColumnDataSource
 
-
-def interactive(run: RunContents) -> dict[str, Any]:
-    """The map as bokeh's JSON, for ``Bokeh.embed.embed_item``; its points are called "samples"."""
-    from bokeh.embed import json_item
-    from bokeh.models import ColumnDataSource, HoverTool
-    from bokeh.plotting import figure as bokeh_figure
-
-    plot = bokeh_figure(
-        height=560,
-        sizing_mode="stretch_width",
-        tools="pan,box_zoom,wheel_zoom,reset,save",
-        toolbar_location="right",
+    plot = _plot(
+        source,
+        "x",
+        "y",
+        drag="lasso_select",
         x_axis_location=None,
         y_axis_location=None,
+        name="map",
+    )
+    plot.grid.visible = False
+    stars = ColumnDataSource({"x": [], "y": [], "sample": []})
+    points = plot.scatter(
+        *("x", "y"),
+        source=stars,
+        name="stars",
+        marker="star",
+        size=18,
+        fill_color=_NEW,
+        line_color="black",
+    )
+    plot.add_tools(_hover(points, [("new sample", "@sample")]))
+    return plot
+
+
+def _pair(source: ColumnDataSource) -> figure:
+    """Its axes are there twice: for numbers, and for text, whose values are named."""
+    from bokeh.models import FixedTicker, LinearAxis
+
+    plot = _plot(source, "u", "v", drag="box_select", name="pair")
+    plot.xaxis[0].name, plot.yaxis[0].name = "across numbers", "up numbers"
+    tickers: dict[str, Any] = {name: FixedTicker(ticks=[]) for name in ("across", "up")}
+    across, up = (
+        LinearAxis(ticker=ticker, visible=False, name=f"{name} labels")
+        for name, ticker in tickers.items()
+    )
+    across.major_label_orientation = 0.8
+    plot.add_layout(across, "below")
+    plot.add_layout(up, "left")
+    plot.grid.grid_line_color = "#eeeeee"
+    return plot
+
+
+def _plot(
+    source: ColumnDataSource, x: str, y: str, *, name: str, drag: str, **options: Any
+) -> figure:
+    from bokeh.plotting import figure
+
+    plot = figure(
+        name=name,
+        height=460,
+        sizing_mode="stretch_width",
+        tools="lasso_select,box_select,tap,pan,box_zoom,wheel_zoom,reset,save",
+        active_drag=drag,
+        active_scroll=None,
+        toolbar_location="above",
         background_fill_color="white",
         border_fill_color="white",
         outline_line_color="#cccccc",
+        **options,
     )
     plot.toolbar.logo = None
-    plot.grid.visible = False
     points = plot.scatter(
-        "x",
-        "y",
-        source=ColumnDataSource(_columns(run)),
-        name="samples",
+        *(x, y),
+        source=source,
+        name=f"samples of the {name}",
         marker="marker",
         size="size",
         fill_color="color",
-        fill_alpha="alpha",
+        fill_alpha=0.85,
         line_color="ring",
-        line_alpha="alpha",
+        line_alpha=0.85,
+        nonselection_fill_alpha=0.08,
+        nonselection_line_alpha=0.04,
+        selection_line_color="black",
+        selection_fill_alpha=1,
     )
-    hover = [("sample", "@sample"), *([("label", "@label")] if run.label else [])]
-    hover += [("split", "@split"), ("combined score", "@score{0.00}")]
-    hover += [("p", "@p"), ("q", "@q"), ("flagged", "@flagged")]
-    plot.add_tools(HoverTool(renderers=[points], tooltips=hover, visible=False))
-    return dict(json_item(plot))
+    plot.add_tools(_hover(points, [("sample", "@sample"), ("", "@call"), ("", "@value")]))
+    return plot
 
 
-def _columns(run: RunContents) -> dict[str, Any]:
-    """One entry per sample; x, y and color are what is shown, the page's script changes them."""
-    style_n = [run.palette.get(label, MISSING) for label in run.labels]
-    label_color = [style.color for style in style_n]
-    columns: dict[str, Any] = {
-        "sample": list(run.samples.index),
-        "label": list(run.labels),
-        "split": list(run.samples[keys.SPLIT]),
-        "score": run.score().to_numpy(np.float32),
-        "p": _short(run.score("p_value")),
-        "q": _short(run.score("q_value")),
-        "flagged": np.where(run.flagged, "yes", np.where(run.tested, "no", "not tested")).tolist(),
-        "ring": np.where(run.flagged, "#000000", "#ffffff").tolist(),
-        "marker": [_BOKEH_MARKERS[style.marker] for style in style_n],
-        "label_color": label_color,
-        "score_color": _score_colors(run),
-        "color": label_color,
-        "alpha": np.full(len(run.samples), 0.85, np.float32),
-        "size": np.full(len(run.samples), _size(len(run.samples)), np.float32),
-    }
-    for name in run.maps:
-        columns[str(name)] = run.maps[name].to_numpy(np.float32)
-    first = views(run)[0]["key"]
-    return columns | {"x": columns[f"{first}_1"], "y": columns[f"{first}_2"]}
+def _hover(points: GlyphRenderer[Any], lines: list[tuple[str, str]]) -> Tool:
+    from bokeh.models import HoverTool
 
-
-def _size(n: int) -> float:
-    return float(np.clip(260 / np.sqrt(n), 4, 10))
-
-
-def _short(numbers: pd.Series) -> list[str]:
-    return [f"{value:.3g}" if pd.notna(value) else "–" for value in numbers]
-
-
-def score_range(run: RunContents) -> tuple[float, float]:
-    """First and 99th percentile of the scores, where the colours end."""
-    low, high = np.nanpercentile(run.score().to_numpy(np.float64), [1, 99])
-    return float(low), float(high)
-
-
-def _score_colors(run: RunContents) -> list[str]:
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize, to_hex
-
-    low, high = score_range(run)
-    shade = Normalize(low, high, clip=True)(run.score().to_numpy(np.float64))
-    return [
-        to_hex(color) for color in colormaps[SEQUENTIAL].with_extremes(bad=MISSING.color)(shade)
-    ]
+    return HoverTool(renderers=[points], tooltips=lines, visible=False)

@@ -1,9 +1,10 @@
-"""Every sample with its score, the strange ones first."""
+"""Every sample: a table, the map, and a plot of any two columns, which follow each other."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
@@ -12,62 +13,153 @@ from tybalt_like import pl
 from tybalt_like.core import keys
 from tybalt_like.report.figure import Figure, drawing_of
 from tybalt_like.report.run_contents import Row, RunContents
+from tybalt_like.report.sample_data import Agreement, agreement, order, packed_samples, views
 from tybalt_like.report.section import Section
+from tybalt_like.report.sections.sample_map import CITATIONS, plots, still_maps
 
-MAX_SAMPLES = 1000
-"""Rows of the sample table; the file has the rest."""
+FIRST = 50
+"""Rows of the table where scripts do not run; the file has the rest."""
+SIGNS = "○◐●"
 
 
 class Samples(Section[RunContents], name="samples", title="Samples", kind="run", place=30):
-    """A table to search and sort, and the distribution of the scores."""
+    """Map, plot and table, linked; without scripts the first rows and the figures."""
 
+    heading = "Samples: map, scores and genes"
+    scripts: ClassVar[tuple[str, ...]] = (
+        *("bokeh", "sample_data.js", "sample_plots.js", "sample_table.js", "samples.js"),
+    )
     template = """
-<p>Flagged samples come first, then the other tested ones, the strangest on top{% if rows | length < run.samples | length %}; the first {{ rows | length | count }} of {{ run.samples | length | count }} are shown{% endif %}. All scores of all samples: <a href="scores.tsv">scores.tsv</a>.</p>
-{{ ui.search("sample, " ~ (run.label or "split") ~ " ...", "flagged only") }}
-{% call ui.sortable("Table of samples", ["sample"] + ([run.label] if run.label else []) + ["split", "flagged"], ["combined score", "p", "q"] + beside, id="sample-table") %}
+<div data-needs-script hidden>
+<p>Similar samples lie close together on the map; distances between far groups mean little. Draw around samples, tap one, press a label of the legend or tick rows of the table: map, plot and table follow. Flagged samples have a black ring.</p>
+<div class="choices">
+{% if views %}<label>Map <select id="map-view">{% for view in views %}<option value="{{ view.key }}">{{ view.name }}</option>{% endfor %}</select></label>{% endif %}
+<label>Colour by <select id="color-by"></select></label>
+<label>Plot across <select id="pair-across"></select></label>
+<label>Plot upwards <select id="pair-up"></select></label>
+</div>
+</div>
+<noscript><p>Map, plot and the whole table need JavaScript; here are the first samples, and figures.</p></noscript>
+<div class="paper interactive plots" data-needs-script hidden>
+{% if views %}<div id="map-plot" role="img" aria-label="Map of the samples; the table below lists them."></div>{% endif %}
+<div id="pair-plot" role="img" aria-label="Plot of two columns; the table below lists them."></div>
+<div id="samples-legend" class="legend" role="group" aria-label="Labels: press to select"></div>
+</div>
+<div class="controls" data-needs-script hidden>
+<output id="samples-selected"></output>
+<button type="button" id="select-none">Clear</button>
+<button type="button" id="select-shown">Select all in the table</button>
+<button type="button" id="save-samples">Save as TSV</button>
+</div>
+<div class="controls" data-needs-script hidden>
+<label>Search <input type="search" id="samples-search" placeholder="sample, {{ run.label or 'split' }} ..." autocomplete="off"></label>
+<label><input type="checkbox" id="selected-only"> selected only</label>
+<output id="samples-shown"></output>
+</div>
+<details class="choice" data-needs-script hidden><summary>Columns of the table</summary>
+<label>Find <input type="search" id="find-column" autocomplete="off"></label>
+<div id="samples-columns"></div>
+</details>
+<div class="scroll tall" role="region" aria-label="Table of samples" tabindex="0">
+<table id="samples-table">
+<thead><tr><th scope="col">sample</th><th scope="col">flagged</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}{% for title in ["combined score", "p", "q"] %}<th scope="col" class="n">{{ title }}</th>{% endfor %}{% if judged %}<th scope="col">found strange by</th>{% endif %}{% for title in beside %}<th scope="col" class="n">{{ title }}</th>{% endfor %}<th scope="col">split</th></tr></thead>
+<tbody>
 {% for row in rows %}
-<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td>{{ row.split }}</td><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{{ ui.n(row.score, '%.2f' | format(row.score)) }}{{ ui.n(row.p, (row.p | number(2)) ~ ('*' if row.extrapolated else '')) }}{{ ui.n(row.q, row.q | number(2)) }}{% for p in row.others %}{{ ui.n(p, p | number(2)) }}{% endfor %}</tr>
+<tr{% if row.flagged %} class="flagged"{% endif %}><th scope="row">{{ row.name }}</th><td>{{ 'yes' if row.flagged else ('no' if row.tested else 'not tested') }}</td>{% if run.label %}<td>{{ ui.label_of(row.label) }}</td>{% endif %}<td class="n">{{ '%.2f' | format(row.score) }}</td><td class="n">{{ row.p | number(2) }}{{ '*' if row.extrapolated }}</td><td class="n">{{ row.q | number(2) }}</td>{% if judged %}<td>{{ row.n_marks }} of {{ judged.titles | length }} <span class="marks">{{ row.marks }}</span></td>{% endif %}{% for p in row.others %}<td class="n">{{ p | number(2) }}</td>{% endfor %}<td>{{ row.split }}</td></tr>
 {% endfor %}
-{% endcall %}
-{% if rows | selectattr("extrapolated") | list %}<p class="note">* Extrapolated: beyond what ranks among {{ about.detector.units | count }} {{ about.detector.group or "reference sample" }}s can tell.</p>{% endif %}
+</tbody>
+</table>
+</div>
+<p class="note">Flagged samples come first, then the other tested ones, the strangest on top. All scores of all samples: {{ ui.file("scores.tsv") }}.{% if extrapolated %} * Extrapolated: beyond what ranks among {{ about.detector.units | count }} {{ about.detector.group or "reference sample" }}s can tell.{% endif %}</p>
+{% if judged %}
+<details><summary>Found strange by: what the signs mean</summary>
+<p>● the score of the sample is larger than that of every one of {{ judged.reference | count }} reference samples; ◐ larger than that of 95&nbsp;% of them; ○ neither. A reference sample is compared with the others, so each score marks one in twenty of them, and 95&nbsp;% of them have no more than {{ words.counted(judged.usual, "mark") }}. Many marks are not as many proofs: the scores look at the same distances and residuals.</p>
+<p>In the order of the signs: {{ words.listed(judged.titles[:judged.titles | length - judged.n_views]) }}{% if judged.n_views %}; then the views of the {{ run.title(run.decides) }}: {{ words.listed(judged.titles[judged.titles | length - judged.n_views:]) }}{% endif %}.</p>
+</details>
+{% endif %}
+<script type="application/gzip" id="samples-data">{{ told | packed }}</script>
+<script type="application/gzip" id="samples-numbers">{{ numbers | packed }}</script>
+<script type="application/gzip" id="samples-plots">{{ plots | packed }}</script>
+<details id="samples-figures" open><summary>Figures that do not change, for papers and slides</summary>
 {{ ui.figures(figures) }}
+</details>
 """
 
+    only: ClassVar[str | None] = None
+    """The split whose samples the table holds until a reader changes that; all if None."""
+
+    def shown(self, run: RunContents) -> RunContents:
+        """The contents whose samples are shown."""
+        return run
+
     def content(self, run: RunContents) -> dict[str, Any]:
-        beside = [f"p by {run.title(name)}" for name in _others(run)]
-        return {"rows": samples(run), "beside": beside}
+        run = self.shown(run)
+        judged, beside = (
+            agreement(run),
+            [name for name in run.about["scorers"] if name != run.decides],
+        )
+        found, rows = views(run), first(run, judged, beside, only=self.only)
+        label = [f"sample {run.label}"] if run.label else []
+        begins = {
+            "shown": [
+                *("flagged", *label, "combined", "p", "q", "marks"),
+                *(f"p {name}" for name in beside),
+                f"sample {keys.SPLIT}",
+            ],
+            "filters": {f"sample {keys.SPLIT}": self.only} if self.only else {},
+        }
+        told, numbers = packed_samples(run, judged)
+        return {
+            "rows": rows,
+            "beside": [f"p by {run.title(name)}" for name in beside],
+            "extrapolated": bool(run.score("extrapolated").eq(True).any()),
+            "judged": judged if len(judged.titles) > 1 else None,
+            "views": found,
+            "told": json.dumps(told | begins, allow_nan=False),
+            "numbers": numbers,
+            "plots": json.dumps(plots(with_map=bool(found))),
+        }
 
     def figures(self, run: RunContents) -> Iterator[Figure]:
-        table = pd.DataFrame({"score": run.score(), "label": run.labels})[run.tested]
-        if table.empty:
-            return
-        threshold = _threshold(run)
+        yield from scores(run)
+        yield from still_maps(run)
 
-        def draw() -> Drawing:
-            ax = pl.score_distribution(
-                table,
-                "score",
-                label="label" if run.label else None,
-                threshold=threshold,
-                palette=run.palette,
-            )
-            ax.set_xlabel(f"combined anomaly score ({run.title(run.decides)})")
-            return drawing_of(ax)
+    def citations(self, run: RunContents) -> list[str]:
+        return CITATIONS
 
-        yield Figure(
-            "score_distribution",
-            "How strange are the tested samples?",
-            f"Combined anomaly scores of {len(table)} tested samples, by label.",
-            "Each dot is a tested sample, scored by what was learned without it; further "
-            "right is stranger. Circle and bar: median and quartiles. The score: "
-            f"{run.about['detector']['combined']}."
-            + ("" if threshold is None else " Samples from the dashed line on are flagged."),
-            draw,
+
+def scores(run: RunContents) -> Iterator[Figure]:
+    """The distribution of the combined score, if samples were tested."""
+    table = pd.DataFrame({"score": run.score(), "label": run.labels})[run.tested]
+    if table.empty:
+        return
+    threshold = _threshold(run)
+
+    def draw() -> Drawing:
+        ax = pl.score_distribution(
+            table,
+            "score",
+            label="label" if run.label else None,
+            threshold=threshold,
+            palette=run.palette,
         )
+        ax.set_xlabel(f"combined anomaly score ({run.title(run.decides)})")
+        return drawing_of(ax)
+
+    yield Figure(
+        "score_distribution",
+        "How strange are the tested samples?",
+        f"Combined anomaly scores of {len(table)} tested samples, by label.",
+        "Each dot is a tested sample, scored by what was learned without it; further "
+        "right is stranger. Circle and bar: median and quartiles. The score: "
+        f"{run.about['detector']['combined']}."
+        + ("" if threshold is None else " Samples from the dashed line on are flagged."),
+        draw,
+    )
 
 
-def samples(run: RunContents) -> list[Row]:
-    """Flagged samples first, then the other tested ones, the strangest on top."""
+def first(run: RunContents, judged: Agreement, beside: list[str], *, only: str | None) -> list[Row]:
+    """The first samples in `order`, with p-values of the scorers `beside` the one that decides."""
     table = pd.DataFrame(
         {
             "label": run.labels,
@@ -80,16 +172,13 @@ def samples(run: RunContents) -> list[Row]:
             "tested": run.tested,
         }
     )
-    table = table.sort_values(["flagged", "tested", "score"], ascending=False, kind="stable")
-    table = table.head(MAX_SAMPLES)
-    others = [run.score("p_value", model=name).reindex(table.index) for name in _others(run)]
-    table["others"] = list(zip(*others, strict=True)) if others else [()] * len(table)
+    table["n_marks"] = (judged.mark_ns > 0).sum(1)
+    table["marks"] = ["".join(SIGNS[mark] for mark in mark_s) for mark_s in judged.mark_ns]
+    table = table.loc[order(run)]
+    table = table[table["split"].eq(only) if only else slice(None)].head(FIRST)
+    p_values = [run.score("p_value", model=name).reindex(table.index) for name in beside]
+    table["others"] = list(zip(*p_values, strict=True)) if beside else [()] * len(table)
     return table.rename_axis("name").reset_index().to_dict(orient="records")
-
-
-def _others(run: RunContents) -> list[str]:
-    """Scorers beside the one that decides."""
-    return [name for name in run.about["scorers"] if name != run.decides]
 
 
 def _threshold(run: RunContents) -> float | None:

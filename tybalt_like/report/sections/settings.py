@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tybalt_like.core.files import checksum
 from tybalt_like.report.contents import Contents
 from tybalt_like.report.section import Section
 
@@ -40,11 +41,16 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
 {% if files %}
 <h3>Files beside this page</h3>
 <p>In the folder <strong>{{ folder }}</strong>, with the others that are named on this page. If the page came alone, ask for them, or for the zip that <code>tybalt-like bundle</code> makes of that folder.</p>
-<ul>
-{% for name, what in files.items() %}
-<li><a href="{{ name }}">{{ name }}</a>: {{ what }}</li>
+<div class="scroll" role="region" aria-label="Files beside this page" tabindex="0">
+<table class="plain files">
+<thead><tr><th scope="col">file</th><th scope="col">holds</th><th scope="col" class="n">kB</th><th scope="col">SHA-256, first half</th></tr></thead>
+<tbody>
+{% for file in files %}
+<tr><th scope="row">{{ ui.file(file.name) }}</th><td>{{ file.what }}</td><td class="n">{{ file.size | count }}</td><td><code>{{ file.sha256[:32] }}</code></td></tr>
 {% endfor %}
-</ul>
+</tbody>
+</table>
+</div>
 {% endif %}
 """
 
@@ -56,7 +62,16 @@ class Settings(Section[Contents], name="settings", title="Settings", place=110):
             "Versions": list(about["versions"].items()),
             "Seconds": flattened(about["seconds"]),
         }
-        files = {name: what for name, what in run.files.items() if (run.folder / name).exists()}
+        files = [
+            {
+                "name": name,
+                "what": what,
+                "size": -(-(run.folder / name).stat().st_size // 1000),
+                "sha256": checksum(run.folder / name),
+            }
+            for name, what in run.files.items()
+            if (run.folder / name).is_file()
+        ]
         notes = about.get("reading", {}).get("notes", [])
         recipe = flattened(about["recipe"])
         folder = run.folder.resolve().name.removesuffix(".partial")  # while it is being written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -141,15 +142,20 @@ def comparison(run: RunContents) -> list[Row]:
                 "low": ours["auroc_low"],
                 "high": ours["auroc_high"],
                 "others": {name: other["auroc"] for name, other in others.items()},
-                "words": sentence(listed([_apart(*one) for one in others.items()])),
+                "words": sentence(_apart(others)),
             }
         )
     return rows
 
 
-def _apart(name: str, other: pd.Series) -> str:
-    """A detector beside the one that decides."""
-    ahead, error = other["ahead"], other["ahead_error"]
-    if abs(ahead) <= 2 * error:
-        return f"not distinguishable from {name}"
-    return f"{abs(ahead):.3f} ± {error:.3f} {'above' if ahead > 0 else 'below'} {name}"
+def _apart(others: Mapping[str, pd.Series]) -> str:
+    """The detector that decides beside others."""
+    level, said = list[str](), list[str]()
+    for name, other in others.items():
+        ahead, error = other["ahead"], other["ahead_error"]
+        if abs(ahead) <= 2 * error:
+            level.append(name)
+        else:
+            side = "above" if ahead > 0 else "below"
+            said.append(f"{abs(ahead):.3f} ± {error:.3f} {side} {name}")
+    return listed([*said, *[f"not distinguishable from {listed(level)}"] * bool(level)])

@@ -6,7 +6,7 @@ from typing import Any
 
 from tybalt_like.report.contents import Contents
 from tybalt_like.report.section import Section
-from tybalt_like.report.sections.at_a_glance import DOUBTS, AtAGlance
+from tybalt_like.report.sections.at_a_glance import AtAGlance
 
 
 class Warnings(Section[Contents], name="warnings", title="Be careful", place=20):
@@ -21,5 +21,5 @@ class Warnings(Section[Contents], name="warnings", title="Be careful", place=20)
 """
 
     def content(self, run: Contents) -> dict[str, Any] | None:
-        shown = DOUBTS if run.kind == AtAGlance.kind else 0
-        return {} if len(run.about["warnings"]) > shown else None
+        elsewhere = run.kind == AtAGlance.kind and run.about["flagged"]["tested"]
+        return {} if run.about["warnings"] and not elsewhere else None

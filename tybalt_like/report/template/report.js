@@ -49,12 +49,32 @@ function searchable(table, search, onlyFlagged, shown) {
 }
 
 // What a packed element holds: gzip in base64.
-async function unpacked(id) {
-  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+async function unpackedBytes(id) {
+  const text = atob(document.getElementById(id).textContent);
+  const packed = new Uint8Array(text.length);
+  for (let i = 0; i < packed.length; i++) packed[i] = text.charCodeAt(i);
   const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(plain).text();
+  return new Response(plain).arrayBuffer();
 }
 
+async function unpacked(id) {
+  return new TextDecoder().decode(await unpackedBytes(id));
+}
+
+// A button that copies the text of some elements, or selects it where that is not allowed.
+async function copyText(button) {
+  const parts = button.dataset.copy.split(" ").map((id) => document.getElementById(id)).filter(Boolean);
+  try {
+    await navigator.clipboard.writeText(parts.map((part) => part.innerText).join("\n\n"));
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(parts[0]);
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => copyText(button));
+}
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
 const table = document.getElementById("sample-table");
 for (const one of document.querySelectorAll("table.sortable")) sortable(one);

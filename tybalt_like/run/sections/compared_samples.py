@@ -19,7 +19,7 @@ class ComparedSamples(Section[Comparison], name="samples", title="Samples", kind
 
     heading = "Where do they disagree?"
     template = """
-<p>Samples that some runs call anomalous and others do not come first, then the others, those whose ranks are furthest apart on top{% if n > rows | length %}; the first {{ rows | length | count }} of {{ n | count }} are shown, the others are in <a href="samples.tsv.gz">samples.tsv.gz</a>{% endif %}. Rank 1 is the strangest of the {{ n | count }} samples that all runs have tested. The ratio is the largest rank of the sample by its smallest: places 1 and 10 are as far apart as 20 and 200. ● marks a call. A sample that is called by one run, with a q that hardly misses the rate in another, is no contradiction: look at both p.</p>
+<p>Samples that some runs call anomalous and others do not come first, then the others, those whose ranks are furthest apart on top{% if n > rows | length %}; the first {{ rows | length | count }} of {{ n | count }} are shown, the others are in {{ ui.file("samples.tsv.gz") }}{% endif %}. Rank 1 is the strangest of the {{ n | count }} samples that all runs have tested. The ratio is the largest rank of the sample by its smallest: places 1 and 10 are as far apart as 20 and 200. ● marks a call. A sample that is called by one run, with a q that hardly misses the rate in another, is no contradiction: look at both p.</p>
 {{ ui.search("sample" ~ (", " ~ about.label if about.label else "") ~ " ...", "calls that differ only") }}
 {% call ui.sortable("Samples by disagreement", ["sample"] + ([about.label] if about.label else []), ["ratio"] + heads, id="sample-table") %}
 {% for row in rows %}

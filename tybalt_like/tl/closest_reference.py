@@ -1,0 +1,68 @@
+"""The reference samples that are most like a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError
+from tybalt_like.tl.fit import in_split
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+COLUMNS = ["sample", "rank", "reference", "distance"]
+
+
+def closest_reference(adata: AnnData, samples: Sequence[str], *, n: int = 3) -> pd.DataFrame:
+    """The reference samples whose profiles are nearest to those of some samples.
+
+    Parameters
+    ----------
+    adata
+        On a logarithmic scale; the reference is the calibration split, as in what `tl.detect`
+        expects of samples.
+    samples
+        Names. A reference sample is not its own neighbour.
+    n
+        Neighbours of each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``sample, rank, reference, distance``, the nearest first. ``distance``: root mean
+        square over the genes of the differences, each in standard deviations of that gene among
+        the reference samples; genes that do not vary there are left out.
+
+    Raises
+    ------
+    DataError
+        If a sample does not exist.
+    """
+    from sklearn.metrics import pairwise_distances
+
+    rows = adata.obs_names.get_indexer(pd.Index(samples))
+    if (rows < 0).any():
+        raise DataError(f"there is no sample {samples[int(np.argmin(rows))]!r}")
+    x_ng, known_n = np.asarray(adata.X, dtype=np.float64), in_split(adata, keys.CALIBRATION)
+    sd_g = x_ng[known_n].std(0)
+    varies_g = sd_g > 1e-8 * max(1.0, float(sd_g.max(initial=0)))
+    z_ng = x_ng[:, varies_g] / sd_g[varies_g]
+    names = adata.obs_names[known_n].astype(str)
+    distance_sm = pairwise_distances(z_ng[rows], z_ng[known_n]) / np.sqrt(max(1, varies_g.sum()))
+    distance_sm[rows[:, None] == np.flatnonzero(known_n)] = np.inf
+    n = min(n, int(np.isfinite(distance_sm).sum(1).min(initial=int(known_n.sum()))))
+    near_sj = np.argsort(distance_sm, axis=1, kind="stable")[:, :n]
+    return pd.DataFrame(
+        {
+            "sample": np.repeat(np.asarray(samples, dtype=object), n),
+            "rank": np.tile(np.arange(1, n + 1), len(samples)),
+            "reference": names.to_numpy()[near_sj.ravel()],
+            "distance": np.take_along_axis(distance_sm, near_sj, axis=1).ravel(),
+        },
+        columns=COLUMNS,
+    )
