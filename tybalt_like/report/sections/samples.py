@@ -25,7 +25,7 @@ SIGNS = "○◐●"
 class Samples(Section[RunContents], name="samples", title="Samples", kind="run", place=30):
     """Map, plot and table, linked; without scripts the first rows and the figures."""
 
-    heading = "Samples: map, scores and genes"
+    heading = "Samples: map, scores and table"
     scripts: ClassVar[tuple[str, ...]] = (
         *("bokeh", "sample_data.js", "sample_plots.js", "sample_table.js", "samples.js"),
     )
