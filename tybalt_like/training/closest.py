@@ -17,6 +17,8 @@ REWEIGHTINGS = 8
 """Of the genes in linear models; the codes then stay where they are."""
 STEPS, RATES = 100, ((0, 0.05), (60, 0.01))
 """Of the search in other models, from the encoder's code, which is near."""
+FEW = 30
+"""Features whose pairs are fewer than the products that they save."""
 RIDGE = 1e-8
 """Of the largest of the squared singular values: features that are not used stay 0."""
 
@@ -58,13 +60,20 @@ def _reweighted(model: Model, batch: Batch, z_nk: Tensor, error_g: Tensor) -> Te
     origin = model.decode(torch.zeros_like(z_nk[:1]))
     w_kg = (model.decode(torch.eye(z_nk.shape[1]).to(z_nk)) - origin) / error_g
     ridge_kk = RIDGE * w_kg.square().sum() * torch.eye(len(w_kg)).to(w_kg)
+    # Products of all pairs of features, if they are few: one matrix product then weighs them all.
+    i, j = torch.triu_indices(len(w_kg), len(w_kg))
+    pairs_gp = (w_kg[i] * w_kg[j]).T if len(w_kg) <= FEW else None
     codes = []
     for x_bg, start_bk in zip(batch.x_ng.split(BLOCK), z_nk.split(BLOCK), strict=True):
         off_bg, code_bk = (x_bg - origin) / error_g, start_bk
         for _ in range(REWEIGHTINGS):
             weight_bg = huber_weights(off_bg - code_bk @ w_kg)
-            gram_bkk = (w_kg * weight_bg[:, None]) @ w_kg.T + ridge_kk
-            code_bk = torch.linalg.solve(gram_bkk, (weight_bg * off_bg) @ w_kg.T)
+            if pairs_gp is None:
+                gram_bkk = (w_kg * weight_bg[:, None]) @ w_kg.T
+            else:
+                gram_bkk = weight_bg.new_empty(len(weight_bg), len(w_kg), len(w_kg))
+                gram_bkk[:, i, j] = gram_bkk[:, j, i] = weight_bg @ pairs_gp
+            code_bk = torch.linalg.solve(gram_bkk + ridge_kk, (weight_bg * off_bg) @ w_kg.T)
         codes.append(code_bk)
     return torch.cat(codes)
 
