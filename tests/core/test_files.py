@@ -124,7 +124,8 @@ def test_what_is_refused_leaves_no_parents_either(tmp_path: Path, command) -> No
     assert [path.name for path in tmp_path.rglob("*")] == ["mine"]  # that was there before
     recipe = tmp_path / "r.toml"
     for table in ("", "[sweep.space]\nseed = [1, 2]", "[compression]\nk = [2]\nmodels.pca = {}"):
-        recipe.write_text(f'name = "r"\n[data]\npath = "nowhere.tsv"\n{table}')
+        data = 'data.path = "nowhere.tsv"\npictures.maps = []\n'
+        recipe.write_text(f'name = "r"\n{data}{table}')
         done = command("run", recipe, cwd=tmp_path / "mine")
         assert done.returncode == 2
         assert "nowhere.tsv" in done.stderr

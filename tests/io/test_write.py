@@ -144,6 +144,21 @@ def test_any_float_comes_back(tmp_path: Path, values: list[float]) -> None:
     np.testing.assert_array_equal(adata.X[0], np.float32(values))
 
 
+@given(values=st.lists(st.floats(), min_size=1, max_size=20))
+def test_short_numbers_have_seven_digits(values: list[float]) -> None:
+    frame = pd.DataFrame({"a": values, "b": "text"}, index=range(len(values)))
+    short = io.shortened(frame)
+    assert (short["b"] == "text").all()
+    for value, found in zip(values, short["a"], strict=True):
+        if not np.isfinite(value) or (abs(value) < 1e15 and value == round(value)):
+            np.testing.assert_equal(found, value)
+        elif 1e-15 < abs(value) < 1e28:
+            assert found == float(f"{found:.7g}")  # reads short
+            assert abs(found - value) <= 5.000001e-7 * abs(value)
+        else:
+            assert found == pytest.approx(value, rel=1e-6)
+
+
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("old")

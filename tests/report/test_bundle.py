@@ -35,7 +35,7 @@ def finished(whole: Path, tmp_path: Path) -> Path:
 
 
 def links(page: Path) -> set[str]:
-    return set(re.findall(r'href="([^#"][^"]*)"', page.read_text()))
+    return set(re.findall(r'href="(?!data:)([^#"][^"]*)"', page.read_text()))
 
 
 def test_files_named_on_the_page_are_links_in_the_bundle(finished: Path, tmp_path: Path) -> None:

@@ -186,7 +186,12 @@ def test_without_profiles_there_is_no_profile_and_the_rest_is_the_same(
     expected = Calibration(len(held_out)).p_values(*beside).p_n
     p_n = theirs.loc[adata.obs_names, "default_p_value"]
     np.testing.assert_allclose(p_n, expected, atol=WITHIN, rtol=0)
-    assert "Fine" in page.page.inner_text("#portable-results")
+    said = page.page.inner_text("#portable-results")
+    assert "Fine" in said
+    assert "no place on the map: a page without reference profiles holds no encoder" in said
+    held = json.loads(gzip.decompress((folder / FILE).read_bytes()))
+    assert held["profiles"] is held["domain"]["held_out_mg"] is None
+    assert set(held["map"]) == {"unplaced"}
 
 
 def test_a_detector_that_a_page_cannot_hold_is_refused(made, command, tmp_path) -> None:
@@ -236,6 +241,22 @@ def test_names_are_text_and_one_sample_is_enough(made, opened, tmp_path) -> None
     assert hostile in page.page.inner_text("#portable-results")
     table = saved(page.page, "Save scores", tmp_path / "theirs.tsv")
     assert list(table.index) == [hostile]
+
+
+def test_a_file_may_be_dropped_anywhere(made, opened) -> None:
+    folder, new = made["log2"]
+    page = opened(folder / "report.html").page
+    held = page.evaluate_handle(
+        """(text) => {
+            const held = new DataTransfer();
+            held.items.add(new File([text], "dropped.csv"));
+            return held;
+        }""",
+        new[:3].rename_axis("sample").to_csv(),
+    )
+    page.dispatch_event("h1", "drop", {"dataTransfer": held})
+    page.wait_for_selector("#portable-results table", timeout=120_000)
+    assert "dropped.csv: 3 samples" in page.inner_text("#portable-said")
 
 
 def test_known_samples_colour_the_map(made, opened, tmp_path) -> None:

@@ -244,8 +244,9 @@ def _check(out: Path | None, matrix: Path) -> None:
 
 
 def _emit(table: pd.DataFrame, out: Path | None) -> None:
-    from tybalt_like.io.write import defused, write_table
+    from tybalt_like.io.write import defused, shortened, write_table
 
+    table = shortened(table)
     if out is None:
         defused(table).to_csv(sys.stdout, sep="\t")
     else:

@@ -29,4 +29,4 @@ def bundle(
     print(f"holds: {', '.join(f'{kind} {size(n)}' for kind, n in found.held.items())}")
     for kind, n in found.left_out.items():
         print(f"left out: {kind}, {size(n)} (--all)")
-    typer.echo("note: it holds the names of all samples and their clinical columns", err=True)
+    typer.echo(f"note: {found.discloses}", err=True)

@@ -76,7 +76,7 @@ class Explained:
     def write(self, folder: Path) -> None:
         """Write the tables, and ``about.json``, into a folder that exists."""
         for name, table in self.tables.items():
-            io.write_table(table, folder / name)
+            io.write_table(io.shortened(table), folder / name)
         write_text(folder / ABOUT, json.dumps(self.about, indent=1))
 
 

@@ -30,13 +30,21 @@ from tybalt_like.io.source import Source
 from tybalt_like.io.sparse import check_indices
 from tybalt_like.io.table import read_table
 from tybalt_like.io.tx2gene import AS_TRANSCRIPTS, TranscriptGenes, are_transcripts, summed
-from tybalt_like.io.write import write_h5ad, write_table
+from tybalt_like.io.write import shortened, write_h5ad, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["Options", "read", "read_gene_list", "read_gmt", "write_h5ad", "write_table"]
+__all__ = [
+    "Options",
+    "read",
+    "read_gene_list",
+    "read_gmt",
+    "shortened",
+    "write_h5ad",
+    "write_table",
+]
 
 _MODULES = _discovery.load_modules(__name__, __path__)
 FORMATS: list[Format] = [module.FORMAT for module in _MODULES if hasattr(module, "FORMAT")]

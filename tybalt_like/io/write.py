@@ -26,6 +26,11 @@ from tybalt_like.io.grid import repeated_genes_allowed
 if TYPE_CHECKING:
     from anndata import AnnData
 
+DIGITS = 7
+"""Significant digits of numbers that people read."""
+EXACT = 22
+"""Powers of ten up to this one are exact in double precision."""
+
 
 def write_h5ad(adata: AnnData, path: str | Path) -> None:
     """Write an AnnData as h5ad, compressed.
@@ -100,6 +105,27 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
             return
         with partial.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
             table.to_csv(file, sep=sep)
+
+
+def shortened(table: pd.DataFrame) -> pd.DataFrame:
+    """With floating-point numbers of `DIGITS` significant digits, for tables that people read.
+
+    That is what single precision holds; whole numbers up to 10**15 stay as they are.
+    """
+    short = table.copy(deep=False)
+    for i in range(table.shape[1]):
+        if not pd.api.types.is_float_dtype(table.dtypes.iloc[i]):
+            continue
+        value_n = table.iloc[:, i].to_numpy(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+            place_n = DIGITS - 1 - np.floor(np.log10(np.abs(value_n)))
+            scale_n = 10.0 ** np.abs(place_n)  # exact up to 10**22, so that rounding is
+            high_n, low_n = np.round(value_n / scale_n) * scale_n, np.round(value_n * scale_n)
+            found_n = np.where(place_n < 0, high_n, low_n / scale_n)
+        whole_n = np.isfinite(value_n) & (value_n == np.round(value_n)) & (np.abs(value_n) < 1e15)
+        kept_n = whole_n | ~np.isfinite(found_n) | (np.abs(place_n) > EXACT)
+        short.isetitem(i, np.where(kept_n, value_n, found_n))
+    return short
 
 
 _FORMULA = re.compile(r"=|[+\-@].*[(|!]", re.DOTALL)

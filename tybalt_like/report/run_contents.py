@@ -68,7 +68,7 @@ class RunContents(Contents, kind="run"):
         "images.tsv": "the measurements of those sections",
         "embeddings.tsv.gz": "UMAP, t-SNE and PCA coordinates",
         "history.csv": "losses of every epoch",
-        "adata.h5ad": "everything as one AnnData file",
+        "adata.h5ad": "everything as one AnnData file, with all digits; the tables have seven",
         "run.json": "recipe, versions, timings, warnings",
         "tybalt_like_mqc.json": "the tested samples for MultiQC, which finds the file by its name",
         "genes.txt": "the genes that the model sees, in order",

@@ -141,9 +141,9 @@ def columns(run: RunContents) -> Iterator[Column]:
     yield from _calls(run)
     first = (*run.about["normal"], *run.about["anomalies"])
     for name in dict.fromkeys([*([run.label] if run.label else []), *map(str, run.samples)]):
-        own = first if name == run.label else ()
-        title = "split" if name == keys.SPLIT else name
-        yield Column(f"sample {name}", name, title, SAMPLE, run.samples[name], own)
+        of_label, title = name == run.label, "split" if name == keys.SPLIT else name
+        values, own = (run.labels, first) if of_label else (run.samples[name], ())
+        yield Column(f"sample {name}", name, title, SAMPLE, values, own)
     for model, score in _scored(run):
         if (model, score) != (run.decides, tables.COMBINED):
             title, name = run.worded(detector_title(model, score)), keys.score(model, score)

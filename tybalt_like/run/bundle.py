@@ -9,6 +9,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from tybalt_like.core.files import MARKER, check_file, check_intact, whole_file, written_files
 from tybalt_like.report import ABOUT, PAGE, about_of, linked
+from tybalt_like.run.anonymous import NAME as ANONYMOUS
+from tybalt_like.run.portable import FILE as PORTABLE
 
 FIGURES, OTHERS = "figures/", "model and matrix"
 TABLES = (".tsv", ".tsv.gz", ".csv", ".txt", "_mqc.json", ABOUT)
@@ -28,11 +30,14 @@ class Bundle:
         The zip.
     held, left_out
         Bytes of the files that are in it and that are not, by what they are.
+    discloses
+        What whoever gets it learns of the samples.
     """
 
     path: Path
     held: dict[str, int]
     left_out: dict[str, int]
+    discloses: str
 
     @property
     def size(self) -> int:
@@ -61,8 +66,7 @@ def bundle(
     RunError
         If the folder is no whole run, a file has changed since, or `out` may not be written.
     """
-    about_of(folder)
-    place = folder.resolve()
+    about, place = about_of(folder), folder.resolve()
     out = out or place.with_name(f"{place.name}.zip")
     names = written_files(folder)
     check_file(out, inputs=[folder / name for name in names], ours=overwrite)
@@ -78,7 +82,12 @@ def bundle(
             info.compress_type = ZIP_STORED if name.endswith(PACKED) else ZIP_DEFLATED
             file.writestr(info, content, compresslevel=9)
     left_out = [name for name in names if name not in held]
-    return Bundle(out, _bytes(folder, held), _bytes(folder, left_out))
+    said = "it holds the names of all samples, and their clinical columns"
+    if about["name"] == ANONYMOUS:
+        said = "it holds no names of samples and no clinical columns"
+    if (folder / PORTABLE).is_file():
+        said += "; its page scores new samples, and discloses what `report --portable` has said"
+    return Bundle(out, _bytes(folder, held), _bytes(folder, left_out), said)
 
 
 def _kind(name: str) -> str:

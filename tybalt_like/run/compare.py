@@ -64,8 +64,8 @@ def compare(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> P
     table = agreement.by_sample(chosen, samples, labels)
     pairs = agreement.pairs(every)
     with whole_folder(out, kind=KIND, settings={}, inputs=folders, overwrite=overwrite) as work:
-        io.write_table(table.set_index("sample"), work / SAMPLES)
-        io.write_table(pairs.set_index("run"), work / PAIRS)
+        io.write_table(io.shortened(table.set_index("sample")), work / SAMPLES)
+        io.write_table(io.shortened(pairs.set_index("run")), work / PAIRS)
         for found, name in (
             (agreement.detection(runs, chosen), DETECTION),
             (agreement.encodings(runs), ENCODINGS),
@@ -73,7 +73,8 @@ def compare(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> P
             (agreement.settings(runs), SETTINGS),
         ):
             if len(found):
-                io.write_table(found.set_index(found.columns[0]), work / name)
+                short = io.shortened(found.set_index(found.columns[0]))
+                io.write_table(short, work / name)
         write_about(
             work,
             kind=KIND,

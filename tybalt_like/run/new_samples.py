@@ -71,11 +71,11 @@ def write_page(
     inputs = [run.folder, *inputs]
     with whole_folder(out, kind=KIND, settings={}, inputs=inputs, overwrite=overwrite) as work:
         placed = _placed(found, run, adata)
-        io.write_table(found.scores, work / SCORES)
-        io.write_table(_explained(found, run).set_index("sample"), work / GENES)
-        io.write_table(placed, work / PLACED)
+        io.write_table(io.shortened(found.scores), work / SCORES)
+        io.write_table(io.shortened(_explained(found, run).set_index("sample")), work / GENES)
+        io.write_table(io.shortened(placed), work / PLACED)
         if len(values := _values(found, run)):
-            io.write_table(values, work / VALUES)
+            io.write_table(io.shortened(values), work / VALUES)
         _write_about(work, found, run, adata, placed, name=name)
         report.build(work)
     return out / report.PAGE

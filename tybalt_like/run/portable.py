@@ -108,15 +108,16 @@ def _disclosed(run: Run, *, profiles: bool) -> str:
     m, genes = detector.calibration.m, f"{detector.n_vars:,} genes"
     if profiles:
         return (
-            f"For this it holds the expression of {genes} in {m:,} reference samples, without "
-            "names: whoever has the page has these values."
+            f"For this it holds the expression of {genes} in {m:,} reference samples: whoever has "
+            "the page has these values, and can find out whose they are among the samples that it "
+            "names."
         )
     left_out = [view for view in detector.combination.views if _needs_profiles(view)]
     return (
         f"For this it holds means, spreads and principal axes of {genes} over {m:,} reference "
-        "samples, and where these lie on the main axes, but no expression of any of them beyond "
-        f"what table and map show. The views that need it are left out ({listed(left_out)}): the "
-        "scores are not those of the run."
+        "samples, and where these lie on the first axes, by which their profiles can be guessed "
+        "roughly; but no expression of any of them beyond what table and map show. The views that "
+        f"need it are left out ({listed(left_out)}): the scores are not those of the run."
     )
 
 
@@ -172,7 +173,7 @@ def payload(run: Run, *, profiles: bool = True) -> dict[str, Any]:
         },
         "usual": _usual(detector.usual),
         "domain": None if scorer.domain is None else _domain(scorer.domain, profiles=profiles),
-        "map": _map(run),
+        "map": _map(run, profiles=profiles),
     }
 
 
@@ -289,15 +290,23 @@ def _spread(held_mg: NDArray[np.float64]) -> dict[str, Any]:
     }
 
 
-def _map(run: Run) -> dict[str, Any] | None:
-    """How a sample gets its place: encoded by the run's model, where that is one product of
-    matrices, between the samples of the run that are nearest to it; None otherwise."""
+def _map(run: Run, *, profiles: bool) -> dict[str, Any] | None:
+    """How a sample gets its place: encoded by the run's model, between the samples of the run that
+    are nearest to it. ``unplaced`` says why it gets none; None if there are no maps.
+
+    An encoder turns latent features, which the page shows, back into much of a profile: without
+    profiles there is none.
+    """
     cohort = RunContents(run.folder, run.about)
     maps = sorted({str(c)[:-2] for c in cohort.maps if str(c).startswith(OF_LATENT)})
+    if not maps:
+        return None
+    if not profiles:
+        return {"unplaced": "a page without reference profiles holds no encoder"}
     latent_mk = cohort.latent.to_numpy(np.float64)
     encoder = _encoder(run, latent_mk)
-    if encoder is None or not maps:
-        return None
+    if encoder is None:
+        return {"unplaced": f"{run.model.title} does not encode by one product of matrices"}
     return {
         "normaliser": _normaliser(run.normaliser),
         **encoder,

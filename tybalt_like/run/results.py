@@ -196,23 +196,28 @@ class Results:
             columns=self.adata.var_names,
         )
         wide = tables.wide(self.scores).reindex(obs.index)
-        io.write_table(pd.concat([clinical, latent], axis=1), work / "latent.tsv.gz")
+        wide, short = io.shortened(wide), io.shortened(latent)  # clinical columns stay as they are
+        io.write_table(pd.concat([clinical, short], axis=1), work / "latent.tsv.gz")
         io.write_table(pd.concat([obs[first], wide], axis=1), work / "scores.tsv")
-        io.write_table(weights, work / "gene_weights.tsv.gz")
-        io.write_table(self._embeddings(), work / "embeddings.tsv.gz")
-        io.write_table(self.metrics().set_index("model"), work / "metrics.tsv")
-        io.write_table(self.genes.set_index("sample"), work / "gene_scores.tsv.gz")
-        io.write_table(self.closest, work / "closest_normal.tsv.gz")
-        io.write_table(self.nearest.set_index("sample"), work / "closest_reference.tsv")
+        for table, name in (
+            (weights, "gene_weights.tsv.gz"),
+            (self._embeddings(), "embeddings.tsv.gz"),
+            (self.metrics().set_index("model"), "metrics.tsv"),
+            (self.genes.set_index("sample"), "gene_scores.tsv.gz"),
+            (self.closest, "closest_normal.tsv.gz"),
+            (self.nearest.set_index("sample"), "closest_reference.tsv"),
+        ):
+            io.write_table(io.shortened(table), work / name)
         if keys.MEASURED in self.adata.obsm:
-            io.write_table(self._checks(), work / "sample_checks.tsv")
+            io.write_table(io.shortened(self._checks()), work / "sample_checks.tsv")
         if not is_images(self.adata):
-            io.write_table(self.gene_values, work / "gene_values.tsv.gz")
+            io.write_table(io.shortened(self.gene_values), work / "gene_values.tsv.gz")
         if len(self.gene_sets):
-            io.write_table(self.gene_sets.set_index("sample"), work / "gene_set_scores.tsv.gz")
+            sets = io.shortened(self.gene_sets.set_index("sample"))
+            io.write_table(sets, work / "gene_set_scores.tsv.gz")
         if self.evaluation is not None:
             _write_evaluation(self.evaluation, work)
-        history = self.models[self.name].history.frame()
+        history = io.shortened(self.models[self.name].history.frame())
         io.write_table(history.set_index(history.columns[0]), work / "history.csv")
         write_text(work / "genes.txt", "".join(f"{gene}\n" for gene in self.adata.var_names))
 
@@ -414,11 +419,11 @@ def _threads() -> int:
 
 
 def _write_evaluation(found: EvaluationReport, work: Path) -> None:
-    io.write_table(found.table.set_index("encoder"), work / "evaluation.tsv")
+    io.write_table(io.shortened(found.table.set_index("encoder")), work / "evaluation.tsv")
     for table, name in (
         (found.genes, "evaluation_genes.tsv.gz"),
         (found.samples, "evaluation_samples.tsv.gz"),
         (found.features, "latent_features.tsv"),
     ):
         if len(table):
-            io.write_table(table, work / name)
+            io.write_table(io.shortened(table), work / name)

@@ -25,13 +25,13 @@ SIGNS = "○◐●"
 class Samples(Section[RunContents], name="samples", title="Samples", kind="run", place=30):
     """Map, plot and table, linked; without scripts the first rows and the figures."""
 
-    heading = "Samples: map, scores and genes"
+    heading = "Samples: map, scores and table"
     scripts: ClassVar[tuple[str, ...]] = (
         *("bokeh", "sample_data.js", "sample_plots.js", "sample_table.js", "samples.js"),
     )
     template = """
-<div data-needs-script hidden>
-<p>Similar samples lie close together on the map; distances between far groups mean little. Draw around samples, tap one, press a label of the legend or tick rows of the table: map, plot and table follow. Flagged samples have a black ring.</p>
+<div class="interactive" data-needs-script hidden>
+<p>{% if views %}Similar samples lie close together on the map; distances between far groups mean little. {% endif %}Draw around samples, tap one, press a label of the legend or tick rows of the table: {{ "map, " if views }}plot and table follow. Flagged samples have a black ring.</p>
 <div class="choices">
 {% if views %}<label>Map <select id="map-view">{% for view in views %}<option value="{{ view.key }}">{{ view.name }}</option>{% endfor %}</select></label>{% endif %}
 <label>Colour by <select id="color-by"></select></label>

@@ -91,6 +91,7 @@
     const page = tybalt.samples;
     if (!held.map || !page?.addPoints) return;
     try {
+      if (held.map.unplaced) throw new DataError(held.map.unplaced);
       const places = placed(held.map, samples);
       page.points = []; // those of an earlier file
       page.addPoints(samples.names.map((name, n) => ({ name, place: places[n] })));
@@ -216,11 +217,16 @@
   }
 
   input.addEventListener("change", () => input.files[0] && read(input.files[0]));
-  for (const name of ["dragenter", "dragover"]) zone.addEventListener(name, (event) => { event.preventDefault(); zone.classList.add("over"); });
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    if (event.dataTransfer.files[0]) read(event.dataTransfer.files[0]);
-  });
+  // A file may be dropped anywhere on the page: beside the zone, a browser would leave the page for it.
+  const isFile = ({ dataTransfer }) => dataTransfer.types.includes("Files");
+  for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+    document.addEventListener(name, (event) => {
+      if (!isFile(event)) return;
+      event.preventDefault();
+      zone.classList.toggle("over", name === "dragenter" || name === "dragover");
+      if (name !== "drop") return;
+      zone.scrollIntoView({ block: "center" });
+      read(event.dataTransfer.files[0]);
+    });
+  }
 }

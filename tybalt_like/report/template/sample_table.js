@@ -1,5 +1,8 @@
 "use strict";
 
+// Rows on paper.
+const PRINTED = 50;
+
 // The table of samples: only the rows in sight are there, so that it holds any number of them.
 class SampleTable {
   #store;
@@ -28,7 +31,7 @@ class SampleTable {
     this.#order = store.names.map((_, i) => i);
     this.#box.addEventListener("scroll", () => requestAnimationFrame(() => this.#draw()));
     addEventListener("resize", () => this.#draw());
-    addEventListener("beforeprint", () => this.#draw(100));
+    addEventListener("beforeprint", () => this.#draw(PRINTED));
     addEventListener("afterprint", () => this.#draw());
     table.addEventListener("click", (event) => this.#clicked(event));
     store.on("select", (indices, from) => {
@@ -223,7 +226,7 @@ class SampleTable {
     const [height, n] = [this.#rowHeight, this.#rows.length];
     const top = Math.max(0, Math.min(this.#box.scrollTop, n * height - this.#box.clientHeight));
     const first = least ? 0 : Math.max(0, Math.floor(top / height) - 5);
-    const count = Math.max(least, Math.ceil(this.#box.clientHeight / height) + 10);
+    const count = least || Math.ceil(this.#box.clientHeight / height) + 10;
     const shown = this.#rows.slice(first, first + count);
     const columns = this.#columns();
     const selected = new Set(this.#store.selected);
