@@ -279,6 +279,19 @@ def check_intact(folder: Path, names: Iterable[str]) -> None:
             )
 
 
+def content_of(path: Path) -> dict[str, Any]:
+    """Name, bytes and SHA-256 of a file or, of all that it holds, of a folder: what tells it from
+    others wherever it lies."""
+    if path.is_file():
+        return {"name": path.name, "bytes": path.stat().st_size, "sha256": checksum(path)}
+    digest, size = hashlib.sha256(), 0
+    for inside in sorted(path.rglob("*")):
+        if inside.is_file():
+            digest.update(f"{inside.relative_to(path).as_posix()} {checksum(inside)}\n".encode())
+            size += inside.stat().st_size
+    return {"name": path.name, "bytes": size, "sha256": digest.hexdigest()}
+
+
 def checksum(path: Path) -> str:
     """SHA-256 of a file, as hex digits."""
     with path.open("rb") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tybalt_like.core.bar import Bar
 from tybalt_like.core.device import pick_device
 from tybalt_like.core.errors import DataError, NonFiniteLossError
 from tybalt_like.core.provenance import image_shape, is_images, record
+from tybalt_like.core.settings import plain
 from tybalt_like.genes import identifiers
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.io import read_gmt
@@ -128,7 +129,7 @@ def fit(
         except NonFiniteLossError as error:
             raise error.named(adata.obs_names[train_n]) from None
     _write(adata, fitted, arrays)
-    record(adata, **{fitted.name: {"config": asdict(fitted.config), "seed": seed}})
+    record(adata, **{fitted.name: {"config": plain(fitted.config), "seed": seed}})
     return fitted
 
 
