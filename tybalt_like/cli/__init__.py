@@ -34,6 +34,7 @@ from tybalt_like.cli.perturbation import perturbation
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
 from tybalt_like.cli.sweep import sweep
+from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
 from tybalt_like.core.files import check_file, notes_of
 
@@ -62,6 +63,7 @@ app.command()(explain)
 app.command()(report)
 app.command()(compare)
 app.command()(bundle)
+app.command()(verify)
 
 
 def main() -> None:
