@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tybalt_like.core.device import pick_device
 from tybalt_like.core.errors import DataError, NonFiniteLossError
 from tybalt_like.core.provenance import image_shape, is_images, record
 from tybalt_like.core.settings import plain
+from tybalt_like.core.sigterm import postponed
 from tybalt_like.genes import identifiers
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.io import read_gmt
@@ -111,8 +113,9 @@ def fit(
         def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
             return {name: torch.from_numpy(a[mask_n]).to(where) for name, a in arrays.items()}
 
+        to_be_kept = nullcontext() if checkpoint is None else postponed()
         try:
-            with Bar() as bar:
+            with Bar() as bar, to_be_kept:
 
                 def shown(row: dict[str, float], training: Training) -> None:
                     early = training.patience is not None

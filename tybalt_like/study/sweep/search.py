@@ -14,7 +14,7 @@ import pandas as pd
 from tybalt_like import io, tl
 from tybalt_like.core import toml
 from tybalt_like.core.errors import DataError, NonFiniteLossError, RecipeError, RunError
-from tybalt_like.core.files import growing_folder, write_text
+from tybalt_like.core.files import growing, growing_folder, write_text
 from tybalt_like.core.messages import without_folders
 from tybalt_like.core.settings import files_in, with_files
 from tybalt_like.models.history import History
@@ -76,8 +76,9 @@ def sweep(
     growing_folder(out, kind=TABLE, owns=OWNS, inputs=inputs, overwrite=overwrite)
     study = Study(plan, out)
     worker = _Worker(plan, study, out, device=device, progress=progress, cohort=cohort)
-    while worker.do_one():
-        pass
+    with growing(out):
+        while worker.do_one():
+            pass
     with study.lock:
         if study.n_left:
             progress.say(f"{study.n_left} of {plan.n_points} trials are still in other processes")
