@@ -503,9 +503,16 @@ def _mark(
 
 @contextmanager
 def growing(folder: Path) -> Iterator[None]:
-    """Work that adds to such a folder: an interrupt says how to go on."""
+    """Work that adds to such a folder: an interrupt says how to go on.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written.
+    """
     try:
-        yield
+        with _sentences(folder):
+            yield
     except (KeyboardInterrupt, SystemExit) as error:
         error.add_note(f"what is done is kept in {folder}; the same command goes on")
         raise

@@ -72,5 +72,6 @@ def collect(plan: Plan, out: Path) -> Path:
             f"{len(left)} of {len(jobs)} trainings are missing in {out}, such as "
             f"{left[0].name}; leave out --collect to train them"
         )
-    write({job: Space.of(store.load(job)) for job in jobs}, out)
+    with growing(out):
+        write({job: Space.of(store.load(job)) for job in jobs}, out)
     return out

@@ -74,16 +74,17 @@ def sweep(
         base = Recipe.from_tables(plan.tables)
         cohort = _shape(base), prepared(base)
     growing_folder(out, kind=TABLE, owns=OWNS, inputs=inputs, overwrite=overwrite)
-    study = Study(plan, out)
-    worker = _Worker(plan, study, out, device=device, progress=progress, cohort=cohort)
     with growing(out):
+        study = Study(plan, out)
+        worker = _Worker(plan, study, out, device=device, progress=progress, cohort=cohort)
         while worker.do_one():
             pass
-    with study.lock:
-        if study.n_left:
-            progress.say(f"{study.n_left} of {plan.n_points} trials are still in other processes")
-            return None
-        return _write(study, out)
+        with study.lock:
+            if study.n_left:
+                said = f"{study.n_left} of {plan.n_points} trials are still in other processes"
+                progress.say(said)
+                return None
+            return _write(study, out)
 
 
 def _shape(recipe: Recipe) -> object:
