@@ -38,10 +38,8 @@ def verify(
 
     use(threads or about_of(run_dir).get("threads"))
     found = execute(run_dir, data=data or (), device=device, progress=Progress(quiet=quiet))
-    for sentence in found.elsewhere:
+    for sentence in [*found.elsewhere, *found.off]:
         print(sentence)
-    for what, off in found.largest.items():
-        print(f"{what}: at most {off:.2g} off")
     if found.differs is not None:
         print(f"not the same: {found.differs}")
         raise typer.Exit(1)
