@@ -1,5 +1,8 @@
 """The scikit-learn face."""
 
+import subprocess
+import sys
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -73,3 +76,38 @@ def test_groups_stay_together_as_in_scikit_learns_splitters() -> None:
         encoder.fit(x_ng, groups=groups[1:])
     with pytest.raises(DataError, match="1 groups of samples"):
         encoder.fit(x_ng, groups=["a"] * 120)
+
+
+FORKED = """
+import multiprocessing
+import numpy as np
+import torch
+from tybalt_like import ExpressionEncoder
+
+torch.set_num_threads(2)
+x_ng = np.random.default_rng(0).normal(size=(400, 300))
+
+def fitted():
+    training = {"epochs": 2, "min_epochs": 0}
+    encoder = ExpressionEncoder("tybalt", latent_dim=5, training=training, progress=False)
+    return encoder.fit(x_ng).score_samples(x_ng)
+
+def child(answers):
+    answers.put(fitted())
+
+here_n = fitted()
+forking = multiprocessing.get_context("fork")
+answers = forking.Queue()
+process = forking.Process(target=child, args=(answers,), daemon=True)
+process.start()
+there_n = answers.get(timeout=60)
+np.testing.assert_allclose(there_n, here_n, atol=0.01 * here_n.std())
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_child_can_train_after_its_parent_has():
+    """Threads of the parent, of which it knows but which it has not, do not let it wait."""
+    code = [sys.executable, "-c", FORKED]
+    done = subprocess.run(code, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ import pytest
 
 from tybalt_like import Recipe, Run, cli, read
 from tybalt_like.io import datasets
+from tybalt_like.run.about import located_again
 from tybalt_like.run.stages import analyse
 
 COMMAND = [sys.executable, "-m", "tybalt_like"]
@@ -148,8 +149,9 @@ def test_new_samples_without_the_trained_genes_are_refused(
 
 
 @pytest.mark.slow
-def test_same_seed_same_model_byte_for_byte(finished, tmp_path) -> None:
-    recipe = Recipe.from_tables(json.loads((finished / "run.json").read_text())["recipe"])
+def test_same_seed_same_model_byte_for_byte(finished, cohort, tmp_path) -> None:
+    about = json.loads((finished / "run.json").read_text())
+    recipe = Recipe.from_tables(located_again(about, finished, data=[cohort]))
     results = analyse(recipe, device="cpu")
     results.models["ppca_vae"].save(tmp_path / "again")
     assert (finished / "model.safetensors").read_bytes() == (tmp_path / "again").read_bytes()

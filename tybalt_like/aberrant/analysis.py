@@ -90,7 +90,7 @@ def aberrant(
     settings: dict[str, Any] = {"covariates": list(covariates), "latent_size": latent_size}
     settings |= {"min_count": min_count, "alpha": alpha}
     if using is not None:
-        settings = {"using": str(using), "alpha": alpha}
+        settings = {"using": using.resolve().name, "alpha": alpha}
     inputs = [*inputs, *([] if using is None else [using])]
     notes: list[str] = []
 
@@ -140,7 +140,7 @@ def aberrant(
                 recipe=settings,
                 seed=seed,
                 seconds=progress.seconds,
-                using=str(using or ""),
+                using=using.resolve().name if using else "",
                 notes=notes,
             )
             report.build(work)

@@ -34,8 +34,10 @@ from tybalt_like.cli.perturbation import perturbation
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
 from tybalt_like.cli.sweep import sweep
+from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
 from tybalt_like.core.files import check_file, notes_of
+from tybalt_like.core.sigterm import Terminated, heeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +64,7 @@ app.command()(explain)
 app.command()(report)
 app.command()(compare)
 app.command()(bundle)
+app.command()(verify)
 
 
 def main() -> None:
@@ -72,7 +75,12 @@ def main() -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
     _find_caches()
     try:
-        app()
+        with heeded():
+            app()
+    except Terminated as end:
+        if IS_MAIN:
+            print("ended by SIGTERM", *notes_of(end), sep="\n", file=sys.stderr)
+        raise
     except TybaltLikeError as error:
         if IS_MAIN:
             print(f"error: {error}", *notes_of(error), sep="\n", file=sys.stderr)

@@ -1,11 +1,18 @@
-"""Where tensors live."""
+"""Where tensors live, and how many threads work on them in children."""
 
 from __future__ import annotations
+
+import os
 
 import torch
 
 from tybalt_like.core.distributed import local_rank
 from tybalt_like.core.errors import RecipeError
+
+if hasattr(os, "register_at_fork"):
+    # The threads of a process are not in its forked children, which would wait for them for ever;
+    # joblib and launchers fork.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def pick_device(name: str = "auto") -> torch.device:

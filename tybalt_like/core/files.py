@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tybalt_like.core import sigterm
 from tybalt_like.core.errors import DiskFullError, RunError, TybaltLikeError, WriteError
 
 MARKER = ".tybalt_like.json"
@@ -142,7 +143,8 @@ def whole_folder(
         _begin(work, settings, resume=resume, overwrite=overwrite)
         try:
             yield work
-            _end(work, out, kind)
+            with sigterm.postponed():
+                _end(work, out, kind)
         except BaseException as error:
             _keep_or_remove(work, error)
             raise
@@ -277,6 +279,19 @@ def check_intact(folder: Path, names: Iterable[str]) -> None:
                 f"{path} is not as it was written (its checksum differs): it is damaged or was "
                 "changed; copy the folder again, or make it anew"
             )
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """Name, bytes and SHA-256 of a file or, of all that it holds, of a folder: what tells it from
+    others wherever it lies."""
+    if path.is_file():
+        return {"name": path.name, "bytes": path.stat().st_size, "sha256": checksum(path)}
+    digest, size = hashlib.sha256(), 0
+    for inside in sorted(path.rglob("*")):
+        if inside.is_file():
+            digest.update(f"{inside.relative_to(path).as_posix()} {checksum(inside)}\n".encode())
+            size += inside.stat().st_size
+    return {"name": path.name, "bytes": size, "sha256": digest.hexdigest()}
 
 
 def checksum(path: Path) -> str:
@@ -454,6 +469,8 @@ def _keep_or_remove(work: Path, error: BaseException) -> None:
         error.add_note(f"what is done is kept in {work}; the same command with --resume goes on")
     else:
         shutil.rmtree(work, ignore_errors=True)
+        if not isinstance(error, Exception):  # an interrupt
+            error.add_note("nothing was far enough to be kept; the same command starts anew")
 
 
 def _resumable(work: Path) -> bool:
@@ -482,6 +499,23 @@ def _mark(
     if checksums is not None:
         marker[CHECKSUMS] = dict(checksums)
     write_text(folder / MARKER, json.dumps(marker, indent=1))
+
+
+@contextmanager
+def growing(folder: Path) -> Iterator[None]:
+    """Work that adds to such a folder: an interrupt says how to go on.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written.
+    """
+    try:
+        with _sentences(folder):
+            yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        error.add_note(f"what is done is kept in {folder}; the same command goes on")
+        raise
 
 
 def notes_of(error: BaseException) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -75,24 +75,49 @@ def checked(kind: type[T], given: Mapping[str, Any], *, where: str) -> T:
 
 def located(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Tables of a recipe in which every file is named from here, not from the recipe's folder."""
-    result = dict(tables)
-    for name, kind in _tables(tables).items():
-        given = tables.get(name)
-        if isinstance(given, Mapping):
-            paths = _files(kind, given, folder)
-            result[name] = dict(given) | {k: str(folder / path) for k, path in paths.items()}
-    return result
+    return with_files(tables, lambda _, path: str(folder / path), folder)
 
 
 def pinned(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Tables in which every file is named by its whole path, its size and its time of change:
     equal tables mean equal files."""
+    return with_files(tables, lambda _, path: _stamp(path))
+
+
+def by_name(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables in which every file is named without its folders, which can tell who works where."""
+    return with_files(tables, lambda _, path: Path(path).name)
+
+
+def files_in(tables: Mapping[str, Any]) -> dict[str, Path]:
+    """The files that the tables of a recipe name, by dotted key such as ``data.path``; without
+    standard input."""
+    found = dict[str, Path]()
+
+    def note(key: str, path: str) -> str:
+        found[key] = Path(path)
+        return path
+
+    with_files(tables, note)
+    return {key: path for key, path in found.items() if str(path) != "-"}
+
+
+def with_files(
+    tables: Mapping[str, Any], named: Callable[[str, str], Any], folder: Path = Path()
+) -> dict[str, Any]:
+    """Tables in which `named` says, of its dotted key and what is there, how each file is named.
+
+    Parameters
+    ----------
+    folder
+        Where files are looked for, which tells their names from names of known ones.
+    """
     result = dict(tables)
     for name, kind in _tables(tables).items():
         given = tables.get(name)
         if isinstance(given, Mapping):
-            paths = _files(kind, given)
-            result[name] = dict(given) | {key: _stamp(path) for key, path in paths.items()}
+            paths = _files(kind, given, folder).items()
+            result[name] = dict(given) | {key: named(f"{name}.{key}", path) for key, path in paths}
     return result
 
 
@@ -121,6 +146,13 @@ def files_of(settings: object) -> Iterator[Path]:
         if is_dataclass(value):
             yield from files_of(value)
     yield from (Path(path) for path in _files(type(settings), values).values() if path != "-")
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as plain values, with files named without their folders."""
+    values = asdict(settings)
+    files = _files(type(settings), values).items()
+    return values | {key: Path(path).name for key, path in files}
 
 
 def _files(kind: type, given: Mapping[str, Any], folder: Path = Path()) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from tybalt_like import io, tl
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import check_intact, write_text
+from tybalt_like.core.settings import plain
 from tybalt_like.core.stored import read_json
 from tybalt_like.explain.settings import Explain
 from tybalt_like.genes import symbols
@@ -134,7 +135,7 @@ def explained(
         Names the column, label or gene set file that does not suit.
     """
     found = Explained()
-    found.about = {"settings": asdict(how), "summary": [], "trainings": len(again)}
+    found.about = {"settings": plain(how), "summary": [], "trainings": len(again)}
     in_log2 = is_log2 or model.domain == "counts"  # whose effects are told as log2(1 + count)
     found.about["unit"] = "log2 fold change per SD" if in_log2 else "change per SD"
     sets = None if how.gene_sets is None else io.read_gmt(how.gene_sets)

@@ -13,6 +13,7 @@ import numpy as np
 from tybalt_like.core import discovery as _discovery
 from tybalt_like.core import provenance
 from tybalt_like.core.errors import DataError, TybaltLikeError
+from tybalt_like.core.messages import without_folders
 from tybalt_like.io.format import Format, Noted
 from tybalt_like.io.gene_list import read_gene_list
 from tybalt_like.io.gmt import read_gmt
@@ -136,9 +137,15 @@ def read(
         _check(adata, name)  # two names may have become one
         notes += cleaned
     notes += _free_reserved_names(adata)
-    reading = {"source": name, "format": kind, "genes_in": axis, "n_obs": adata.n_obs}
-    reading |= {"n_vars": adata.n_vars, "parts": parts, "notes": notes, "warnings": warnings}
-    reading |= unmatched
+    told = [source, *(path for path in (obs, options.tx2gene) if isinstance(path, str | Path))]
+    notes, warnings = without_folders(notes, told), without_folders(warnings, told)
+    reading: dict[str, Any] = {
+        "source": without_folders([name], told)[0],
+        "format": kind,
+        "genes_in": axis,
+    }
+    reading |= {"n_obs": adata.n_obs, "n_vars": adata.n_vars, "parts": parts}
+    reading |= {"notes": notes, "warnings": warnings} | unmatched
     provenance.record(adata, reading=reading)
     return adata
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.core.files import whole_file
 from tybalt_like.core.representation import as_html, as_text
-from tybalt_like.core.settings import CHOICES, checked
+from tybalt_like.core.settings import CHOICES, checked, plain
 from tybalt_like.core.stored import LARGEST, read_arrays, sound
 from tybalt_like.models.history import History
 
@@ -372,7 +372,7 @@ class Model(nn.Module, ABC):
         from safetensors.torch import save as to_bytes
 
         about = {"schema": SCHEMA, "model": self.name, "n_vars": self.n_vars}
-        about["config"] = asdict(self.config)
+        about["config"] = plain(self.config)
         tensors = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
         # One entry, because safetensors writes several in an order that changes.
         with whole_file(path) as partial:

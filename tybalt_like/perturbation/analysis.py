@@ -5,19 +5,21 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tybalt_like import io, report
 from tybalt_like.core import files
 from tybalt_like.core.provenance import reading_notes
+from tybalt_like.core.settings import by_name
 from tybalt_like.perturbation import prediction_tables as tables
 from tybalt_like.perturbation.design import TABLE
 from tybalt_like.perturbation.plan import PairedJob, Plan
 from tybalt_like.perturbation.samples import Samples, read
 from tybalt_like.perturbation.summary import summarise
 from tybalt_like.perturbation.training import train_pairs
-from tybalt_like.run.about import write_about
+from tybalt_like.run.about import inputs_of, write_about
 from tybalt_like.run.progress import Progress
 from tybalt_like.study.store import Finished, Store, missing
 
@@ -63,10 +65,12 @@ def run(
     """
     progress = progress or Progress(quiet=True)
     inputs = [*inputs, *plan.inputs(), *([] if jobs is None else [jobs])]
+    tables_given = plan.to_tables()
+    inputs_read = inputs_of(tables_given)
     with files.whole_folder(
         out,
         kind=TABLE,
-        settings=plan.to_tables(),
+        settings={"recipe": by_name(tables_given), "inputs": inputs_read},
         inputs=inputs,
         resume=resume,
         overwrite=overwrite,
@@ -80,7 +84,7 @@ def run(
             if jobs is not None:
                 _copy(planned, jobs, work / files.JOBS)
             results = {job: store.load(job) for job in planned}
-            _write(plan, samples, results, work, seconds=progress.seconds)
+            _write(plan, samples, results, work, inputs=inputs_read, seconds=progress.seconds)
     return out / report.PAGE
 
 
@@ -143,7 +147,8 @@ def _write(
     results: Mapping[PairedJob, Finished],
     work: Path,
     *,
-    seconds: dict[str, float],
+    inputs: Mapping[str, Any],
+    seconds: Mapping[str, float],
 ) -> None:
     predicted = tables.predictions(results)
     responses = tables.responses(predicted) if len(predicted) else pd.DataFrame()
@@ -175,6 +180,7 @@ def _write(
             "genes": first["n_genes"],
         },
         seconds=seconds,
+        inputs=inputs,
         simulated=plan.simulation is not None,
         units=_units(samples),
         folds=samples.n_folds,

@@ -78,7 +78,7 @@ def read_published(path: Path) -> tuple[AnnData, pd.DataFrame]:
     adata = AnnData(
         x_ng, obs=pd.DataFrame(columns, index=names), var=pd.DataFrame(index=list(genes))
     )
-    record(adata, reading={"source": str(path), "notes": ["HDF5 in the layout of Dr.VAE's data"]})
+    record(adata, reading={"source": path.name, "notes": ["HDF5 in the layout of Dr.VAE's data"]})
     return adata, _responses(data)
 
 

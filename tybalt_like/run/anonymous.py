@@ -169,6 +169,8 @@ def _about(run: RunContents, number: Mapping[str, str]) -> dict[str, Any]:
         "name": NAME,
         "recipe": recipe,
         "reading": reading,
+        "inputs": {},  # a checksum would tell the cohort to whoever has it
+        "discloses": CAUTION,
         "findings": about["findings"][:TOLD],
         "summary": told(about["summary"]),
         "warnings": [CAUTION, *told(about["warnings"])],

@@ -79,7 +79,7 @@ def compare(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> P
             work,
             kind=KIND,
             name=listed(list(runs)),
-            recipe={"runs": [str(folder) for folder in folders]},
+            recipe={"runs": [folder.resolve().name for folder in folders]},
             seed=0,
             adata=None,
             summary=_summary(table, pairs, chosen),
@@ -95,7 +95,7 @@ def compare(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> P
 
 
 def opened(folders: Sequence[Path]) -> dict[str, RunContents]:
-    """Runs by name; by folder, or by path, where names are the same.
+    """Runs by name; by folder, or by number, where names are the same.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def opened(folders: Sequence[Path]) -> dict[str, RunContents]:
     for name in (
         lambda run: str(run.about["name"]),
         lambda run: run.folder.resolve().name,
-        lambda run: str(run.folder),
+        lambda run: f"{run.folder.resolve().name} ({found.index(run) + 1})",
     ):
         names = [name(run) for run in found]
         if max(Counter(names).values()) == 1:

@@ -3,6 +3,7 @@ sections about them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.files import check_intact, whole_part
 from tybalt_like.core.provenance import is_images
+from tybalt_like.core.settings import files_in
 from tybalt_like.core.stored import sound
 from tybalt_like.explain import FOLDER, Explain, check, explained
+from tybalt_like.run.about import located_again
 from tybalt_like.run.folder import Run
 from tybalt_like.run.progress import Progress
 from tybalt_like.run.recipe import Recipe
@@ -21,7 +24,7 @@ from tybalt_like.run.recipe import Recipe
 if TYPE_CHECKING:
     from anndata import AnnData
 
-ADATA = "adata.h5ad"
+ADATA, OF_MODEL = "adata.h5ad", "model."
 
 
 def explain_run(
@@ -63,6 +66,10 @@ def explain_run(
         raise RunError(f"{folder} is a run on images; its page says what the model learned of them")
     check(how, adata)
     training = Recipe.from_tables(run.about["recipe"]).model.training
+    if seeds:
+        named = files_in(located_again(run.about, folder, only=OF_MODEL))
+        files = {k.removeprefix(OF_MODEL): str(v) for k, v in named.items() if OF_MODEL in k}
+        run.model.config = replace(run.model.config, **files)
     tl.latent(adata, run.model)
     with progress.stage("Training again") if seeds else progress.stage("Encoding"):
         again, notes = tl.trained_again(

@@ -22,7 +22,7 @@ from tybalt_like.explain import FOLDER as EXPLAINED
 from tybalt_like.explain import Explained
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import BASELINE, HOLD, NORM, title
-from tybalt_like.report.words import sentence
+from tybalt_like.report.words import counted, sentence
 from tybalt_like.run import folder
 from tybalt_like.run.about import write_about
 from tybalt_like.run.calls import NAMED, strangest
@@ -248,7 +248,9 @@ class Results:
             columns |= {f"genes_pca_{axis + 1}": main_nk[:, axis] for axis in (0, 1)}
         return pd.DataFrame(columns, index=self.adata.obs_names.rename("sample"))
 
-    def write_about(self, work: Path, *, seconds: Mapping[str, float]) -> None:
+    def write_about(
+        self, work: Path, *, inputs: Mapping[str, Any], seconds: Mapping[str, float]
+    ) -> None:
         """Write ``run.json``: what was done, with what, and what to be careful about."""
         model, recipe = self.models[self.name], self.recipe
         write_about(
@@ -262,6 +264,8 @@ class Results:
             warnings=self._warnings(),
             facts=self._facts(),
             seconds=seconds,
+            inputs=inputs,
+            discloses=self._discloses(),
             device=str(next(iter(model.state_dict().values())).device),
             threads=_threads(),
             splits=split_sizes(self.adata.obs[keys.SPLIT].to_list()),
@@ -324,6 +328,14 @@ class Results:
             "normals": "reference" if self.normals.sum() == self._m else keys.TEST,
             "pooled": self.pooled,
         }
+
+    def _discloses(self) -> str:
+        """What whoever has the folder can read of the samples."""
+        return (
+            f"Detectors hold the profiles of {counted(self._m, 'reference sample')}, which can be "
+            "read back from scorers/, and adata.h5ad those of all samples with the sample table: "
+            "give the folder only to those who may see the data."
+        )
 
     def _domain(self) -> dict[str, Any] | None:
         """Whether the p-values of the query hold."""

@@ -18,12 +18,14 @@ from tybalt_like.core import distributed, files, keys
 from tybalt_like.core.device import pick_device
 from tybalt_like.core.helpers import Helpers, one_thread
 from tybalt_like.core.provenance import is_images, reading_notes, record, recorded
+from tybalt_like.core.settings import by_name
 from tybalt_like.explain import explained
 from tybalt_like.io.lengths import save_lengths
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.report.words import counted
 from tybalt_like.run import cohort
+from tybalt_like.run.about import inputs_of
 from tybalt_like.run.folder import KIND
 from tybalt_like.run.progress import Progress
 from tybalt_like.run.recipe import Pictures, Recipe
@@ -57,6 +59,8 @@ class State:
     ----------
     work
         The unfinished folder; None where nothing is written.
+    inputs
+        The files that are read (`about.inputs_of`).
     adata
         As read, with the split.
     results
@@ -73,6 +77,7 @@ class State:
     progress: Progress
     checkpoint: Path | None = None
     work: Path | None = None
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     adata: AnnData = field(init=False)
     results: Results = field(init=False)
     helpers: Helpers = field(default_factory=Helpers)
@@ -145,19 +150,20 @@ def run(
             state = State(recipe, device, Progress(quiet=True), checkpoint)
             _go(state, [stage for stage in STAGES if stage.everywhere])
             return out / report.PAGE
-        alone = distributed.n_processes() > 1
+        alone, tables = distributed.n_processes() > 1, recipe.to_tables()
+        inputs_read = inputs_of(tables)
         with (
             files.whole_folder(
                 out,
                 kind=KIND,
-                settings=recipe.to_tables(),
+                settings={"recipe": by_name(tables), "inputs": inputs_read},
                 inputs=[*inputs, *recipe.inputs()],
                 resume=resume,
                 overwrite=overwrite,
             ) as work,
             Helpers() if alone else Helpers.of_threads() as helpers,
         ):
-            state = State(recipe, device, progress, work / files.CHECKPOINT, work)
+            state = State(recipe, device, progress, work / files.CHECKPOINT, work, inputs_read)
             state.helpers = helpers
             state.can_map = helpers.begin(partial(check_maps, recipe.pictures.maps))
             _go(state, STAGES)
@@ -486,7 +492,7 @@ def _write(state: State) -> None:
     assert state.work is not None  # only the process that has a folder writes
     state.results.write(state.work)
     save_lengths(state.adata, state.work)
-    state.results.write_about(state.work, seconds=state.progress.seconds)
+    state.results.write_about(state.work, inputs=state.inputs, seconds=state.progress.seconds)
     report.build(state.work, helpers=state.helpers)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from tybalt_like.core.bar import Bar
 from tybalt_like.core.device import pick_device
 from tybalt_like.core.errors import DataError, NonFiniteLossError
 from tybalt_like.core.provenance import image_shape, is_images, record
+from tybalt_like.core.settings import plain
+from tybalt_like.core.sigterm import postponed
 from tybalt_like.genes import identifiers
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.io import read_gmt
@@ -110,8 +113,9 @@ def fit(
         def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
             return {name: torch.from_numpy(a[mask_n]).to(where) for name, a in arrays.items()}
 
+        to_be_kept = nullcontext() if checkpoint is None else postponed()
         try:
-            with Bar() as bar:
+            with Bar() as bar, to_be_kept:
 
                 def shown(row: dict[str, float], training: Training) -> None:
                     early = training.patience is not None
@@ -128,7 +132,7 @@ def fit(
         except NonFiniteLossError as error:
             raise error.named(adata.obs_names[train_n]) from None
     _write(adata, fitted, arrays)
-    record(adata, **{fitted.name: {"config": asdict(fitted.config), "seed": seed}})
+    record(adata, **{fitted.name: {"config": plain(fitted.config), "seed": seed}})
     return fitted
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tybalt_like.core import distributed
+from tybalt_like.core import distributed, sigterm
 from tybalt_like.models.base import Batch, Model, Step, Training
 from tybalt_like.models.history import History
 from tybalt_like.training import checkpoint as checkpoints
@@ -56,6 +56,8 @@ def train(
 
     Raises
     ------
+    Terminated
+        At the end of the epoch in which SIGTERM came (`sigterm.postponed`), the checkpoint saved.
     NonFiniteLossError
         As soon as an epoch holds a loss that is NaN or infinite. The checkpoint of the last
         finite epoch stays.
@@ -76,7 +78,7 @@ def train(
         row = _epoch(model, updates, tensors, training, history)
         if validation is not None:
             row |= {f"val_{part}": value for part, value in losses(model, validation).items()}
-        row = distributed.agreed(row)
+        row, is_last = distributed.agreed((row, sigterm.is_asked()))
         history.rows.append(row)
         criterion = _criterion(history)
         if _is_best(row, criterion, history, training):
@@ -85,12 +87,14 @@ def train(
         history.stopped = _stop_reason(history, training)
         if on_epoch is not None:
             on_epoch(row, training)
-        due = time.monotonic() - saved_at > training.checkpoint_seconds
+        due = is_last or time.monotonic() - saved_at > training.checkpoint_seconds
         if training.checkpoint_epochs is not None:
             due |= len(history.rows) - saved_epochs >= training.checkpoint_epochs
         if checkpoint is not None and distributed.is_main() and (due or history.stopped):
             checkpoints.save(checkpoint, model, optimizers, history, best)
             saved_at, saved_epochs = time.monotonic(), len(history.rows)
+        if is_last:
+            raise sigterm.Terminated
     if best is not None:
         model.load_state_dict(best)
     model.eval()

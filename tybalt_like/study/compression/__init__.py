@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tybalt_like import io
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import JOBS, growing_folder
+from tybalt_like.core.files import JOBS, growing, growing_folder
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.run.cohort import prepared
 from tybalt_like.run.progress import Progress
@@ -49,11 +49,12 @@ def train(
         progress.say(f"{len(sets.names)} gene sets with at least 5 of the {adata.n_vars} genes")
     else:
         progress.say("no compression.genesets: gene-set coverage is left out")
-    for i, job in enumerate(left, 1):
-        space = train_space(plan, job, adata, sets=sets, device=device)
-        store.save(job, space.finished(), identity=plan.identity(job))
-        shown = ", ".join(f"{key} {value:.3g}" for key, value in space.metrics.items())
-        progress.say(f"{i} of {len(left)}: {job.model} k {job.k} seed {job.seed}: {shown}")
+    with growing(out):
+        for i, job in enumerate(left, 1):
+            space = train_space(plan, job, adata, sets=sets, device=device)
+            store.save(job, space.finished(), identity=plan.identity(job))
+            shown = ", ".join(f"{key} {value:.3g}" for key, value in space.metrics.items())
+            progress.say(f"{i} of {len(left)}: {job.model} k {job.k} seed {job.seed}: {shown}")
 
 
 def collect(plan: Plan, out: Path) -> Path:
@@ -71,5 +72,6 @@ def collect(plan: Plan, out: Path) -> Path:
             f"{len(left)} of {len(jobs)} trainings are missing in {out}, such as "
             f"{left[0].name}; leave out --collect to train them"
         )
-    write({job: Space.of(store.load(job)) for job in jobs}, out)
+    with growing(out):
+        write({job: Space.of(store.load(job)) for job in jobs}, out)
     return out

@@ -14,7 +14,9 @@ import pandas as pd
 from tybalt_like import io, tl
 from tybalt_like.core import toml
 from tybalt_like.core.errors import DataError, NonFiniteLossError, RecipeError, RunError
-from tybalt_like.core.files import growing_folder, write_text
+from tybalt_like.core.files import growing, growing_folder, write_text
+from tybalt_like.core.messages import without_folders
+from tybalt_like.core.settings import files_in, with_files
 from tybalt_like.models.history import History
 from tybalt_like.run.cohort import prepared
 from tybalt_like.run.progress import Progress
@@ -72,15 +74,17 @@ def sweep(
         base = Recipe.from_tables(plan.tables)
         cohort = _shape(base), prepared(base)
     growing_folder(out, kind=TABLE, owns=OWNS, inputs=inputs, overwrite=overwrite)
-    study = Study(plan, out)
-    worker = _Worker(plan, study, out, device=device, progress=progress, cohort=cohort)
-    while worker.do_one():
-        pass
-    with study.lock:
-        if study.n_left:
-            progress.say(f"{study.n_left} of {plan.n_points} trials are still in other processes")
-            return None
-        return _write(study, out)
+    with growing(out):
+        study = Study(plan, out)
+        worker = _Worker(plan, study, out, device=device, progress=progress, cohort=cohort)
+        while worker.do_one():
+            pass
+        with study.lock:
+            if study.n_left:
+                said = f"{study.n_left} of {plan.n_points} trials are still in other processes"
+                progress.say(said)
+                return None
+            return _write(study, out)
 
 
 def _shape(recipe: Recipe) -> object:
@@ -115,7 +119,8 @@ class _Worker:
             try:
                 history = self._train(recipe, cohort)
             except (DataError, NonFiniteLossError) as error:
-                self.study.fail(trial, str(error))
+                told = without_folders([str(error)], recipe.inputs())
+                self.study.fail(trial, told[0])
                 self._say(trial, f"failed: {error}")
                 return True
             self._finish(trial, history)
@@ -176,12 +181,21 @@ def _write(study: Study, out: Path) -> Path:
     row = table.iloc[int(table[objective].argmin())]
     best = plan.tables_at(study.settings(int(row["trial"])))
     best["name"] = f"{plan.name}_best"
-    for key in {"path", "obs"} & set(best["data"]):
-        if not Path(best["data"][key]).is_absolute():
-            best["data"][key] = os.path.relpath(best["data"][key], out)
-    about = f"# Best of {len(table)} trials of {plan.name}: {objective} {row[objective]:.6g}\n\n"
+    best = with_files(best, lambda _, path: _from_here(path, out))
+    about = f"# Best of {len(table)} trials of {plan.name}: {objective} {row[objective]:.6g}\n"
+    lost = [str(path) for path in files_in(best).values() if not (out / path).exists()]
+    about += f"# Put here, or say where they are: {', '.join(lost)}\n" * bool(lost) + "\n"
     write_text(out / BEST, about + toml.document(best))
     return out / BEST
+
+
+def _from_here(path: str, folder: Path) -> str:
+    """A file as a recipe in `folder` names it: its name alone where the way there leaves the folder
+    that the user works in, and would tell whose it is (``run --data`` then says where it lies)."""
+    place, here = Path(path).expanduser().resolve(), Path.cwd()
+    if path == "-" or not (place.is_relative_to(here) and folder.resolve().is_relative_to(here)):
+        return Path(path).name
+    return Path(os.path.relpath(place, folder.resolve())).as_posix()
 
 
 def _draw(plan: Plan, table: pd.DataFrame, out: Path) -> None:

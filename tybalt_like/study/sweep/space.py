@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -14,6 +13,7 @@ from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.settings import checked, pinned, table
 from tybalt_like.core.toml import own_table, with_values
 from tybalt_like.run.recipe import Recipe
+from tybalt_like.study.store import fingerprint
 
 Value = str | int | float | bool
 TABLE = "sweep"
@@ -138,12 +138,11 @@ class Plan:
         lists = [choices for choices in self.space.values() if isinstance(choices, tuple)]
         return [dict(zip(self.space, values, strict=True)) for values in product(*lists)]
 
-    def identity(self) -> dict[str, Any]:
-        """What has to be the same for two processes to share a study: all but the number of
-        draws, which may grow."""
+    def identity(self) -> str:
+        """Fingerprint of what has to be the same for two processes to share a study: all but the
+        number of draws, which may grow."""
         sweep = {key: item for key, item in asdict(self.sweep).items() if key != "trials"}
-        same: dict[str, Any] = json.loads(json.dumps(pinned(self.tables) | {TABLE: sweep}))
-        return same
+        return fingerprint(pinned(self.tables) | {TABLE: sweep})
 
     def tables_at(self, point: Mapping[str, Value]) -> dict[str, Any]:
         """The recipe's tables with the settings of a point."""
