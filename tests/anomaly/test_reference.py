@@ -67,7 +67,7 @@ def test_p_values_hold_within_each_group(clinical, tmp_path) -> None:
         np.testing.assert_allclose(np.sort(p), np.arange(1, m + 1) / m)
     assert table.loc[other.index, "default_p_value"].isna().all()
     results.save(tmp_path)
-    results.write_about(tmp_path, seconds={})
+    results.write_about(tmp_path, inputs={}, seconds={})
     run = Run.load(tmp_path)
     assert any("3 samples have no p-value" in line for line in run.about["warnings"])
     adata = datasets.load("tcga_brca")[:, :200].to_memory()

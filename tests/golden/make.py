@@ -25,7 +25,7 @@ def make(out: Path) -> None:
     tables |= {"model": {"name": "tybalt", "latent_dim": 3}, "training": {"epochs": 40}}
     results = analyse(Recipe.from_tables(tables), device="cpu")
     results.save(out)
-    results.write_about(out, seconds={})
+    results.write_about(out, inputs={}, seconds={})
     io.write_table(Run.load(out).score(io.read(out / "new.tsv")), out / "scores.tsv")
     (out / "known.tsv").unlink()
 

@@ -297,7 +297,7 @@ def test_text_in_the_matrix_names_row_and_column(cohort, tmp_path, monkeypatch, 
         ("modle.name=tybalt", "recipe.modle; did you mean 'model'"),
         ("model.name=tybald", "tybald"),
         ("normalize.scale=zero", "normalize.scale"),
-        ("evaluation.seeds=0", "evaluation.seeds"),
+        ("evaluation.seeds=-1", "evaluation.seeds"),
         ("evaluation.batch=plate", "no column 'plate'"),
         ("split.group=patient", "split.group: the sample table has no column 'patient'"),
     ],
@@ -331,7 +331,7 @@ def test_samples_of_a_donor_stay_together_if_it_is_named(
     clinical = pd.read_csv(cohort / "clinical.tsv", sep="\t", index_col=0)
     clinical["donor"] = np.random.default_rng(0).integers(0, 200, len(clinical))
     clinical.to_csv(tmp_path / "clinical.tsv", sep="\t")
-    plain = ["model.name=pca", "pictures.maps=[]", *LEAN[1::2]]
+    plain = ["model.name=pca", "pictures.maps=[]", "evaluation.seeds=0", *LEAN[1::2]]
     options = ["--data", cohort / "expression.tsv.gz", "--obs", tmp_path / "clinical.tsv", *LUMINAL]
     options += [word for setting in plain for word in ("--set", setting)]
     said = 'add [split] group = "donor"'

@@ -115,7 +115,7 @@ def _placed(found: Assessed, run: Run, adata: AnnData) -> pd.DataFrame:
     new = pd.concat([new, pd.DataFrame(place_np, new.index, maps.columns)], axis=1)
     new = pd.concat([new, found.scores[columns]], axis=1)
     old = old[~old.index.isin(new.index)]  # one that the run holds too is shown once, as new
-    return pd.concat([old, new]).rename_axis("sample")
+    return pd.concat([part for part in (old, new) if len(part)]).rename_axis("sample")
 
 
 def _values(found: Assessed, run: Run) -> pd.DataFrame:

@@ -45,6 +45,8 @@ def closest_reference(adata: AnnData, samples: Sequence[str], *, n: int = 3) -> 
     """
     from sklearn.metrics import pairwise_distances
 
+    if not len(samples):
+        return pd.DataFrame(columns=COLUMNS)
     rows = adata.obs_names.get_indexer(pd.Index(samples))
     if (rows < 0).any():
         raise DataError(f"there is no sample {samples[int(np.argmin(rows))]!r}")
@@ -55,7 +57,7 @@ def closest_reference(adata: AnnData, samples: Sequence[str], *, n: int = 3) -> 
     names = adata.obs_names[known_n].astype(str)
     distance_sm = pairwise_distances(z_ng[rows], z_ng[known_n]) / np.sqrt(max(1, varies_g.sum()))
     distance_sm[rows[:, None] == np.flatnonzero(known_n)] = np.inf
-    n = min(n, int(np.isfinite(distance_sm).sum(1).min(initial=int(known_n.sum()))))
+    n = min(n, int(np.isfinite(distance_sm).sum(1).min()))
     near_sj = np.argsort(distance_sm, axis=1, kind="stable")[:, :n]
     return pd.DataFrame(
         {
