@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes keeps to one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+THREADS = os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -39,6 +40,13 @@ def one_thread() -> Iterator[None]:
     with threadpool_limits(1):
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """numba refuses another number than it began with: what a command in this process has set."""
+    yield
+    os.environ["NUMBA_NUM_THREADS"] = THREADS
 
 
 @pytest.fixture(autouse=True)
