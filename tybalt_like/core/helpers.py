@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import time
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from threading import Thread
-from typing import Any, Self, TypeVar
+from threading import local
+from typing import IO, Self, TypeVar
 
 T = TypeVar("T")
 MOST = 3
@@ -34,7 +35,7 @@ class Helpers:
     def __init__(self, n: int = 0) -> None:
         self.n = n
         self._threads: ThreadPoolExecutor | None = None
-        self._pool: Any = None  # of loky, which needs no guarded main module and has no types
+        self._mine, self._processes = local(), list[subprocess.Popen[bytes]]()
 
     @classmethod
     def of_threads(cls) -> Self:
@@ -79,43 +80,71 @@ class Helpers:
         return results
 
     def _submitted(self, work: Callable[[], T]) -> Future[T]:
-        """Work that a thread hands to the pool in its turn: until then it can be taken back, which
-        what waits in the pool itself cannot."""
         if self._threads is None:
-            from loky import ProcessPoolExecutor
-
             self._threads = ThreadPoolExecutor(self.n)
-            limits = dict.fromkeys(LIMITS, "1")
-            self._pool = ProcessPoolExecutor(self.n, initializer=_begun, env=limits)
         return self._threads.submit(self._elsewhere, work)
 
     def _elsewhere(self, work: Callable[[], T]) -> T:
-        result: T = self._pool.submit(work).result()
+        """By the process that belongs to this thread."""
+        try:
+            if not hasattr(self._mine, "process"):
+                self._mine.process = _started()
+                self._processes.append(self._mine.process)
+            _send(work, self._mine.process.stdin)
+            is_done, found = pickle.load(self._mine.process.stdout)
+        except (OSError, EOFError, AttributeError, pickle.PickleError, TypeError) as error:
+            raise BrokenExecutor(f"a helper gave no answer: {error}") from error
+        if not is_done:
+            raise found
+        result: T = found
         return result
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
         if self._threads is not None:
-            self._pool.shutdown(kill_workers=True)
             self._threads.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.communicate()
 
 
-def _begun() -> None:
-    """In a helper: Ctrl-C is for the process that it belongs to, whose end is its own, also a
-    sudden one; what libraries print there is for nobody."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _started() -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | dict.fromkeys(LIMITS, "1"),
+        start_new_session=True,  # Ctrl-C is for this process, which then ends them
+    )
+    _send(sys.path, process.stdin)
+    return process
+
+
+def _send(thing: object, to: IO[bytes] | None) -> None:
+    assert to is not None
+    pickle.dump(thing, to, protocol=pickle.HIGHEST_PROTOCOL)
+    to.flush()
+
+
+def serve() -> None:
+    """What a helper does: one piece of work after the other, until there are no more."""
+    asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (1, 2):
+    for stream in (0, 1):  # what libraries print is no answer
         os.dup2(nowhere, stream)
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    sys.path[:] = pickle.load(asked)
+    with suppress(EOFError):
+        while True:
+            work = pickle.load(asked)
+            try:
+                answer = True, work()
+            except Exception as error:  # whatever it is, it is raised by who asks
+                answer = False, error
+            _send(answer, answers)
 
 
 @contextmanager
@@ -132,3 +161,7 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+if __name__ == "__main__":
+    serve()
