@@ -1,4 +1,8 @@
-"""Processes that share the work of this one, where there are cores for them."""
+"""Processes that share the work of this one, where there are cores for them.
+
+Not those of loky, which restarts one, with a warning to the user, whenever its memory has grown by
+300 MB, as that of a map does; nor multiprocessing's, whose children run an unguarded script again.
+"""
 
 from __future__ import annotations
 
