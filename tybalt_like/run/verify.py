@@ -34,8 +34,8 @@ SOLVED, SOLVED_P = 1e-3, 0.02
 differ, in any sample, elsewhere or by other versions; and a p-value."""
 TRAINED, TRAINED_P, LATENTS = 0.5, 0.2, 0.7
 """The same of what is trained in epochs, as root mean squares over samples, and of all latent
-features together. Set after one pair of runs, with one thread and with two: sums in another order let
-training end elsewhere. Between unrelated columns they would be 1.4 for values."""
+features together. Set after one pair of runs, with one thread and with two: sums in another order
+let training end elsewhere. Between unrelated columns they would be 1.4 for values."""
 
 
 class Difference(NamedTuple):
