@@ -42,7 +42,7 @@ class Made(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> dict[str, Made]:
+def made(tmp_path_factory, shared_data) -> dict[str, Made]:
     """One of log2 values with a label, one of counts without."""
     folder = tmp_path_factory.mktemp("portable")
     found = {}
@@ -50,7 +50,9 @@ def made(tmp_path_factory) -> dict[str, Made]:
     kind_n = tumours.obs["pam50"].astype(str).to_numpy()
     luminal_n = np.isin(kind_n, ["Luminal A", "Luminal B"])
     known_n = luminal_n & (np.arange(tumours.n_obs) % 2 == 0)
-    counts = datasets.load("geuvadis_counts").to_memory()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(datasets.ENVIRONMENT, str(shared_data))
+        counts = datasets.load("geuvadis_counts").to_memory()
     for name, adata, rows_n, data in (
         ("log2", tumours, known_n, {"label": "pam50", "normal": ["Luminal A", "Luminal B"]}),
         ("counts", counts, np.arange(counts.n_obs) >= 50, {}),
@@ -259,8 +261,9 @@ def test_a_file_may_be_dropped_anywhere(made, opened) -> None:
     assert "dropped.csv: 3 samples" in page.inner_text("#portable-said")
 
 
-def test_known_samples_colour_the_map(made, opened, tmp_path) -> None:
+def test_known_samples_colour_the_map(made, opened, tmp_path, shared_data, monkeypatch) -> None:
     folder, _ = made["counts"]
+    monkeypatch.setenv(datasets.ENVIRONMENT, str(shared_data))
     known = datasets.load("geuvadis_counts").to_memory()[50:].to_df().rename_axis("sample")
     page = dropped(opened, folder / "report.html", packed(known.T, tmp_path / "known.tsv.gz"))
     gene = known.columns[7]
