@@ -11,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tybalt_like.core.rows import blocks
 from tybalt_like.models.base import Batch, Model
 
 M = TypeVar("M", bound=Model)
-ROWS = 2048
-"""Rows in flight at once, which bounds memory."""
 
 
 class Inference(NamedTuple):
@@ -37,9 +36,9 @@ def infer(
 
     `given` is what else the model takes of the same rows, by the names of `Batch.tensors`.
 
-    Computed in double precision and then rounded to `dtype`, so that a sample's result does not
-    depend on the rows it is batched with: in single precision, matrix products of different
-    heights differ in the last bits.
+    Computed in double precision and then rounded to `dtype`, so that a sample's result hardly
+    depends on the rows it is batched with: in single precision, matrix products of different
+    heights differ in the last bits. Batches are those of `core.rows`.
     """
     latents, reconstructions = [], []
     for exact, batch in exact_batches(model, {"x_ng": x_ng, **(given or {})}):
@@ -94,7 +93,6 @@ def exact_batches(
     device = next(iter(model.state_dict().values())).device
     dtype = torch.float32 if device.type == "mps" else torch.float64
     exact = copy.deepcopy(model).to(dtype).eval()
-    for start in range(0, len(arrays["x_ng"]), ROWS):
-        rows = {name: a[start : start + ROWS] for name, a in arrays.items()}
-        tensors = {name: torch.as_tensor(a).to(device, dtype) for name, a in rows.items()}
+    for rows in blocks(len(arrays["x_ng"])):
+        tensors = {name: torch.as_tensor(a[rows]).to(device, dtype) for name, a in arrays.items()}
         yield exact, Batch(tensors)
