@@ -72,6 +72,7 @@ def main() -> None:
     # other programs share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # of what Apple's devices lack
     _find_caches()
     try:
         with heeded():
