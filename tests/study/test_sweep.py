@@ -84,6 +84,26 @@ def test_two_processes_try_every_point_of_a_grid_once(recipe, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_two_processes_share_a_database(recipe, tmp_path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    drawn = ["sweep.sampler=tpe", "sweep.trials=7", f"sweep.storage='{url}'"]
+    drawn += ["sweep.space={training.learning_rate={low=1e-4, high=1e-2, log=true}}"]
+    options = [part for change in drawn for part in ("--set", change)]
+    out = tmp_path / "shared"
+    workers = [start(recipe, out, *options), start(recipe, out, *options)]
+    said = [worker.communicate(timeout=240)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    trials = optuna.load_study(study_name="tiny", storage=url).trials
+    assert sorted(trial.user_attrs["point"] for trial in trials) == list(range(7))
+    assert {trial.state for trial in trials} == {optuna.trial.TrialState.COMPLETE}
+    assert min(text.count(" of 7: ") for text in said) > 0
+    assert sum(text.count(" of 7: ") for text in said) == 7
+    assert results(out)["training.learning_rate"].nunique() == 7
+    with pytest.raises(RunError, match="is that of another folder"):
+        sweep(tables(recipe, *drawn), tmp_path / "elsewhere", device="cpu")
+
+
+@pytest.mark.slow
 def test_a_killed_process_loses_its_trial_only(recipe, tmp_path) -> None:
     out = tmp_path / "killed"
     state = optuna.trial.TrialState

@@ -3,6 +3,7 @@
 A point is taken by locking a file of its own. The operating system gives the lock back when a
 process dies, so that another one, or the same command later, can try the point again. (Optuna's own
 grid sampler may give one point to several processes, and it notices dead ones in databases only.)
+These files lie in the folder: also where the study is in a database, one folder belongs to it.
 """
 
 from __future__ import annotations
@@ -13,19 +14,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock
 
 from tybalt_like.core.errors import RecipeError, RunError
+from tybalt_like.core.files import write_text
 from tybalt_like.study.store import claimed
 from tybalt_like.study.sweep.space import Plan, Range, Value
 
 if TYPE_CHECKING:
     import optuna
 
-POINT, WHY, RECIPE = "point", "why", "recipe"
+POINT, WHY, RECIPE, FOLDER = "point", "why", "recipe", "folder"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Study:
     RecipeError
         If optuna is not installed.
     RunError
-        If the folder holds the study of another recipe.
+        If the folder holds the study of another recipe, or a database one of another folder.
     """
 
     def __init__(self, plan: Plan, folder: Path) -> None:
@@ -75,6 +78,20 @@ class Study:
                     "folder with --out"
                 )
             self._study.set_user_attr(RECIPE, about)
+            self._own(folder)
+
+    def _own(self, folder: Path) -> None:
+        """Refuse a study of another folder, whose processes these locks would not keep out."""
+        name = self._locks / FOLDER
+        if not name.exists():
+            write_text(name, uuid4().hex)
+        own = name.read_text(encoding="utf-8")
+        if self._study.user_attrs.get(FOLDER, own) != own:
+            raise RunError(
+                f"the study {self.plan.name!r} in {self.plan.sweep.storage} is that of another "
+                f"folder than {folder}; name that one with --out, or choose another storage or name"
+            )
+        self._study.set_user_attr(FOLDER, own)
 
     @contextmanager
     def take(self) -> Iterator[Trial | None]:
