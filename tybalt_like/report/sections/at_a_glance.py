@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from tybalt_like.anomaly import scores as tables
 from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.report.run_contents import HOLD, NORM, Row, RunContents
 from tybalt_like.report.section import Section
@@ -155,7 +154,7 @@ def _ranks(run: RunContents) -> dict[str, pd.Series]:
     """Place of each tested sample, the strangest first, by detectors that do not decide."""
     names = [name for name in run.about["scorers"] if name != run.decides]
     values = {run.title(name): run.score(model=name) for name in names}
-    values["plain norm"] = tables.of(run.scores, "", NORM)
+    values["plain norm"] = run.value("", NORM)
     return {
         name: value[run.tested].rank(ascending=False, method="min")
         for name, value in values.items()
