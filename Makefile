@@ -20,7 +20,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# 10,000 damaged files of every format, on one core an hour or two; `make test` tries 60 of each.
+# 10,000 damaged files of every format, on one core an hour or two; `make test` tries 40 of each.
 fuzz: $(INSTALLED)
 	$(BIN)/python -W ignore tests/fuzz --each 10000
 
