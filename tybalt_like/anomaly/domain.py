@@ -190,10 +190,7 @@ class Domain:
 
     def _judged(self, query_ng: NDArray[np.floating]) -> Verdict:
         """The verdict without controls."""
-        if len(query_ng) > MAX_QUERY:
-            rows = np.random.default_rng(0).permutation(len(query_ng))[:MAX_QUERY]
-            query_ng = query_ng[rows]
-        z_ng, e_ng = self._profiles(query_ng)
+        z_ng, e_ng = self._profiles(query_ng[looked_at(len(query_ng))])
         n = len(e_ng)
         limit = float(self.limit_s[np.searchsorted(SIZES, n, side="right") - 1])
         if n == 1:
@@ -241,6 +238,14 @@ class Domain:
             few_genes=min(map(_concentration, (e_g, shift_g, shift_g / weight_g))),
             level=float((of_level_p @ of_level_p) / max(float(d_g @ d_g), 1e-300)),
         )
+
+
+def looked_at(n: int) -> NDArray[np.intp]:
+    """Which of n samples say whether all come from where the reference does: all, or of many as
+    many random ones as may be looked at."""
+    if n <= MAX_QUERY:
+        return np.arange(n)
+    return np.random.default_rng(0).permutation(n)[:MAX_QUERY]
 
 
 def _axes(z_ng: Array) -> Array:

@@ -15,6 +15,7 @@ from tybalt_like.anomaly.outputs import Array, ModelOutputs
 from tybalt_like.anomaly.view import N_NEIGHBORS, Part, Reference, Samples, View, arrays_of
 from tybalt_like.anomaly.views.gene_residual import GeneResidual
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.rows import blocks
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class FittedViews:
 
     def measure(self, outputs: ModelOutputs) -> pd.DataFrame:
         """A row per sample; a column per view, and per score that the model has of its own."""
+        measured = [self._measured(outputs[rows]) for rows in blocks(len(outputs.x_ng))]
+        return pd.concat(measured or [self._measured(outputs)], ignore_index=True)
+
+    def _measured(self, outputs: ModelOutputs) -> pd.DataFrame:
         samples = Samples(outputs, self.parts)
         columns = {name: view.score(samples) for name, view in self.views.items()}
         own = {name: score_n for name, score_n in outputs.own.items() if name not in columns}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Rows = NDArray[np.bool_] | NDArray[np.int64]
+Rows = NDArray[np.bool_] | NDArray[np.int64] | slice
 
 ROUNDING = 1e-6
 """Of the largest standard deviation; smaller ones are of single-precision noise."""

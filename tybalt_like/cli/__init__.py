@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,28 +20,25 @@ from tybalt_like.cli.data import data
 from tybalt_like.cli.explain import explain
 from tybalt_like.cli.models import models
 from tybalt_like.cli.options import (
-    GenesOfInterest,
     Matrix,
     Obs,
     OutTable,
-    Overwrite,
     Quiet,
     RunDir,
-    files_in,
+    check_out,
+    emit,
     reads,
     say_notes,
 )
 from tybalt_like.cli.perturbation import perturbation
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
+from tybalt_like.cli.score import merge, score
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
-from tybalt_like.core.files import check_file, notes_of
+from tybalt_like.core.files import notes_of
 from tybalt_like.core.sigterm import Terminated, heeded
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
 """Of the processes that torchrun starts, one talks."""
@@ -66,6 +63,8 @@ app.command()(report)
 app.command()(compare)
 app.command()(bundle)
 app.command()(verify)
+app.command()(score)
+app.command()(merge)
 
 
 def main() -> None:
@@ -74,6 +73,7 @@ def main() -> None:
     # other programs share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # of what Apple's devices lack
     _find_caches()
     gc.set_threshold(50_000)  # imports make as many objects, of which none is to be freed
     try:
@@ -143,67 +143,11 @@ def latent(
     from tybalt_like import io
     from tybalt_like.run.folder import Run
 
-    _check(out, matrix)
+    check_out(out, matrix)
     run = Run.load(run_dir)
     adata = io.read(matrix, usual=run.parts, **reading)
     say_notes(adata)
-    _emit(run.latent(adata), out)
-
-
-@app.command()
-@reads
-def score(
-    run_dir: RunDir,
-    matrix: Matrix,
-    reading: Mapping[str, Any],
-    obs: Obs = None,
-    controls: Annotated[
-        Path | None,
-        typer.Option(help="Normal samples from where the new ones come: a matrix of at least 5."),
-    ] = None,
-    genes: Annotated[
-        Path | None, typer.Option(help="TSV for the genes behind each score, 20 a sample.")
-    ] = None,
-    genes_of_interest: GenesOfInterest = None,
-    page: Annotated[
-        Path | None,
-        typer.Option("--report", help="Folder for a page: the new samples on the run's map."),
-    ] = None,
-    out: OutTable = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Score new samples with a finished run: anomaly scores, p- and q-values, and the five genes
-    that are furthest from what is expected. Whether the p-values hold is said on standard error."""
-    from tybalt_like import io
-    from tybalt_like.run.calls import of_genes
-    from tybalt_like.run.folder import Run
-
-    _check(out, matrix)
-    _check(genes, matrix)
-    run = Run.load(run_dir)
-    adata = io.read(matrix, obs=obs, usual=run.parts, **reading)
-    say_notes(adata)
-    known = None
-    if controls is not None:
-        known = io.read(controls, usual=run.parts, **reading)
-    listed = () if genes_of_interest is None else io.read_gene_list(genes_of_interest)
-    found = run.assess(adata, controls=known, of_interest=listed)
-    for note in found.notes:
-        typer.echo(f"note: {note}", err=True)
-    if found.verdict is not None:
-        typer.echo(
-            f"do the p-values hold? {found.verdict.outcome}: {found.verdict.sentence}", err=True
-        )
-    if genes is not None:
-        _emit(found.genes.set_index("sample"), genes)
-    if page is not None:
-        from tybalt_like.run.new_samples import write_page
-
-        inputs = [path for path in (matrix, obs, controls) if path is not None]
-        inputs += files_in(reading)
-        title = matrix.name.split(".")[0] or "new samples"
-        write_page(found, run, adata, page, name=title, inputs=inputs, overwrite=overwrite)
-    _emit(found.scores.assign(genes=of_genes(found.genes)), out)
+    emit(run.latent(adata), out)
 
 
 @app.command()
@@ -248,18 +192,3 @@ def normalize(
         overwrite=overwrite,
         progress=Progress(quiet=quiet),
     )
-
-
-def _check(out: Path | None, matrix: Path) -> None:
-    if out is not None:
-        check_file(out, inputs=[matrix])
-
-
-def _emit(table: pd.DataFrame, out: Path | None) -> None:
-    from tybalt_like.io.write import defused, shortened, write_table
-
-    table = shortened(table)
-    if out is None:
-        defused(table).to_csv(sys.stdout, sep="\t")
-    else:
-        write_table(table, out)

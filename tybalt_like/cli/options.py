@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.files import check_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all if not given.", min=1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
@@ -111,6 +116,22 @@ def say_notes(adata: Any) -> None:
 
     for note in reading_notes(adata):
         typer.echo(f"note: {note}", err=True)
+
+
+def check_out(out: Path | None, *inputs: Path) -> None:
+    """Find out before the work whether a table can be written."""
+    if out is not None:
+        check_file(out, inputs=inputs)
+
+
+def emit(table: pd.DataFrame, out: Path | None) -> None:
+    """Write a table, to standard output if there is no place for it."""
+    from tybalt_like.io.write import defused, shortened, write_table
+
+    if out is None:
+        defused(shortened(table)).to_csv(sys.stdout, sep="\t")
+    else:
+        write_table(shortened(table), out)
 
 
 def shipped(recipe: Path) -> Path:

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from tybalt_like.core.distributed import local_rank
+from tybalt_like.core.distributed import own_gpu
 from tybalt_like.core.errors import RecipeError
 
 if hasattr(os, "register_at_fork"):
@@ -18,7 +18,8 @@ if hasattr(os, "register_at_fork"):
 def pick_device(name: str = "auto") -> torch.device:
     """The device of that name; ``"auto"`` takes CUDA, then MPS, then the CPU.
 
-    Of several CUDA devices, each process on this machine takes its own.
+    Of several CUDA devices, each process on this machine takes its own. On CUDA, convolutions are
+    from then on computed in full single precision and in one order, for the whole process.
 
     Raises
     ------
@@ -32,4 +33,13 @@ def pick_device(name: str = "auto") -> torch.device:
         raise RecipeError(f"unknown device {name!r}; use auto, cpu, cuda or mps")
     if not have.get(name, True):
         raise RecipeError(f"device {name!r} is not available here; use --device auto or cpu")
-    return torch.device(name, local_rank()) if name == "cuda" else torch.device(name)
+    if name != "cuda":
+        return torch.device(name)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False  # 10 bits would be further from the CPU's results
+    return torch.device(name, own_gpu())
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """The most exact floating-point numbers that a device has."""
+    return torch.float32 if device.type == "mps" else torch.float64

@@ -8,7 +8,7 @@ does not depend on the number of processes. A single process needs none of this.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -32,9 +32,10 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def local_rank() -> int:
-    """Which of this machine's devices belongs to this process."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+def own_gpu() -> int:
+    """Which of this machine's GPUs belongs to this process; several share one where there are
+    fewer."""
+    return int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count())
 
 
 @contextmanager
@@ -43,7 +44,12 @@ def joined() -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or n_processes() > 1:
         yield
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    here, backend = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(own_gpu())
+        if dist.is_nccl_available() and torch.cuda.device_count() >= here:
+            backend = "cpu:gloo,cuda:nccl"  # NCCL wants a GPU for each, and takes nothing else
+    dist.init_process_group(backend)
     try:
         yield
     finally:
@@ -73,10 +79,18 @@ def is_sharing() -> bool:
 
 def noise_like(x_nk: Tensor) -> Tensor:
     """Standard normal noise; of a shared mini-batch, this process's rows of the batch's noise."""
-    if _part is None:
-        return torch.randn_like(x_nk)
-    start, stop, n = _part
-    return torch.randn(n, *x_nk.shape[1:], dtype=x_nk.dtype, device=x_nk.device)[start:stop]
+    return _drawn(torch.randn, x_nk)
+
+
+def uniform_like(x_nk: Tensor) -> Tensor:
+    """The same, uniform in [0, 1)."""
+    return _drawn(torch.rand, x_nk)
+
+
+def _drawn(draw: Callable[..., Tensor], x_nk: Tensor) -> Tensor:
+    """Drawn on the CPU, so that every device trains by the same numbers."""
+    start, stop, n = _part or (0, len(x_nk), len(x_nk))
+    return draw(n, *x_nk.shape[1:], dtype=x_nk.dtype)[start:stop].to(x_nk.device)
 
 
 def weight() -> float:
@@ -106,6 +120,16 @@ def total(x: Tensor) -> Tensor:
     """Sum over processes, through which gradients flow."""
     summed: Tensor = _Total.apply(x) if n_processes() > 1 else x  # type: ignore[no-untyped-call]
     return summed
+
+
+def all_rows(x_nk: Tensor) -> Tensor:
+    """Of a shared mini-batch the rows of all processes, through which gradients flow: for losses
+    that compare samples. Every process then has the same loss of the whole batch."""
+    if _part is None:
+        return x_nk
+    start, stop, n = _part
+    before, after = (x_nk.new_zeros(m, *x_nk.shape[1:]) for m in (start, n - stop))
+    return total(torch.cat([before, x_nk, after]))
 
 
 def agreed(value: T) -> T:

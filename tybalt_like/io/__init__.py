@@ -14,7 +14,8 @@ from tybalt_like.core import discovery as _discovery
 from tybalt_like.core import provenance
 from tybalt_like.core.errors import DataError, TybaltLikeError
 from tybalt_like.core.messages import without_folders
-from tybalt_like.io.format import Format, Noted
+from tybalt_like.core.stored import sound
+from tybalt_like.io.format import Chooser, Format, Noted
 from tybalt_like.io.gene_list import read_gene_list
 from tybalt_like.io.gmt import read_gmt
 from tybalt_like.io.grid import Axis, Grid, repeated_genes_allowed
@@ -23,6 +24,7 @@ from tybalt_like.io.layout import UNNAMED
 from tybalt_like.io.not_genes import controls, left_out, not_genes
 from tybalt_like.io.options import AbsentError, Options, in_words
 from tybalt_like.io.orientation import orientation
+from tybalt_like.io.parts import some_samples
 from tybalt_like.io.plain_text import make_plain
 from tybalt_like.io.quantifiers import SUMMED, gene_counts
 from tybalt_like.io.sample_columns import refuse_sample_table, set_aside
@@ -62,6 +64,7 @@ def read(
     obs: str | Path | pd.DataFrame | None = None,
     options: Options | None = None,
     usual: Mapping[str, Any] | None = None,
+    choose: Chooser | None = None,
     **changes: Any,
 ) -> AnnData:
     """Read an expression matrix of any known format as samples x genes, images as samples x pixels.
@@ -79,6 +82,9 @@ def read(
     usual
         `Options.parts` of an earlier reading: they are chosen again where nothing else is and the
         file has them; if it has not, X is read, and a note says so.
+    choose
+        Row numbers of the samples that are wanted, by the names of all. An h5ad or zarr is then
+        read without the others, unless a part of it (`usual`, `options`) or `obs` is asked for.
     **changes
         Single options, such as ``genes_in="rows"``, ``layer="counts"`` or ``use_raw=True``.
 
@@ -102,7 +108,9 @@ def read(
     table = None if obs is None else SampleTable.of(obs)
     name = opened.name
     genes = None if options.tx2gene is None else TranscriptGenes(options.tx2gene)
-    found, kind, parts, notes = _read(opened, options, usual or {}, genes)
+    plain = table is None and not usual and options == Options()
+    some = _some(opened, choose) if choose is not None and plain else None
+    found, kind, parts, notes = some or _read(opened, options, usual or {}, genes)
     axis = options.genes_in
     if isinstance(found, Grid):
         notes += found.notes
@@ -114,12 +122,9 @@ def read(
         notes += said
     else:
         adata, more = found if isinstance(found, Noted) else (found, [])
-        notes += more
         with repeated_genes_allowed():
-            adata = adata.T if axis == "rows" else adata
-            if (others := not_genes(adata.var_names.astype(str))).any():
-                notes.append(left_out(list(adata.var_names[others])))
-                adata = adata[:, ~others].copy()
+            adata, said = _genes_alone(adata.T if axis == "rows" else adata)
+        notes += [*more, *said]
         axis = "columns" if axis == "auto" else axis
     _as_float32(adata, name)
     if genes is not None and kind != SUMMED:
@@ -137,6 +142,8 @@ def read(
         _check(adata, name)  # two names may have become one
         notes += cleaned
     notes += _free_reserved_names(adata)
+    if choose is not None and some is None:
+        adata = adata[choose(adata.obs_names, adata.var_names)].copy()
     told = [source, *(path for path in (obs, options.tx2gene) if isinstance(path, str | Path))]
     notes, warnings = without_folders(notes, told), without_folders(warnings, told)
     reading: dict[str, Any] = {
@@ -148,6 +155,24 @@ def read(
     reading |= {"notes": notes, "warnings": warnings} | unmatched
     provenance.record(adata, reading=reading)
     return adata
+
+
+def _genes_alone(adata: AnnData) -> tuple[AnnData, list[str]]:
+    """Without columns that are no genes; what was left out, in words."""
+    others = not_genes(adata.var_names.astype(str))
+    if not others.any():
+        return adata, []
+    return adata[:, ~others].copy(), [left_out(list(adata.var_names[others]))]
+
+
+def _some(source: Source, choose: Chooser) -> tuple[AnnData, str, dict[str, Any], list[str]] | None:
+    """What `_read` returns, of some samples of a file that need not be read whole; else None."""
+    format = next((one for one in FORMATS if one.opened and one.recognises(source)), None)
+    if format is None or format.opened is None:
+        return None
+    with sound(source.path), format.opened(source) as group:
+        adata = some_samples(group, choose)
+    return None if adata is None else (adata, format.name, {}, [])
 
 
 def _read(

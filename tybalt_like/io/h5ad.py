@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from tybalt_like.io.format import Format, Noted
 from tybalt_like.io.parts import taken
@@ -23,4 +24,10 @@ def _read(source: Source, *, layer: str | None = None, use_raw: bool = False) ->
     return taken(adata, source.name, layer=layer, use_raw=use_raw)
 
 
-FORMAT = Format("h5ad", _is_h5ad, _read, takes=("layer", "use_raw"))
+def _opened(source: Source) -> Any:
+    import h5py
+
+    return h5py.File(source.path)
+
+
+FORMAT = Format("h5ad", _is_h5ad, _read, takes=("layer", "use_raw"), opened=_opened)

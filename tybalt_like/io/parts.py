@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tybalt_like.core.errors import DataError
-from tybalt_like.io.format import Noted
+from tybalt_like.io.format import Chooser, Noted
 from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.options import AbsentError
 
@@ -30,6 +31,8 @@ _OTHERS = frozenset(
     }
 )
 _SCALED = "negative values, as after scaling"
+FAR_APART = 8
+"""Rows that are so near each other are read together, with those between them."""
 _LOOKED_AT = 200
 """First samples, which say what a matrix holds."""
 
@@ -85,6 +88,35 @@ def taken(
             adata, [*notes, f"features that are no genes, but were named: {_counted(kinds)}"]
         )
     return genes_of(adata, name, notes)
+
+
+def some_samples(group: Any, choose: Chooser) -> AnnData | None:
+    """X of some samples of an h5ad or zarr, read without the others; None where that cannot be:
+    there is no X, it is stored by genes, or some features are no genes.
+
+    Parameters
+    ----------
+    group
+        The open file or folder.
+    choose
+        Which; see `Chooser`.
+    """
+    from anndata import AnnData
+    from anndata.io import read_elem, sparse_dataset
+
+    kind = group["X"].attrs.get("encoding-type") if "X" in group else None
+    if kind not in ("array", "csr_matrix"):
+        return None
+    obs, var = read_elem(group["obs"]), read_elem(group["var"])
+    if kinds_of(AnnData(var=var)) is not None:
+        return None
+    rows = choose(obs.index.astype(str), var.index.astype(str))
+    x = group["X"] if kind == "array" else sparse_dataset(group["X"])
+    pieces = np.split(rows, np.flatnonzero(np.diff(rows) > FAR_APART) + 1)
+    found = [x[piece[0] : piece[-1] + 1][piece - piece[0]] for piece in pieces if len(piece)]
+    stack = np.concatenate if kind == "array" else sparse.vstack
+    with repeated_genes_allowed():
+        return AnnData(stack(found), obs=_numpy_kinds(obs.iloc[rows]), var=_numpy_kinds(var))
 
 
 def _numpy_kinds(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from io import RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,13 @@ from tybalt_like.core.files import has_room, whole_file
 from tybalt_like.io.grid import repeated_genes_allowed
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
     from anndata import AnnData
 
 DIGITS = 7
 """Significant digits of numbers that people read."""
+PIECE = 1 << 16
+"""Bytes that are compressed at a time."""
 EXACT = 22
 """Powers of ten up to this one are exact in double precision."""
 
@@ -78,11 +82,16 @@ def write_h5ad(adata: AnnData, path: str | Path) -> None:
             partial.write_bytes(_image(clean))
 
 
-def write_table(table: pd.DataFrame, path: str | Path) -> None:
+def write_table(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
     """Write a table by extension: .tsv, .csv, either with .gz, or .parquet.
 
     In text, what a spreadsheet would run as a formula gets an apostrophe in front. Numbers are
     written so that reading gives back the same; the same table gives the same bytes.
+
+    Parameters
+    ----------
+    table
+        Or the pieces of one, which text needs one at a time in memory.
 
     Raises
     ------
@@ -91,20 +100,43 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     WriteError
         If the folder does not exist or cannot be written to.
     """
-    path = Path(path)
+    path, pieces = Path(path), [table] if isinstance(table, pd.DataFrame) else table
     kind = path.name.removesuffix(".gz").rpartition(".")[2]
     if kind not in {"tsv", "csv", "parquet"}:
         raise DataError(f"{path}: cannot write this kind; use .tsv, .tsv.gz, .csv or .parquet")
     with whole_file(path) as partial:
         if kind == "parquet":
-            table.to_parquet(partial)
+            pd.concat(list(pieces)).to_parquet(partial)
             return
-        sep, table = "\t" if kind == "tsv" else ",", defused(table)
-        if path.suffix != ".gz":
-            table.to_csv(partial, sep=sep)
-            return
-        with partial.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
-            table.to_csv(file, sep=sep)
+        sep = "\t" if kind == "tsv" else ","
+        with partial.open("wb") as raw:
+            packed = path.suffix == ".gz"
+            file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
+            with file, _Even(file) as even:
+                for i, piece in enumerate(pieces):
+                    defused(piece).to_csv(even, sep=sep, header=i == 0)
+
+
+class _Even(RawIOBase):
+    """Hands on bytes in pieces of one size: what gzip makes of them depends on the pieces."""
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+        self._file, self._left = file, bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        self._left += data
+        while len(self._left) >= PIECE:
+            self._file.write(self._left[:PIECE])
+            del self._left[:PIECE]
+        return memoryview(data).nbytes
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.write(self._left)
+        super().close()
 
 
 def shortened(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -113,4 +114,11 @@ def _read(source: Source, *, layer: str | None = None, use_raw: bool = False) ->
     return taken(adata, source.name, layer=layer, use_raw=use_raw)
 
 
-FORMAT = Format("zarr", _is_zarr, _read, takes=("layer", "use_raw"))
+def _opened(source: Source) -> Any:
+    import zarr
+
+    check_folder(source.path, whole=False)
+    return nullcontext(zarr.open_group(source.path, mode="r"))
+
+
+FORMAT = Format("zarr", _is_zarr, _read, takes=("layer", "use_raw"), opened=_opened)

@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.networks.blocks import glorot_linear
+from tybalt_like.models.networks.blocks import Dropout, glorot_linear
 from tybalt_like.models.networks.losses import squared_error
 
 
@@ -64,7 +64,7 @@ class Adage(Model, name="adage"):
         super().__init__(n_vars, config)
         self.encoder = glorot_linear(n_vars, config.latent_dim)
         self.decoder = glorot_linear(config.latent_dim, n_vars)
-        self.dropout = nn.Dropout(config.noise)
+        self.dropout = Dropout(config.noise)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         decoded_ng = self.decode(self.embed(self.dropout(batch.x_ng)))

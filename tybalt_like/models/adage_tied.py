@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tybalt_like.models.adage import AdageConfig
 from tybalt_like.models.base import Batch, Model, Step, Training
-from tybalt_like.models.networks.blocks import glorot_linear
+from tybalt_like.models.networks.blocks import Dropout, glorot_linear
 from tybalt_like.models.networks.losses import squared_error
 
 
@@ -37,7 +37,7 @@ class TiedAdage(Model, name="adage_tied"):
     def __init__(self, n_vars: int, config: AdageConfig) -> None:
         super().__init__(n_vars, config)
         self.encoder = glorot_linear(n_vars, config.latent_dim)
-        self.dropout = nn.Dropout(config.noise)
+        self.dropout = Dropout(config.noise)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         decoded_ng = self.decode(self.dropout(self.embed(batch.x_ng)))

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
+from tybalt_like.core.distributed import all_rows
 from tybalt_like.models.beta_vae import BetaVAE, BetaVAEConfig
 
 
@@ -54,12 +55,13 @@ class DIPVAE(BetaVAE, name="dip_vae"):
     Config = DIPVAEConfig
 
     def penalty(self, mean_nk: Tensor, logvar_nk: Tensor, z_nk: Tensor) -> dict[str, Tensor]:
-        centred_nk = mean_nk - mean_nk.mean(0)
-        covariance_kk = centred_nk.T @ centred_nk / len(mean_nk)
+        all_nk = all_rows(mean_nk)
+        centred_nk = all_nk - all_nk.mean(0)
+        covariance_kk = centred_nk.T @ centred_nk / len(all_nk)
         diagonal_k = covariance_kk.diagonal()
         off = covariance_kk.square().sum() - diagonal_k.square().sum()
         if self.config.version == "II":
-            diagonal_k = diagonal_k + logvar_nk.exp().mean(0)
+            diagonal_k = diagonal_k + all_rows(logvar_nk).exp().mean(0)
         dip = self.config.lambda_off * off
         dip = dip + self.config.lambda_diagonal * (diagonal_k - 1).square().sum()
         parts = super().penalty(mean_nk, logvar_nk, z_nk)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from tybalt_like.core.distributed import noise_like
+from tybalt_like.core.distributed import all_rows, noise_like
 from tybalt_like.models.beta_vae import BetaVAE, BetaVAEConfig
 from tybalt_like.models.networks.losses import kl_standard_normal, mmd
 
@@ -50,6 +50,6 @@ class MMDVAE(BetaVAE, name="mmd_vae"):
     def penalty(self, mean_nk: Tensor, logvar_nk: Tensor, z_nk: Tensor) -> dict[str, Tensor]:
         alpha, weight = self.config.alpha, self.config.lambda_mmd
         kl = kl_standard_normal(mean_nk, logvar_nk).mean()
-        distance = mmd(z_nk, noise_like(z_nk))
+        distance = mmd(all_rows(z_nk), all_rows(noise_like(z_nk)))
         total = (1 - alpha) * kl + (alpha + weight - 1) * distance
         return {"penalty": total, "kl": kl, "mmd": distance}

@@ -89,14 +89,14 @@ class NBAutoencoder(Model, name="nb_autoencoder"):
     def solve(self, train: Batch) -> None:
         """Start at the principal components, and set the dispersions that go with them."""
         self.library.copy_(library_size(train.x_ng).median())
-        x_ng = self.logged(train).double()
+        x_ng = self.logged(train).cpu().double()
         with torch.no_grad():
             self.bias_g.copy_(x_ng.mean(0))
             if self.effect_cg is not None:
-                c_nc = train.tensors["c_nc"].double()
+                c_nc = train.tensors["c_nc"].cpu().double()
                 effect_cg = torch.linalg.pinv(c_nc) @ (x_ng - x_ng.mean(0))
                 self.effect_cg.copy_(effect_cg)
-            residual_ng = x_ng - self.base(train).double()
+            residual_ng = x_ng - self.base(train).cpu().double()
             scale = Standardise(self.n_vars).to(x_ng)
             scale.fit(residual_ng)
             k = min(self.config.latent_dim, *x_ng.shape)

@@ -8,6 +8,7 @@ import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
+from tybalt_like.core.distributed import all_rows
 from tybalt_like.models.base import Batch
 from tybalt_like.models.networks.losses import multiquadratic
 from tybalt_like.models.networks.paired import Normal, Paired, PairedConfig, Rows, mean_where
@@ -95,7 +96,8 @@ class SSVAE(Paired, name="ss_vae"):
 
         With weights 1 / size in the group and -1 / size outside it, it is ``w' K w``.
         """
-        c_nc = self.known(batch, z1_snk.shape[-2])
+        c_nc = all_rows(self.known(batch, z1_snk.shape[-2]))
+        z1_snk = all_rows(z1_snk.transpose(0, 1)).transpose(0, 1)
         inside_c, outside_c = c_nc.sum(0), (1 - c_nc).sum(0)
         w_nc = c_nc / inside_c.clamp(min=1e-6) - (1 - c_nc) / outside_c.clamp(min=1e-6)
         w_nc = w_nc * ((inside_c >= 1) & (outside_c >= 1))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.messages import some
 from tybalt_like.genes.names import dates
 from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
-from tybalt_like.pp.sameness import Sketches
+from tybalt_like.pp.sameness import Sketches, alike
 from tybalt_like.pp.scale import LOG_CEILING, Scale, detect
 from tybalt_like.pp.select import spread
 
@@ -130,53 +132,150 @@ def inspect(adata: AnnData) -> Findings:
     DataError
         If the matrix has no samples or no genes.
     """
-    if not all(adata.shape):
-        raise DataError(f"the matrix is empty: {adata.n_obs} samples x {adata.n_vars} genes")
-    low_g, high_g = np.full(adata.n_vars, np.inf), np.full(adata.n_vars, -np.inf)
-    infinite_in_g = np.full(adata.n_vars, -1)
-    n_missing = n_zero = start = 0
-    sketches, empty, large, whole = Sketches(adata.n_vars), list[bool](), list[float](), True
-    for x_ng in row_chunks(adata):
-        n_zero += int((x_ng == 0).sum())
-        sketches.add(x_ng)
-        known_ng = np.nan_to_num(x_ng)
-        empty.extend((known_ng == 0).all(axis=1).tolist())
-        large.extend(_large(known_ng))
-        whole = whole and bool((known_ng == np.rint(known_ng)).all())
-        if not np.isfinite(x_ng.sum()):
-            n_missing += int(np.isnan(x_ng).sum())
-            rows, columns = np.nonzero(np.isinf(x_ng))
-            infinite_in_g[columns] = rows + start
-        low_g = np.fmin(low_g, np.fmin.reduce(x_ng, axis=0))
-        high_g = np.fmax(high_g, np.fmax.reduce(x_ng, axis=0))
-        start += len(x_ng)
-    missing_g = low_g > high_g
-    finite_g = np.isfinite(low_g) & np.isfinite(high_g)
-    constant_g = np.zeros(adata.n_vars, bool)
-    constant_g[finite_g] = ~spread(low_g[finite_g], high_g[finite_g])
-    names, samples = adata.var_names.astype(str), adata.obs_names.astype(str)
-    extremes = (low_g[finite_g].min(), high_g[finite_g].max()) if finite_g.any() else None
-    found = detect(spread_rows(adata), extremes=extremes)
-    return Findings(
-        n_obs=adata.n_obs,
-        n_vars=adata.n_vars,
-        scale=found.scale,
-        evidence=found.evidence,
-        n_missing=n_missing,
-        n_zero=n_zero,
-        all_missing=tuple(names[missing_g]),
-        constant=tuple(names[constant_g]) if adata.n_obs > 1 else (),
-        infinite=tuple(
-            (names[g], samples[infinite_in_g[g]]) for g in np.flatnonzero(infinite_in_g >= 0)
-        ),
-        duplicated_genes=tuple(names[names.duplicated()].unique()),
-        duplicated_samples=tuple(samples[samples.duplicated()].unique()),
-        empty=tuple(samples[empty]),
-        same=tuple(tuple(samples[rows]) for rows in sketches.same()),
-        other_units=() if whole else tuple(samples[_other_units(np.array(large))]),
-        dates=tuple(dates(names)),
-        no_counts=_no_counts(spread_rows(adata)) if whole and found.scale == "counts" else "",
-    )
+    return Tally.of(adata).findings()
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was seen of each value of some samples, to be joined with that of others.
+
+    Attributes
+    ----------
+    samples, genes
+        Their names.
+    spread_ng
+        Those of the samples that stand for all (`pp.matrix.spread_out`).
+    low_g, high_g
+        Smallest and largest value; the one above the other where there is none.
+    infinite_in_g
+        Row of a sample with an infinite value; -1 if there is none.
+    sketch_nk
+        See `Sketches`.
+    empty_n, large_n
+        Whether a sample has no value but 0; what one value in a thousand exceeds.
+    n_missing, n_zero
+        Values that are missing, and that are exactly 0.
+    whole
+        Whether all are whole numbers.
+    """
+
+    samples: NDArray[np.object_]
+    genes: NDArray[np.object_]
+    spread_ng: Floats
+    low_g: Floats
+    high_g: Floats
+    infinite_in_g: NDArray[np.int64]
+    sketch_nk: Floats
+    empty_n: NDArray[np.bool_]
+    large_n: Floats
+    n_missing: int
+    n_zero: int
+    whole: bool
+
+    @classmethod
+    def of(cls, adata: AnnData, *, spread_ng: Floats | None = None) -> Self:
+        """Look at every value once.
+
+        Parameters
+        ----------
+        spread_ng
+            Its own if None: then these are all samples.
+
+        Raises
+        ------
+        DataError
+            If the matrix has no samples or no genes.
+        """
+        if not all(adata.shape):
+            raise DataError(f"the matrix is empty: {adata.n_obs} samples x {adata.n_vars} genes")
+        low_g, high_g = np.full(adata.n_vars, np.inf), np.full(adata.n_vars, -np.inf)
+        infinite_in_g = np.full(adata.n_vars, -1)
+        n_missing = n_zero = start = 0
+        sketches, empty, large, whole = Sketches(adata.n_vars), list[bool](), list[float](), True
+        for x_ng in row_chunks(adata):
+            n_zero += int((x_ng == 0).sum())
+            sketches.add(x_ng)
+            known_ng = np.nan_to_num(x_ng)
+            empty.extend((known_ng == 0).all(axis=1).tolist())
+            large.extend(_large(known_ng))
+            whole = whole and bool((known_ng == np.rint(known_ng)).all())
+            if not np.isfinite(x_ng.sum()):
+                n_missing += int(np.isnan(x_ng).sum())
+                rows, columns = np.nonzero(np.isinf(x_ng))
+                infinite_in_g[columns] = rows + start
+            low_g = np.fmin(low_g, np.fmin.reduce(x_ng, axis=0))
+            high_g = np.fmax(high_g, np.fmax.reduce(x_ng, axis=0))
+            start += len(x_ng)
+        return cls(
+            samples=adata.obs_names.astype(str).to_numpy(object),
+            genes=adata.var_names.astype(str).to_numpy(object),
+            spread_ng=spread_rows(adata) if spread_ng is None else spread_ng,
+            low_g=low_g,
+            high_g=high_g,
+            infinite_in_g=infinite_in_g,
+            sketch_nk=sketches.sketch_nk,
+            empty_n=np.array(empty),
+            large_n=np.array(large),
+            n_missing=n_missing,
+            n_zero=n_zero,
+            whole=whole,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """That of all samples, from those of consecutive parts of them."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = np.cumsum([0, *(len(part.samples) for part in parts[:-1])])
+        infinite_in_pg = np.stack([part.infinite_in_g for part in parts])
+        infinite_in_pg += np.where(infinite_in_pg >= 0, starts[:, None], 0)
+        return cls(
+            samples=np.concatenate([part.samples for part in parts]),
+            genes=parts[0].genes,
+            spread_ng=np.concatenate([part.spread_ng for part in parts]),
+            low_g=np.fmin.reduce([part.low_g for part in parts]),
+            high_g=np.fmax.reduce([part.high_g for part in parts]),
+            infinite_in_g=infinite_in_pg.max(0),
+            sketch_nk=np.concatenate([part.sketch_nk for part in parts]),
+            empty_n=np.concatenate([part.empty_n for part in parts]),
+            large_n=np.concatenate([part.large_n for part in parts]),
+            n_missing=sum(part.n_missing for part in parts),
+            n_zero=sum(part.n_zero for part in parts),
+            whole=all(part.whole for part in parts),
+        )
+
+    def findings(self) -> Findings:
+        """What they say if these are all samples."""
+        low_g, high_g, infinite_in_g = self.low_g, self.high_g, self.infinite_in_g
+        missing_g = low_g > high_g
+        finite_g = np.isfinite(low_g) & np.isfinite(high_g)
+        constant_g = np.zeros(len(low_g), bool)
+        constant_g[finite_g] = ~spread(low_g[finite_g], high_g[finite_g])
+        names, samples = pd.Index(self.genes, dtype=object), pd.Index(self.samples, dtype=object)
+        extremes = (low_g[finite_g].min(), high_g[finite_g].max()) if finite_g.any() else None
+        found = detect(self.spread_ng, extremes=extremes)
+        counts = self.whole and found.scale == "counts"
+        return Findings(
+            n_obs=len(samples),
+            n_vars=len(names),
+            scale=found.scale,
+            evidence=found.evidence,
+            n_missing=self.n_missing,
+            n_zero=self.n_zero,
+            all_missing=tuple(names[missing_g]),
+            constant=tuple(names[constant_g]) if len(samples) > 1 else (),
+            infinite=tuple(
+                (str(self.genes[g]), str(self.samples[infinite_in_g[g]]))
+                for g in np.flatnonzero(infinite_in_g >= 0)
+            ),
+            duplicated_genes=tuple(names[names.duplicated()].unique()),
+            duplicated_samples=tuple(samples[samples.duplicated()].unique()),
+            empty=tuple(samples[self.empty_n]),
+            same=tuple(tuple(samples[rows]) for rows in alike(self.sketch_nk)),
+            other_units=() if self.whole else tuple(samples[_other_units(self.large_n)]),
+            dates=tuple(dates(names)),
+            no_counts=_no_counts(self.spread_ng) if counts else "",
+        )
 
 
 def _no_counts(x_ng: Floats) -> str:

@@ -27,18 +27,24 @@ def row_chunks(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Iterat
         Rising row numbers; all rows if None.
     """
     rows_n = np.arange(adata.n_obs) if rows_n is None else rows_n
-    size = max(1, CHUNK // adata.n_vars)
+    size = max(2, CHUNK // adata.n_vars)
     for start, slab in _slabs(adata):
         low, high = np.searchsorted(rows_n, [start, start + slab.shape[0]])
-        for first in range(low, high, size):
-            yield _dense(slab[rows_n[first : min(first + size, high)] - start])
+        firsts = [f for f in range(low, high, size) if high - f > 1 or f == low]  # no lone row
+        for first, last in zip(firsts, [*firsts[1:], high], strict=False):
+            yield _dense(slab[rows_n[first:last] - start])
+
+
+def spread_out(n_obs: int, n_vars: int) -> NDArray[np.intp]:
+    """Numbers of evenly spaced rows, at most a chunk of them."""
+    n = min(n_obs, max(1, CHUNK // n_vars))
+    return np.linspace(0, n_obs - 1, n).round().astype(np.intp)
 
 
 def spread_rows(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Floats:
     """Evenly spaced rows, at most a chunk of them."""
     rows_n = np.arange(adata.n_obs) if rows_n is None else rows_n
-    n = min(len(rows_n), max(1, CHUNK // adata.n_vars))
-    return _dense(adata.X[rows_n[np.linspace(0, len(rows_n) - 1, n).round().astype(np.intp)]])
+    return _dense(adata.X[rows_n[spread_out(len(rows_n), adata.n_vars)]])
 
 
 def in_memory(matrix: Any) -> bool:

@@ -16,7 +16,7 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.files import write_text
 from tybalt_like.core.messages import some
-from tybalt_like.core.provenance import record
+from tybalt_like.core.provenance import record, recorded
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.stored import check_axes, read_json, sound
 from tybalt_like.genes import align
@@ -25,7 +25,7 @@ from tybalt_like.pp.columns import Choice, Columns, for_transform
 from tybalt_like.pp.learning import fitted
 from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
 from tybalt_like.pp.out_of_core import write_pieces
-from tybalt_like.pp.scale import FAMILY, Scale, detect
+from tybalt_like.pp.scale import FAMILY, Detected, Scale, detect
 from tybalt_like.pp.settings import Normalisation
 from tybalt_like.pp.transforms.base import (
     GeneTransform,
@@ -417,7 +417,8 @@ class _Application:
 
     def _check_scale(self) -> None:
         trained, settings = self.normaliser.scale, self.normaliser.settings
-        found = detect(spread_rows(self.adata))
+        told = recorded(self.adata).get(keys.SCALE)
+        found = Detected(**told) if told else detect(spread_rows(self.adata))
         if settings.units == "auto" and FAMILY[found.scale] != FAMILY[trained]:
             raise DataError(
                 f"these samples look {found.scale} ({found.evidence}), but the training samples "

@@ -53,26 +53,35 @@ class Sketches:
         sketch_nk[~varies_n] = np.nan
         self._parts.append(sketch_nk)
 
-    def same(self) -> list[Sequence[int]]:
-        """Rows of samples whose profiles have a correlation of 1 but for rounding, by sample;
-        samples without a second are left out."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-        from scipy.spatial import KDTree
+    @property
+    def sketch_nk(self) -> Floats:
+        """Of all rows; NaN where all genes have one value."""
+        return np.concatenate(self._parts)
 
-        sketch_nk = np.concatenate(self._parts)
-        rows = np.flatnonzero(~np.isnan(sketch_nk[:, 0]))
-        # A tree of few dimensions is fast, and leaves few pairs to be looked at.
-        radius, few = np.sqrt(2 * SAME), sketch_nk[rows, :FIRST]
-        pairs = KDTree(few).query_pairs(radius, output_type="ndarray")
-        apart_p = np.linalg.norm(np.subtract(*sketch_nk[rows[pairs.T]]), axis=1)
-        pairs = pairs[apart_p <= radius]
-        if not len(pairs):
-            return []
-        graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(rows), len(rows)))
-        part_n = connected_components(graph, directed=False)[1]
-        sizes = np.bincount(part_n)
-        return [rows[part_n == part].tolist() for part in np.flatnonzero(sizes > 1)]
+    def same(self) -> list[Sequence[int]]:
+        """See `alike`."""
+        return alike(self.sketch_nk)
+
+
+def alike(sketch_nk: Floats) -> list[Sequence[int]]:
+    """Rows of samples whose profiles have a correlation of 1 but for rounding, by sample; samples
+    without a second are left out."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import KDTree
+
+    rows = np.flatnonzero(~np.isnan(sketch_nk[:, 0]))
+    # A tree of few dimensions is fast, and leaves few pairs to be looked at.
+    radius, few = np.sqrt(2 * SAME), sketch_nk[rows, :FIRST]
+    pairs = KDTree(few).query_pairs(radius, output_type="ndarray")
+    apart_p = np.linalg.norm(np.subtract(*sketch_nk[rows[pairs.T]]), axis=1)
+    pairs = pairs[apart_p <= radius]
+    if not len(pairs):
+        return []
+    graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(rows), len(rows)))
+    part_n = connected_components(graph, directed=False)[1]
+    sizes = np.bincount(part_n)
+    return [rows[part_n == part].tolist() for part in np.flatnonzero(sizes > 1)]
 
 
 def same_samples(adata: AnnData) -> list[list[str]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -88,41 +88,80 @@ def sexes(adata: AnnData, *, scale: Scale) -> Sexes | None:
     scale
         Of its values (`inspect`).
     """
-    wanted = (*X_GENES, *Y_GENES)
-    columns = [found[0] if found else -1 for found in align(adata, wanted).columns]
-    genes = [gene for gene, at in zip(wanted, columns, strict=True) if at >= 0]
-    of_y = np.isin(genes, Y_GENES)
-    if of_y.sum() < LEAST_Y:
-        return None
-    value_ng = _logged(adata, [at for at in columns if at >= 0], scale)
-    high_y_n = _is_high(value_ng[:, of_y].mean(1))
-    high_x_n = None if of_y.all() else _is_high(value_ng[:, ~of_y].mean(1))
-    if high_y_n is None:
-        return None
-    looks_n = np.where(high_y_n, MALE, FEMALE).astype(object)
-    if high_x_n is None:
-        genes = [gene for gene in genes if gene in Y_GENES]
-    else:
-        looks_n[high_x_n == high_y_n] = ""
-    column, recorded_n = _recorded(adata.obs)
-    return Sexes(looks_n, tuple(genes), column, recorded_n)
+    return SexGenes.of(adata).sexes(scale)
 
 
-def _logged(adata: AnnData, columns: Sequence[int], scale: Scale) -> Floats:
-    """Values of some genes on a logarithmic scale, or on that of the matrix if it is no linear
-    one."""
-    linear, parts = FAMILY[scale] in ("counts", "linear"), list[Floats]()
-    for x_ng in row_chunks(adata):
-        value_ng = np.nan_to_num(x_ng[:, columns])
-        if linear:
-            total_n1 = np.nansum(np.maximum(x_ng, 0), axis=1, keepdims=True)
-            value_ng = np.maximum(value_ng, 0) / np.maximum(total_n1, 1e-12) * 1e6
-            value_ng = np.log2(1 + value_ng)
-        parts.append(value_ng)
-    value_ng = np.concatenate(parts)
-    if FAMILY[scale] == "unit":
-        value_ng /= np.maximum(value_ng.std(0), 1e-12)
-    return value_ng
+@dataclass(frozen=True)
+class SexGenes:
+    """What tells the sex of some samples, to be joined with that of others.
+
+    Attributes
+    ----------
+    genes
+        Those of the X and the Y that the matrix has.
+    value_ng, total_n
+        Their values as read, and the sum of all genes of each sample.
+    column, recorded_n
+        As in `Sexes`.
+    """
+
+    genes: tuple[str, ...]
+    value_ng: Floats
+    total_n: Floats
+    column: str | None
+    recorded_n: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, adata: AnnData) -> Self:
+        """Look at every sample once."""
+        wanted = (*X_GENES, *Y_GENES)
+        columns = [found[0] if found else -1 for found in align(adata, wanted).columns]
+        genes = [gene for gene, at in zip(wanted, columns, strict=True) if at >= 0]
+        places = [at for at in columns if at >= 0]
+        values, totals = [np.empty((0, len(places)))], [np.empty(0)]
+        if np.isin(genes, Y_GENES).sum() >= LEAST_Y:
+            for x_ng in row_chunks(adata):
+                values.append(np.nan_to_num(x_ng[:, places]))
+                totals.append(np.nansum(np.maximum(x_ng, 0), axis=1))
+        column, recorded_n = _recorded(adata.obs)
+        return cls(tuple(genes), np.concatenate(values), np.concatenate(totals), column, recorded_n)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """That of all samples, from those of parts of them."""
+        return cls(
+            parts[0].genes,
+            np.concatenate([part.value_ng for part in parts]),
+            np.concatenate([part.total_n for part in parts]),
+            next((part.column for part in parts if part.column), None),
+            np.concatenate([part.recorded_n for part in parts]),
+        )
+
+    def sexes(self, scale: Scale) -> Sexes | None:
+        """See `sexes`, of these samples."""
+        of_y = np.isin(self.genes, Y_GENES)
+        if of_y.sum() < LEAST_Y:
+            return None
+        value_ng = self._logged(scale)
+        high_y_n = _is_high(value_ng[:, of_y].mean(1))
+        high_x_n = None if of_y.all() else _is_high(value_ng[:, ~of_y].mean(1))
+        if high_y_n is None:
+            return None
+        looks_n, genes = np.where(high_y_n, MALE, FEMALE).astype(object), self.genes
+        if high_x_n is None:
+            genes = tuple(gene for gene in genes if gene in Y_GENES)
+        else:
+            looks_n[high_x_n == high_y_n] = ""
+        return Sexes(looks_n, genes, self.column, self.recorded_n)
+
+    def _logged(self, scale: Scale) -> Floats:
+        """Values on a logarithmic scale, or on that of the matrix if it is no linear one."""
+        if FAMILY[scale] in ("counts", "linear"):
+            total_n1 = np.maximum(self.total_n, 1e-12)[:, None]
+            return np.asarray(np.log2(1 + np.maximum(self.value_ng, 0) / total_n1 * 1e6))
+        if FAMILY[scale] == "unit":
+            return np.asarray(self.value_ng / np.maximum(self.value_ng.std(0), 1e-12))
+        return self.value_ng
 
 
 def _is_high(value_n: Floats) -> NDArray[np.bool_] | None:

@@ -20,7 +20,8 @@ from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCOR
 from tybalt_like.report.run_contents import RunContents
 from tybalt_like.report.words import sentence
 from tybalt_like.run.about import write_about
-from tybalt_like.run.folder import Assessed, Run
+from tybalt_like.run.folder import Run
+from tybalt_like.run.seen import Assessed
 from tybalt_like.tl.closest_normal import observed
 from tybalt_like.tl.embed import between
 from tybalt_like.tl.explain import N_STRANGEST
@@ -125,6 +126,7 @@ def _values(found: Assessed, run: Run) -> pd.DataFrame:
     if old.empty:
         return old
     encoded = found.encoded
+    assert encoded is not None
     new = pd.DataFrame(
         observed(encoded, run.scorers[keys.DEFAULT].model), encoded.obs_names, encoded.var_names
     )

@@ -112,7 +112,7 @@ def integrated_gradients(
         If no gradient goes through the encoder of the model `name`.
     """
     with torch.no_grad():
-        usual, value = encoded(torch.stack([baseline_g, x_g])).double().tolist()
+        usual, value = encoded(torch.stack([baseline_g, x_g])).cpu().double().tolist()
     steps, enough = STEPS, CLOSE * abs(value - usual)
     while True:
         place, weight = np.polynomial.legendre.leggauss(steps)
@@ -125,8 +125,8 @@ def integrated_gradients(
                 "attributions need a model that encodes by a formula, such as ppca_vae"
             )
         (slope_ng,) = torch.autograd.grad(z_n.sum(), x_ng)
-        mean_slope_g = (slope_ng.double().cpu().numpy() * weight[:, None] / 2).sum(0)
-        attribution_g = mean_slope_g * (x_g - baseline_g).double().cpu().numpy()
+        mean_slope_g = (slope_ng.cpu().double().numpy() * weight[:, None] / 2).sum(0)
+        attribution_g = mean_slope_g * (x_g - baseline_g).cpu().double().numpy()
         if abs(attribution_g.sum() - (value - usual)) <= enough or steps >= MOST_STEPS:
             return {"value": value, "usual": usual}, attribution_g
         steps *= 2

@@ -125,11 +125,6 @@ class Scorer:
         latent(moved, self.model)
         return moved
 
-    def known(self, scores: pd.DataFrame) -> list[str]:
-        """Samples of the long table that the detector has learned from."""
-        nearest = tables.of(scores, self.name, NEAREST)
-        return list(nearest.index[nearest < SAME].astype(str))
-
     def genes(
         self, encoded: AnnData, *, n_top: int | None = 20, of_interest: Collection[str] = ()
     ) -> pd.DataFrame:

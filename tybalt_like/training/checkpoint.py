@@ -32,8 +32,6 @@ def save(
     from safetensors.torch import save as to_bytes
 
     tensors = {"rng": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["rng_cuda"] = torch.cuda.get_rng_state()
     tensors |= {f"model.{key}": value for key, value in model.state_dict().items()}
     tensors |= {f"best.{key}": value for key, value in (best or {}).items()}
     for i, optimizer in enumerate(optimizers):
@@ -75,8 +73,6 @@ def _restored(
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     torch.set_rng_state(tensors["rng"])
-    if "rng_cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["rng_cuda"])
     return history, _under(tensors, "best.") or None
 
 

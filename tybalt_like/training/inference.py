@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tybalt_like.core.device import exact
+from tybalt_like.core.rows import blocks
 from tybalt_like.models.base import Batch, Model
 
 M = TypeVar("M", bound=Model)
-ROWS = 2048
-"""Rows in flight at once, which bounds memory."""
 
 
 class Inference(NamedTuple):
@@ -37,13 +37,13 @@ def infer(
 
     `given` is what else the model takes of the same rows, by the names of `Batch.tensors`.
 
-    Computed in double precision and then rounded to `dtype`, so that a sample's result does not
-    depend on the rows it is batched with: in single precision, matrix products of different
-    heights differ in the last bits.
+    Computed in double precision and then rounded to `dtype`, so that a sample's result hardly
+    depends on the rows it is batched with: in single precision, matrix products of different
+    heights differ in the last bits. Batches are those of `core.rows`.
     """
     latents, reconstructions = [], []
-    for exact, batch in exact_batches(model, {"x_ng": x_ng, **(given or {})}):
-        z_nk, decoded_ng = exact.infer(batch)
+    for copied, batch in exact_batches(model, {"x_ng": x_ng, **(given or {})}):
+        z_nk, decoded_ng = copied.infer(batch)
         latents.append(z_nk.cpu().numpy().astype(dtype))
         reconstructions.append(decoded_ng.cpu().numpy().astype(dtype))
     return Inference(np.concatenate(latents), np.concatenate(reconstructions))
@@ -59,8 +59,8 @@ def applied(
 ) -> dict[str, NDArray[np.float64]]:
     """What a method of the model, such as `Model.score`, says of rows, by name; see `infer`."""
     parts: dict[str, list[NDArray[np.float64]]] = {}
-    for exact, batch in exact_batches(model, {"x_ng": x_ng, **(given or {})}):
-        for name, values in method(exact, batch).items():
+    for copied, batch in exact_batches(model, {"x_ng": x_ng, **(given or {})}):
+        for name, values in method(copied, batch).items():
             parts.setdefault(name, []).append(values.detach().cpu().double().numpy())
     return {name: np.concatenate(values) for name, values in parts.items()}
 
@@ -78,10 +78,10 @@ def decoder(
     @torch.no_grad()
     def decode(z_nk: NDArray[np.floating]) -> NDArray[np.float64]:
         decoded, start = [], 0
-        for exact, batch in batches:
+        for copied, batch in batches:
             rows = slice(start, start := start + len(batch.x_ng))
             known = batch.at(torch.as_tensor(z_nk[rows]).to(batch.x_ng))
-            decoded.append(exact.infer(known)[1].cpu().double().numpy())
+            decoded.append(copied.infer(known)[1].cpu().double().numpy())
         return np.concatenate(decoded)
 
     return decode
@@ -90,11 +90,10 @@ def decoder(
 def exact_batches(
     model: M, arrays: Mapping[str, NDArray[np.floating]]
 ) -> Iterator[tuple[M, Batch]]:
-    """A copy of the model in double precision, with some rows at a time."""
+    """A copy of the model in double precision, if the device has it, with some rows at a time."""
     device = next(iter(model.state_dict().values())).device
-    dtype = torch.float32 if device.type == "mps" else torch.float64
-    exact = copy.deepcopy(model).to(dtype).eval()
-    for start in range(0, len(arrays["x_ng"]), ROWS):
-        rows = {name: a[start : start + ROWS] for name, a in arrays.items()}
-        tensors = {name: torch.as_tensor(a).to(device, dtype) for name, a in rows.items()}
-        yield exact, Batch(tensors)
+    dtype = exact(device)
+    copied = copy.deepcopy(model).to(dtype).eval()
+    for rows in blocks(len(arrays["x_ng"])):
+        tensors = {name: torch.as_tensor(a[rows]).to(device, dtype) for name, a in arrays.items()}
+        yield copied, Batch(tensors)

@@ -33,7 +33,7 @@ class Log:
 
     def _mean(self, name: str, epoch: int, batches: Sequence[Tensor]) -> float:
         steps, sizes, values = zip(*self._entries[name], strict=True)
-        value_b = torch.stack(values).double().cpu()
+        value_b = torch.stack(values).cpu().double()
         n_b = torch.tensor(sizes, dtype=torch.float64)
         total, n = distributed.total(torch.stack([(value_b * n_b).sum(), n_b.sum()])).tolist()
         if not torch.tensor(total).isfinite():

@@ -160,11 +160,11 @@ def _batches(x_ng: Tensor, training: Training, *, weight_n: Tensor | None) -> li
     batches: list[Tensor] = []
     while len(batches) < training.min_batches:
         order = (
-            torch.randperm(len(x_ng)).to(x_ng.device)
+            torch.randperm(len(x_ng))
             if weight_n is None
-            else torch.multinomial(weight_n, len(x_ng), replacement=True)
+            else torch.multinomial(weight_n.cpu(), len(x_ng), replacement=True)
         )
-        of_pass = list(order.split(training.batch_size))
+        of_pass = list(order.to(x_ng.device).split(training.batch_size))
         if len(of_pass) > 1 and len(of_pass[-1]) < max(2, distributed.n_processes()):
             of_pass[-2:] = [torch.cat(of_pass[-2:])]
         batches += of_pass

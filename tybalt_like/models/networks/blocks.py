@@ -48,6 +48,27 @@ class BatchNorm(nn.BatchNorm1d):
         running_variance_k.lerp_(variance_k, cast(float, self.momentum))
 
 
+class Dropout(nn.Module):
+    """Values of a mini-batch at random set to 0, and the others enlarged, as `nn.Dropout` does;
+    the same ones on every device, and where several processes share the mini-batch.
+
+    Parameters
+    ----------
+    share
+        Of the values that are set to 0, below 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x_nk: Tensor) -> Tensor:
+        if not self.training or not self.share:
+            return x_nk
+        kept_nk = distributed.uniform_like(x_nk) >= self.share
+        return x_nk * kept_nk / (1 - self.share)
+
+
 def keras_batch_norm(n: int) -> BatchNorm:
     """Batch normalisation with Keras' constants: epsilon 1e-3, and 1 % of each batch's statistics
     (momentum 0.99 in Keras' terms) enters the running ones."""

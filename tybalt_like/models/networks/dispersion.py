@@ -16,7 +16,7 @@ SECTIONS = 25
 
 @torch.no_grad()
 def fit_dispersion(x_ng: Tensor, mean_ng: Tensor) -> Tensor:
-    """Dispersion theta of every gene by maximum likelihood, (g,), all genes at once.
+    """Dispersion theta of every gene by maximum likelihood, (g,), all genes at once, on the CPU.
 
     The counts x have the variance ``mean + mean^2 / theta``. The likelihood has one maximum in
     theta, found by golden-section search on the logarithm, within `DISPERSION`.
@@ -26,7 +26,7 @@ def fit_dispersion(x_ng: Tensor, mean_ng: Tensor) -> Tensor:
     mean_ng
         Expected counts, above 0.
     """
-    x_ng, mean_ng = x_ng.double(), mean_ng.double()
+    x_ng, mean_ng = x_ng.cpu().double(), mean_ng.cpu().double()
 
     def nll(log_g: Tensor) -> Tensor:
         """`negative_binomial_nll` without what does not depend on theta."""

@@ -1,0 +1,130 @@
+"""A device that is not there: tensors that say they are elsewhere and are computed here.
+
+Whatever meets them has to be elsewhere too, as on a GPU. Random numbers are those of the CPU, so
+that results are those of the CPU, to the last bit. The device is called "meta", a name that torch
+knows and lets through.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from tybalt_like.training import inference
+
+DEVICE = torch.device("meta")
+MOVES = {"aten::_to_copy", "aten::copy_"}
+INDEXES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
+"""Which a GPU lets rows be numbered by tensors of the CPU."""
+
+
+class StrayError(AssertionError):
+    """A tensor of the CPU met one that is elsewhere."""
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that holds another one, of the CPU."""
+
+    held: torch.Tensor
+    doubles = True
+
+    @staticmethod
+    def __new__(cls, held: torch.Tensor) -> "Elsewhere":
+        if held.dtype == torch.float64 and not cls.doubles:
+            raise StrayError("the device has no double precision")
+        made = torch.Tensor._make_wrapper_subclass(
+            cls,
+            held.shape,
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
+            device=DEVICE,
+        )
+        made.held = held
+        return made
+
+    def new_tensor(self, data: Any) -> torch.Tensor:
+        return Elsewhere(torch.tensor(data, dtype=self.dtype))
+
+    def tolist(self) -> Any:
+        return self.held.tolist()
+
+    def __repr__(self) -> str:
+        return f"Elsewhere({self.held})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _computed(func, args, kwargs or {})
+
+
+class _Everywhere(TorchDispatchMode):
+    """Tensors are made, and moved, where it is asked for."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _computed(func, args, kwargs or {})
+
+
+def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    name = func._schema.name
+    tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+    there = [one for one in tensors if isinstance(one, Elsewhere)]
+    here = [one for one in tensors if not isinstance(one, Elsewhere)]
+    if there and here and name not in MOVES | INDEXES:
+        numbers = torch.Tag.pointwise in func.tags and all(one.ndim == 0 for one in here)
+        if not numbers:
+            shapes = [tuple(one.shape) for one in here]
+            raise StrayError(f"{name}: tensors of the CPU, {shapes}, meet those of the device")
+    if name == "aten::_efficientzerotensor":  # without memory, and known by kernels of devices
+        func = torch.ops.aten.zeros.default
+    to = kwargs.get("device")
+    goes = bool(there) if to is None else torch.device(to).type == DEVICE.type
+    on_cpu = kwargs if to is None else kwargs | {"device": torch.device("cpu")}
+    found = func(*tree_map(_held, args), **tree_map(_held, on_cpu))
+    known = {id(one.held): one for one in there} | {id(one): one for one in here}
+
+    def placed(one: Any) -> Any:
+        if id(one) in known:  # what was changed in place is what it was
+            return known[id(one)]
+        return Elsewhere(one) if goes and isinstance(one, torch.Tensor) else one
+
+    return tree_map(placed, found)
+
+
+def _held(one: Any) -> Any:
+    return one.held if isinstance(one, Elsewhere) else one
+
+
+@contextmanager
+def elsewhere(*, doubles: bool = True) -> Iterator[None]:
+    """In the block every device that is asked for is the one that is not there.
+
+    Parameters
+    ----------
+    doubles
+        Whether it has double precision, which those of Apple have not.
+    """
+    from tybalt_like.run import stages
+    from tybalt_like.tl import fit
+
+    at = sys.modules[fit.__module__], stages
+    fused = "torch.optim.optimizer._get_fused_kernels_supported_devices"
+    dtype = torch.float64 if doubles else torch.float32
+    with (
+        mock.patch.object(at[0], "pick_device", return_value=DEVICE),
+        mock.patch.object(at[1], "pick_device", return_value=DEVICE),
+        mock.patch.object(inference, "exact", return_value=dtype),
+        mock.patch.object(Elsewhere, "doubles", doubles),
+        mock.patch(fused, return_value=["cpu", DEVICE.type]),
+        _Everywhere(),
+    ):
+        before = torch.__future__.get_overwrite_module_params_on_conversion()
+        torch.__future__.set_overwrite_module_params_on_conversion(True)  # not their data alone
+        try:
+            yield
+        finally:
+            torch.__future__.set_overwrite_module_params_on_conversion(before)
