@@ -17,7 +17,14 @@ from uuid import uuid4
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tybalt_like.core.files import MARKER, SETTINGS, add_to_marker, write_text
+from tybalt_like.core.files import (
+    MARKER,
+    SETTINGS,
+    about_to_write,
+    add_to_marker,
+    write_text,
+    written_files,
+)
 from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.stored import sound
 from tybalt_like.pl.saving import save
@@ -65,6 +72,9 @@ def build(folder: Path, *, helpers: Helpers | None = None) -> Path:
     # What a finished folder cannot be drawn from is damaged, or of another version's making.
     with nullcontext() if (folder / SETTINGS).exists() else sound(folder / ABOUT):
         beside = run.beside()
+        if (folder / MARKER).exists():
+            figures = (n for n in written_files(folder) if n.startswith("figures/"))
+            about_to_write(folder, [PAGE, *beside, *figures])
         for name, text in beside.items():
             write_text(folder / name, text)
         page, drawn = _page(run, helpers or Helpers())
