@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint fuzz gallery
+.PHONY: demo test check lint fuzz gallery lowest newest dist sbom audit
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -20,9 +20,36 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# 10,000 damaged files of every format, on one core an hour or two; `make test` tries 60 of each.
+# 10,000 damaged files of every format, on one core an hour or two; `make test` tries 40 of each.
 fuzz: $(INSTALLED)
 	$(BIN)/python -W ignore tests/fuzz --each 10000
+
+# In an environment of its own: the lowest versions that pyproject.toml declares, the newest that there
+# are. Torch brings gigabytes of CUDA from PyPI; `make lowest TORCH=2.13.0` takes that one.
+lowest newest:
+	$(PYTHON) tests/versions $@ $(if $(TORCH),--torch $(TORCH))
+
+# Wheel and source archive; whoever builds the same commit with these versions gets the same bytes.
+dist: $(INSTALLED)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/hatchling build -d dist
+
+# What a user installs with these versions, as CycloneDX; and which weaknesses are known of it.
+sbom: build/runtime build/auditors
+	build/auditors/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-file dist/tybalt_like.cdx.json build/runtime/bin/python
+
+audit: build/runtime build/auditors
+	build/auditors/bin/pip-audit --path $(wildcard build/runtime/lib/python3*/site-packages)
+
+build/runtime: pyproject.toml constraints.txt
+	mkdir -p build dist
+	$(PYTHON) -m venv --without-pip --clear $@
+	$(PYTHON) -m pip --python $@/bin/python install --quiet --constraint constraints.txt .
+	touch $@
+
+build/auditors:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet cyclonedx-bom pip-audit
 
 # The committed pictures and tables: what the README shows. Many hours on two cores; the cohorts
 # are looked for in the folder that TYBALT_LIKE_DATA names.

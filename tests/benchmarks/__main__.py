@@ -18,6 +18,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pandas as pd
 from aberrant import aberrant, print_aberrant
+from again import again, print_again
 from arithmetic import arithmetic, print_arithmetic
 from brca import brca, print_detection
 from calibration import calibration, print_calibration
@@ -28,6 +29,7 @@ from features import features, print_features
 from gene_sets import gene_sets, print_gene_sets
 from genes import genes, print_genes
 from images import images, print_images
+from kills import kills, print_kills
 from nonlinear import nonlinear, print_nonlinear
 from page import page, print_page
 from perturbation import perturbation, print_perturbation
@@ -98,6 +100,8 @@ MEASUREMENTS = {
     "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
     "survival": Measurement(_at_once(survival), print_survival),
     "page": Measurement(_at_once(page), print_page),
+    "again": Measurement(_at_once(again, "only"), print_again),
+    "kills": Measurement(_at_once(kills, "only"), print_kills, seeds=30),
     "scale": Measurement(_at_once(scale, "sizes"), print_scale, seeds=1),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }

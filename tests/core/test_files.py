@@ -1,10 +1,13 @@
 """What is written is whole or not there, and nothing that is not ours is ever replaced."""
 
 import errno
+import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -150,7 +153,8 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as first:
         assert first.stdout.readline() == "started\n"
-        assert "another process" in refused(out, overwrite=True)
+        for _ in range(2):
+            assert f"another process (number {first.pid}) is" in refused(out, overwrite=True)
         first.communicate("\n")
         assert first.returncode == 0
     assert (out / "result").read_text() == "first"
@@ -171,6 +175,55 @@ def test_a_replacement_that_was_killed_is_mended(tmp_path: Path, killed: str) ->
     assert "--overwrite" in refused(out)
     assert (out / "result").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def explain(out: Path, text: str) -> None:
+    with files.whole_part(out, "explained") as work:
+        (work / f"{text}.tsv").write_text(text)
+
+
+class Killed(BaseException):
+    """Nobody heeds it."""
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_part_whose_replacement_was_killed_leaves_a_sound_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    out, moments = tmp_path / "mine", itertools.count()
+    write(out)
+    explain(out, "old")
+
+    def until_killed(step: Callable[..., object]) -> Callable[..., object]:
+        def taken(*args: object, **how: object) -> object:
+            if next(moments) == moment:
+                raise Killed
+            return step(*args, **how)
+
+        return taken
+
+    with monkeypatch.context() as changed:
+        for of, step in ((Path, "rename"), (Path, "replace"), (shutil, "rmtree")):
+            changed.setattr(of, step, until_killed(getattr(of, step)))
+        with pytest.raises(Killed):
+            explain(out, "new")
+    files.check_intact(out, files.written_files(out))
+    shutil.copytree(out, tmp_path / "other")
+    write(tmp_path / "other", overwrite=True)
+    explain(out, "newest")
+    assert files.written_files(out) == ["explained/newest.tsv", "result"]
+    left = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert left == {files.MARKER, "explained/newest.tsv", "result"}
+
+
+def test_what_a_killed_process_was_writing_does_not_count_as_somebody_elses(tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    write(out)
+    (out / ".result.123.partial").touch()
+    (out / ".thesis.123.partial").touch()
+    assert ".thesis.123.partial" in refused(out, overwrite=True)
+    (out / ".thesis.123.partial").unlink()
+    write(out, overwrite=True)
 
 
 def test_a_growing_folder_is_entered_by_its_kind_only(tmp_path: Path) -> None:
@@ -223,6 +276,24 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_training(
     done = command(*run, "--resume")
     assert done.returncode == 0, done.stderr
     assert (out / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_at_any_stage_is_one_sentence(
+    mounted: Path, tmp_path: Path, matrix: Path, command
+) -> None:
+    run = ["run", "--data", matrix, "--quiet", *TINY, "--set", "evaluation.seeds=0"]
+    assert command(*run, "-o", tmp_path / "whole").returncode == 0
+    sizes = [path.stat().st_size for path in (tmp_path / "whole").rglob("*") if path.is_file()]
+    pages = sum(-(-size // 4096) for size in sizes)
+    for share in (0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.97):
+        size = 1 + int(share * pages)
+        subprocess.run(["mount", "-o", f"remount,size={4 * size}k", str(mounted)], check=True)
+        done = command(*run, "-o", mounted / "run")
+        assert done.returncode == 1, share
+        assert "disk is full" in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert not list(mounted.iterdir()), share
 
 
 def test_a_read_only_place_is_one_sentence_before_the_work(

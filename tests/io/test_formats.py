@@ -85,7 +85,7 @@ def h5mu(folder: Path) -> Path:
     proteins = anndata.AnnData(np.ones((4, 1)), obs=obs, var=pd.DataFrame(index=["CD3"]))
     with h5py.File(folder / "m.h5mu", "w", userblock_size=512) as file:
         for name, one in {"rna": anndata.AnnData(X_NG, obs=obs, var=var), "prot": proteins}.items():
-            anndata.io.write_elem(file, f"mod/{name}", one)
+            anndata.io.write_elem(file.require_group("mod"), name, one)
         anndata.io.write_elem(file, "obs", obs.assign(**{"rna:x": 1.0, "donor": list("abab")}))
     with (folder / "m.h5mu").open("r+b") as raw:
         raw.write(b"MuData (format-version=0.1.0)")

@@ -260,7 +260,7 @@ def test_gctx_reads_as_the_gct_that_it_was_made_from(shared_data: Path, tmp_path
             file[f"0/META/{group}/id"] = np.array(names, "S")
             for column in frame:
                 cells = frame[column].astype(object).where(frame[column].notna(), "-666")
-                numbers = frame[column].dtype != object
+                numbers = pd.api.types.is_numeric_dtype(frame[column])
                 file[f"0/META/{group}/{column}"] = (
                     frame[column].fillna(-666).to_numpy()
                     if numbers

@@ -31,7 +31,11 @@ def named(run_dir, tmp_path_factory) -> Path:
                 table[column] = "Patient-" + table[column]
         table.to_csv(path, sep="\t", index=False)
     about = json.loads((folder / "run.json").read_text())
-    about["warnings"] = ["Patient-007 and Patient-008 are copies.", "hospital is a batch."]
+    about["warnings"] = [
+        "Patient-007 and Patient-008 are copies.",
+        "hospital is a batch.",
+        "Nothing is unusual in Charité.",
+    ]
     (folder / "run.json").write_text(json.dumps(about))
     return folder
 

@@ -9,6 +9,7 @@ import pytest
 
 from tybalt_like import Run, read, report
 from tybalt_like.core.errors import RunError
+from tybalt_like.run import verify
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("schema_*"))
 
@@ -18,6 +19,14 @@ def test_golden_run_scores_as_it_did(folder: Path) -> None:
     scores = Run.load(folder).score(read(folder / "new.tsv"))
     expected = pd.read_csv(folder / "scores.tsv", sep="\t", index_col=0)
     pd.testing.assert_frame_equal(scores, expected, rtol=1e-5, check_index_type=False)
+
+
+@pytest.mark.parametrize("opened", [Run.load, report.build, verify.verify])
+def test_runs_of_earlier_releases_name_the_version_that_opens_them(tmp_path: Path, opened) -> None:
+    shutil.copy(GOLDEN[0].parent / "refused" / "schema_3.json", tmp_path / "run.json")
+    with pytest.raises(RunError, match=r"schema 3.*install tybalt_like 0\.2\.0") as refused:
+        opened(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_newer_run_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -32,6 +33,7 @@ labels = ["pam50"]
 [compression.models.tybalt]
 training = { epochs = 20000, min_epochs = 20000 }
 """
+PAIRS = ("--set", "perturbation.folds=3", "--set", "simulation.n_genes=60")
 
 
 @pytest.fixture
@@ -87,13 +89,42 @@ def test_a_run_goes_on_from_the_epoch_in_which_it_was_ended(place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "begun"), [("sweep", "1 of 2: "), ("compression", "no compression.genesets")]
+    ("verb", "kind", "begun"),
+    [("sweep", "sweep", "1 of 2: "), ("compress", "compression", "no compression.genesets")],
 )
-def test_studies_say_how_to_go_on(place, kind, begun):
+def test_studies_say_how_to_go_on(place, verb, kind, begun):
     if kind == "sweep":
         pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
-    said = terminated(place, "run", f"{kind}.toml", "--out", "study", after=begun, more=0.5)
+    said = terminated(place, verb, f"{kind}.toml", "--out", "study", after=begun, more=0.5)
     assert "what is done is kept in study; the same command goes on" in said
+
+
+@pytest.mark.slow
+def test_trainings_of_pairs_are_kept(place):
+    words = ("perturbation", "drvae_simulated", "--out", "pairs", *PAIRS)
+    said = terminated(place, *words, after="1 of ", more=0.2)
+    assert len(list((place / "pairs.partial" / "jobs").glob("*.npz"))) in {1, 2}
+    assert "the same command with --resume goes on" in said
+    done = subprocess.run(
+        [*COMMAND, *words, "--resume", "--threads", "1"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "trainings are done already" in done.stderr
+    assert (place / "pairs" / "report.html").is_file()
+
+
+def test_aberrant_counts_leave_nothing(place):
+    rng = np.random.default_rng(0)
+    counts = rng.negative_binomial(5, 0.01, (8000, 100))
+    pd.DataFrame(counts, [f"g{i}" for i in range(8000)], [f"s{i}" for i in range(100)]).to_csv(
+        place / "counts.tsv", sep="\t"
+    )
+    said = terminated(place, "aberrant", "counts.tsv", "--out", "found", after="Learning", more=0.1)
+    assert "the same command starts anew" in said
+    assert not list(place.glob("*found*"))
 
 
 def test_before_anything_is_trained_nothing_stays(place):

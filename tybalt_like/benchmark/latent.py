@@ -236,7 +236,7 @@ def _encode(cohort: Cohort, model: str, *, seed: int, again: bool, **settings: A
             tl.fit(adata, model=model, seed=run, device="cpu", progress=False, **settings)
         latents.append(np.asarray(adata.obsm[keys.latent(model)], dtype=np.float64))
         decoded.append(adata.layers[keys.reconstruction(model)])
-    return Encoding(latents[0], cohort.comparable(decoded[0]), tuple(latents[1:]))
+    return Encoding(latents[0], cohort.comparable_tests(decoded[0]), tuple(latents[1:]))
 
 
 def _rotated(encoding: Encoding, *, seed: int) -> Encoding:
@@ -249,9 +249,8 @@ def _rotated(encoding: Encoding, *, seed: int) -> Encoding:
 def _agreement(cohort: Cohort, encoding: Encoding) -> dict[str, evaluation.Estimate]:
     """Median R2 of the genes of the test samples and, of two trainings, their alignment."""
     test_n, mean_g = cohort.test_n, cohort.x_ng[cohort.train_n].mean(0)
-    assert encoding.reconstruction_ng is not None  # every encoder here decodes
-    x_ng, y_ng = cohort.x_ng[test_n], encoding.reconstruction_ng[test_n]
-    of_gene = evaluation.per_gene(x_ng, y_ng, mean_g=mean_g)
+    assert encoding.reconstruction_tg is not None  # every encoder here decodes
+    of_gene = evaluation.per_gene(cohort.x_ng[test_n], encoding.reconstruction_tg, mean_g=mean_g)
     measured = {"gene_r2": evaluation.quartiles(of_gene, of="gene")["gene_r2"]}
     for other in encoding.again:
         cka = evaluation.linear_cka(encoding.z_nk[test_n], other[test_n])

@@ -56,18 +56,22 @@ def joined() -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def mine(rows: Tensor) -> Tensor:
+    """The part of the rows of a mini-batch that is this process's: all if there is one."""
+    return rows if n_processes() == 1 else rows.tensor_split(n_processes())[dist.get_rank()]
+
+
 @contextmanager
-def sharing(rows: Tensor) -> Iterator[Tensor]:
-    """Divide the rows of a mini-batch: this process's part, or all if there is one process."""
+def sharing(rows: Tensor) -> Iterator[None]:
+    """While this process works on its part of a mini-batch (`mine`)."""
     global _part  # noqa: PLW0603 - noise and batch statistics are drawn deep inside the models
     if n_processes() == 1:
-        yield rows
+        yield
         return
-    mine = rows.tensor_split(n_processes())[dist.get_rank()]
     before = sum(len(part) for part in rows.tensor_split(n_processes())[: dist.get_rank()])
-    _part = before, before + len(mine), len(rows)
+    _part = before, before + len(mine(rows)), len(rows)
     try:
-        yield mine
+        yield
     finally:
         _part = None
 

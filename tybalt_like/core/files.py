@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -204,8 +205,10 @@ def whole_part(folder: Path, name: str) -> Iterator[Path]:
     place = folder / name
     work, old = unfinished(place), _replaced(place)
     with _sentences(place), _locked(folder):
-        if old.exists() and not place.exists():  # killed between the renames
-            old.rename(place)
+        if old.exists():  # killed between the renames, or after them
+            if not place.exists():
+                old.rename(place)
+            shutil.rmtree(old, ignore_errors=True)
         owned = set(_marker(folder).get("files", []))
         for path in place.rglob("*"):
             if path.is_file() and path.relative_to(folder).as_posix() not in owned:
@@ -217,16 +220,38 @@ def whole_part(folder: Path, name: str) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
-        if place.exists():
-            place.rename(old)
-        work.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-        marker, here = _marker(folder), f"{name}/"
-        kept = [file for file in marker.get("files", []) if not file.startswith(here)]
-        known = {file: sha for file, sha in marker.get(CHECKSUMS, {}).items() if file in kept}
-        _mark(folder, str(marker.get("kind", "")), kept, known)
-        files = sorted(path for path in place.rglob("*") if path.is_file())
-        add_to_marker(folder, [path.relative_to(folder).as_posix() for path in files])
+        with sigterm.postponed():
+            _replace_part(folder, name)
+
+
+def _replace_part(folder: Path, name: str) -> None:
+    """The part that is written takes its place. The marker lists files of both until then, without
+    checksums, so that a folder is sound whenever this process is killed."""
+    place = folder / name
+    work, old = unfinished(place), _replaced(place)
+    written = {
+        f"{name}/{path.relative_to(work).as_posix()}": checksum(path)
+        for path in work.rglob("*")
+        if path.is_file()
+    }
+    here = f"{name}/"
+    before = {file for file in _marker(folder).get("files", []) if file.startswith(here)}
+    about_to_write(folder, before | written.keys())
+    if place.exists():
+        place.rename(old)
+    work.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+    marker = _marker(folder)
+    files = {file for file in marker["files"] if not file.startswith(here)} | written.keys()
+    _mark(folder, str(marker.get("kind", "")), sorted(files), marker[CHECKSUMS] | written)
+
+
+def about_to_write(folder: Path, names: Iterable[str]) -> None:
+    """Count files of a finished folder as the package's, and nothing as known of what is in them:
+    whenever the process is killed that writes them, the folder is sound."""
+    marker, names = _marker(folder), set(names)
+    known = {name: sha for name, sha in marker.get(CHECKSUMS, {}).items() if name not in names}
+    _mark(folder, str(marker.get("kind", "")), sorted(names.union(marker.get("files", []))), known)
 
 
 def add_to_marker(folder: Path, names: Iterable[str]) -> None:
@@ -367,24 +392,29 @@ def _locked(out: Path) -> Iterator[None]:
     """One process at a time; the operating system gives the lock back when that dies."""
     from filelock import FileLock, Timeout
 
-    made = [folder for folder in out.parents if not folder.exists()]  # the innermost first
+    number, made = "", [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
-    path = out.with_name(f".{out.name}.lock")
+    path, who = (out.with_name(f".{out.name}.{what}") for what in ("lock", "writer"))
     lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:
+        with suppress(OSError):  # it has just begun, or ended
+            number = f" ({who.read_text(encoding='utf-8')})"
         raise RunError(
-            f"another process is writing {out}; wait for it, or choose another folder with --out"
+            f"another process{number} is writing {out}; wait for it, or choose another folder with "
+            "--out"
         ) from None
     try:
+        who.write_text(f"number {os.getpid()}", encoding="utf-8")
         yield
     finally:
         with suppress(OSError):  # whoever waits for this very file sees that it is gone
+            who.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
         lock.release()
         with suppress(OSError):  # of what was refused nothing stays; what holds something does
-            for folder in made:
+            for folder in made:  # the innermost first
                 folder.rmdir()
 
 
@@ -416,7 +446,12 @@ def _check_replaceable(out: Path, *, overwrite: bool) -> None:
     names = (path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir())
     owned = set(marker.get("files", []))
     folders = tuple(name for name in owned if name.endswith("/"))
-    foreign = sorted(n for n in names if n not in owned | {MARKER} and not n.startswith(folders))
+    ours = (*folders, *_leftovers(owned))
+    foreign = sorted(
+        n
+        for n in names
+        if n not in owned | {MARKER} and not n.startswith(ours) and _becomes(n) not in owned
+    )
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise RunError(
@@ -425,10 +460,23 @@ def _check_replaceable(out: Path, *, overwrite: bool) -> None:
         )
 
 
+def _leftovers(owned: set[str]) -> list[str]:
+    """Folders that a process which was killed has left within one that lists those files."""
+    parts = {name.split("/")[0] for name in owned if "/" in name}
+    return [
+        f"{left}/" for p in parts for left in (f"{p}.partial", f".{p}.partial", f".{p}.replaced")
+    ]
+
+
+def _becomes(name: str) -> str:
+    """The file that one of `whole_file`, left by a process which was killed, was to become."""
+    return re.sub(r"(^|/)\.([^/]+)\.\d+\.partial$", r"\1\2", name)
+
+
 def _begin(work: Path, settings: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
     """The unfinished folder, empty or with what is to be resumed."""
     text = json.dumps(settings, indent=1)
-    if work.is_dir() and any(work.iterdir()):
+    if work.is_dir() and any(_becomes(path.name) != SETTINGS for path in work.iterdir()):
         if not (work / SETTINGS).is_file():
             raise RunError(f"{work} holds other files; remove it, or choose another --out")
         if resume:
@@ -445,7 +493,12 @@ def _begin(work: Path, settings: Mapping[str, Any], *, resume: bool, overwrite: 
         else:
             shutil.rmtree(work)
     work.mkdir(exist_ok=True)
-    (work / SETTINGS).write_text(text, encoding="utf-8")
+    try:
+        write_text(work / SETTINGS, text)
+    except WriteError:
+        if not _resumable(work):
+            shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def _end(work: Path, out: Path, kind: str) -> None:

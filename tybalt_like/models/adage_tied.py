@@ -45,7 +45,7 @@ class TiedAdage(Model, name="adage_tied"):
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
     def steps(self) -> list[Step]:
-        return [Step("autoencoder", list(self.parameters()), self.loss)]
+        return [Step("autoencoder", list(self.parameters()), self.loss, replays=True)]
 
     def embed(self, x_ng: Tensor) -> Tensor:
         return torch.relu(self.encoder(x_ng))

@@ -76,7 +76,8 @@ class Step:
     """One optimiser's share of an iteration.
 
     `loss` returns named parts; the part called ``"loss"`` is minimised, all are logged. `after`
-    is called when the parameters have been updated.
+    is called when the parameters have been updated. Where it `replays`, the loss does the same for
+    every mini-batch of an epoch and asks the device for no value: on CUDA, its work is recorded.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Step:
     every: int = 1
     optimizer: Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer] = adam
     after: Callable[[], None] | None = None
+    replays: bool = False
 
 
 LEAST = {"epochs": 1, "batch_size": 2, "min_batches": 1, "patience": 1, "min_epochs": 0}

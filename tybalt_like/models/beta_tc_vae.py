@@ -100,7 +100,7 @@ class BetaTCVAE(BetaVAE, name="beta_tc_vae"):
 
     def _track(self, mean_nk: Tensor, logvar_nk: Tensor) -> None:
         """Take the moments of a mini-batch's posteriors into the running ones."""
-        n = distributed.total(mean_nk.new_tensor(float(len(mean_nk))))
+        n = distributed.total(mean_nk.new_full((), len(mean_nk)))
         self.n_batches += 1
         newest = max(NEWEST, 1 / float(self.n_batches))
         self.mean_k.lerp_(distributed.total(mean_nk.sum(0)) / n, newest)

@@ -83,7 +83,7 @@ class DeepAutoencoder(Model, name="deep_autoencoder"):
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
     def steps(self) -> list[Step]:
-        return [Step("autoencoder", list(self.parameters()), self.loss)]
+        return [Step("autoencoder", list(self.parameters()), self.loss, replays=True)]
 
     def embed(self, x_ng: Tensor) -> Tensor:
         z_nk: Tensor = self.encoder(self.standardise(x_ng))

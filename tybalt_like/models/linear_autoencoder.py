@@ -63,7 +63,7 @@ class LinearAutoencoder(Model, name="linear_autoencoder"):
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
     def steps(self) -> list[Step]:
-        return [Step("autoencoder", list(self.parameters()), self.loss)]
+        return [Step("autoencoder", list(self.parameters()), self.loss, replays=True)]
 
     def embed(self, x_ng: Tensor) -> Tensor:
         z_nk: Tensor = self.encoder(x_ng - self.mean_g)

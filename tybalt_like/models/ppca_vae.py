@@ -189,7 +189,7 @@ class PPCAVAE(Variational, name="ppca_vae", title="PPCA-VAE"):
 
     def steps(self) -> list[Step]:
         branch = [*self.encoder_branch.parameters(), *self.decoder_branch.parameters()]
-        return [Step("vae", branch, self.loss)]
+        return [Step("vae", branch, self.loss, replays=True)]
 
     def embed(self, x_ng: Tensor) -> Tensor:
         weighed_nk, information_k = self._seen(x_ng)

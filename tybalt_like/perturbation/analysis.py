@@ -75,6 +75,7 @@ def run(
         resume=resume,
         overwrite=overwrite,
     ) as work:
+        progress.steps = 3
         with progress.stage("Reading"):
             samples = _read(plan, progress)
         planned = plan.jobs(list(samples.units), samples.n_folds)
@@ -103,9 +104,7 @@ def train(
     """
     progress = progress or Progress(quiet=True)
     left = missing(jobs, store, plan.identity, progress)
-    if not left:
-        return
-    with progress.stage(f"Training {plan.model.name}, {len(left)} times"):
+    with progress.stage(f"Training {plan.model.name}"):
         for i, job in enumerate(left, 1):
             trained = train_pairs(plan, job, samples, device=device)
             if job.fold is None:
@@ -114,10 +113,8 @@ def train(
                 trained.normaliser.save(store.folder / f"{job.name}.normaliser.json")
             store.save(job, trained.found, identity=plan.identity(job))
             about = trained.found.about
-            progress.say(
-                f"{i} of {len(left)}: {job.name}, {about['epochs']} epochs, "
-                f"{about['seconds']:.0f} s"
-            )
+            said = f"{job.name}, {about['epochs']} epochs, {about['seconds']:.0f} s"
+            progress.done(i, len(left), said)
 
 
 def _read(plan: Plan, progress: Progress) -> Samples:

@@ -16,6 +16,8 @@ CHUNK = 1 << 21
 """Values made dense at once: 16 MB in double precision."""
 SLAB = 1 << 25
 """Values read at once, at most, where a file is compressed in blocks of many rows."""
+BLOCK = 1 << 18
+"""Values that are read at once, at least, where rows are drawn at random: 1 MB."""
 
 
 def row_chunks(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Iterator[Floats]:
@@ -74,3 +76,31 @@ def _dense(part: Any) -> Floats:
     """Some rows of any matrix as a C-ordered double array."""
     values = part.toarray() if hasattr(part, "toarray") else part
     return np.array(values, dtype=np.float64, order="C")
+
+
+def block_of(matrix: Any) -> int:
+    """Rows to be read together: `BLOCK` values, or one of the file's compressed blocks if these
+    are larger, up to an eighth of a `SLAB`."""
+    stored = (getattr(matrix, "chunks", None) or (1,))[0]
+    together = int(stored[0] if isinstance(stored, tuple) else stored)  # dask names every chunk
+    n_vars = int(matrix.shape[1])
+    return max(1, BLOCK // n_vars, min(together, SLAB // 8 // n_vars))
+
+
+def read_rows(matrix: Any, rows_n: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Rows in rising order, from memory or disk, in single precision.
+
+    Neighbours are read at once, and what is between near ones with them: a file is opened up
+    slowly, and read quickly.
+    """
+    x_ng = np.empty((len(rows_n), matrix.shape[1]), dtype=np.float32)
+    far = np.flatnonzero(np.diff(rows_n) > max(1, BLOCK // matrix.shape[1])) + 1
+    for first, last in zip([0, *far], [*far, len(rows_n)], strict=True):
+        if first == last:
+            continue
+        start, stop = int(rows_n[first]), int(rows_n[last - 1]) + 1
+        span = matrix[start:stop]
+        span = span.compute() if hasattr(span, "compute") else span
+        span = span.toarray() if hasattr(span, "toarray") else span
+        x_ng[first:last] = span if len(span) == last - first else span[rows_n[first:last] - start]
+    return x_ng

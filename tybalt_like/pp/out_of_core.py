@@ -13,7 +13,7 @@ from tybalt_like.core.errors import DataError, DiskFullError, TybaltLikeError
 from tybalt_like.core.files import has_room, whole_file
 from tybalt_like.io.hdf5 import walked
 from tybalt_like.io.zarr import check_folder
-from tybalt_like.pp.matrix import Floats
+from tybalt_like.pp.matrix import BLOCK, Floats
 
 if TYPE_CHECKING:
     import h5py
@@ -121,6 +121,8 @@ def _write_rows(file: h5py.File, name: str, rows: Any, start: int, n_obs: int) -
             write_elem(file, name, rows)
         return
     if not start:
-        matrix = file.create_dataset(name, (n_obs, rows.shape[1]), rows.dtype, chunks=rows.shape)
+        g = rows.shape[1]
+        together = (min(len(rows), max(1, BLOCK // g)), g)  # to be read in any order
+        matrix = file.create_dataset(name, (n_obs, g), rows.dtype, chunks=together)
         matrix.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     file[name][start : start + len(rows)] = rows

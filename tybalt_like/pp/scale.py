@@ -62,6 +62,8 @@ def _is_large(x_ng: Floats) -> bool:
     """Whether some values are too large for logarithms: of more than a few genes, or where large
     values of the other genes are much larger than typical ones."""
     size_ng = np.where(np.isfinite(x_ng), np.abs(x_ng), 0)
+    if size_ng.max() <= LOG_CEILING:
+        return False
     if np.quantile(size_ng[size_ng > 0], 0.999) <= LOG_CEILING:
         return False
     rest = _of_most_genes(size_ng)

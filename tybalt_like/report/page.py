@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Container
 from contextlib import nullcontext
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from gzip import compress
 from hashlib import sha256
 from io import BytesIO
@@ -17,7 +17,14 @@ from uuid import uuid4
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tybalt_like.core.files import MARKER, SETTINGS, add_to_marker, write_text
+from tybalt_like.core.files import (
+    MARKER,
+    SETTINGS,
+    about_to_write,
+    add_to_marker,
+    write_text,
+    written_files,
+)
 from tybalt_like.core.helpers import Helpers
 from tybalt_like.core.stored import sound
 from tybalt_like.pl.saving import save
@@ -65,6 +72,9 @@ def build(folder: Path, *, helpers: Helpers | None = None) -> Path:
     # What a finished folder cannot be drawn from is damaged, or of another version's making.
     with nullcontext() if (folder / SETTINGS).exists() else sound(folder / ABOUT):
         beside = run.beside()
+        if (folder / MARKER).exists():
+            figures = (n for n in written_files(folder) if n.startswith("figures/"))
+            about_to_write(folder, [PAGE, *beside, *figures])
         for name, text in beside.items():
             write_text(folder / name, text)
         page, drawn = _page(run, helpers or Helpers())
@@ -83,14 +93,13 @@ def _page(run: Contents, helpers: Helpers) -> tuple[str, list[str]]:
         if (content := section.content(run)) is not None
     ]
     figures = {section.name: list(section.figures(run)) for section, _ in found}
-    opened = _Opened(run)
-    works = [
-        partial(_draw, run.kind, section.name, number, opened)
-        for section, _ in found
-        for number in range(len(figures[section.name]))
-    ]
-    helpers.share(works)
-    environment = _environment(run.folder)
+    opened, drawn = _Opened(run), dict[str, Callable[[], dict[str, Any]]]()
+    # The page asks for the first ones first: helpers begin with the last.
+    for section, _ in reversed(found):
+        for number, figure in reversed(list(enumerate(figures[section.name]))):
+            work = partial(_draw, run.kind, section.name, number, opened)
+            drawn[figure.name] = cache(helpers.begin(work))
+    environment = _environment(lambda name: drawn[name]())
     parts = [
         {
             "name": section.name,
@@ -100,6 +109,8 @@ def _page(run: Contents, helpers: Helpers) -> tuple[str, list[str]]:
         }
         for section, content in found
     ]
+    for image in drawn.values():  # also what no section shows
+        image()
     named = [SCRIPT, *(name for section, _ in found for name in section.scripts)]
     scripts = [_bokeh() if name == BOKEH else _read(name) for name in dict.fromkeys(named)]
     page = environment.get_template("page.html.j2").render(
@@ -134,8 +145,8 @@ def _opened(folder: Path, key: str) -> _Opened:  # noqa: ARG001 - a folder may c
 
 
 @theme
-def _draw(kind: str, section: str, number: int, opened: _Opened) -> None:
-    """One figure of a section, into ``figures/`` of the folder."""
+def _draw(kind: str, section: str, number: int, opened: _Opened) -> dict[str, Any]:
+    """One figure of a section, into ``figures/`` of the folder, and as the page shows it."""
     import matplotlib.pyplot as plt
 
     (one,) = (found for found in _sections(kind) if found.name == section)
@@ -143,6 +154,7 @@ def _draw(kind: str, section: str, number: int, opened: _Opened) -> None:
     drawing = figure.draw()
     save(drawing, opened.folder / "figures", figure.name)
     plt.close(drawing)
+    return _image(opened.folder / "figures" / f"{figure.name}.png")
 
 
 def _rendered(
@@ -166,7 +178,7 @@ def _rendered(
     )
 
 
-def _environment(folder: Path) -> Environment:
+def _environment(image: Callable[[str], dict[str, Any]]) -> Environment:
     """Templates in which everything that users named is escaped."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATE),
@@ -181,7 +193,7 @@ def _environment(folder: Path) -> Environment:
         "count": "{:,}".format,
         "percent": words.percent,
     }
-    environment.globals |= {"image": partial(_image, folder / "figures"), "words": words}
+    environment.globals |= {"image": image, "words": words}
     environment.globals["ui"] = environment.get_template("macros.html.j2").module
     return environment
 
@@ -217,7 +229,7 @@ def _bokeh() -> str:
     return str(Resources(mode="inline", components=["bokeh"]).js_raw[0])
 
 
-def _image(folder: Path, name: str) -> dict[str, Any]:
+def _image(path: Path) -> dict[str, Any]:
     """A figure as a data URL, with its size in pixels.
 
     Lossless WebP is half of PNG; heat maps and thousands of points, where what is lost cannot be
@@ -225,7 +237,7 @@ def _image(folder: Path, name: str) -> dict[str, Any]:
     """
     from PIL import Image
 
-    with Image.open(folder / f"{name}.png") as png:
+    with Image.open(path) as png:
         image = png.convert("RGB")
     written = min((_webp(image, lossless=True), _webp(image, quality=90)), key=len)
     url = f"data:image/webp;base64,{b64encode(written).decode()}"

@@ -155,13 +155,23 @@ class RunContents(Contents, kind="run"):
         table = self.needed("scores.tsv", index="sample")
         return tables.long(table, self.about["score_columns"])
 
+    @cached_property
+    def _by_score(self) -> dict[Any, pd.DataFrame]:
+        """The rows of `scores` by model and score, a row per sample."""
+        parts = self.scores.groupby(["model", "score"], sort=False)
+        return {names: rows.set_index("sample") for names, rows in parts}
+
     def score(self, what: str = "value", *, model: str | None = None) -> pd.Series:
         """Of the combined score of the scorer that decides, or another, by sample."""
-        return tables.of(self.scores, model or self.decides, what=what)
+        return self._rows(model or self.decides, tables.COMBINED)[what]
 
     def value(self, model: str, score: str) -> pd.Series:
         """One score by sample; empty if the run has none of that name."""
-        return tables.of(self.scores, model, score)
+        return self._rows(model, score)["value"]
+
+    def _rows(self, model: str, score: str) -> pd.DataFrame:
+        found = self._by_score.get((model, score))
+        return self.scores[:0].set_index("sample") if found is None else found
 
     @cached_property
     def maps(self) -> pd.DataFrame:

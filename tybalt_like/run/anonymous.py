@@ -148,7 +148,11 @@ def _renamed(table: pd.DataFrame, number: Mapping[str, str]) -> pd.DataFrame:
 
 def _about(run: RunContents, number: Mapping[str, str]) -> dict[str, Any]:
     about, obs = run.about, run.samples.drop(columns=keys.SPLIT)
-    values = {str(v) for column in obs.select_dtypes("object") for v in obs[column].dropna()}
+    values = {
+        str(v)
+        for column in obs.select_dtypes(exclude=["number", "bool"])
+        for v in obs[column].dropna()
+    }
     telling = {*map(str, obs.columns), *values} - {""}
 
     def told(sentences: Iterable[str]) -> list[str]:

@@ -56,6 +56,11 @@ class Progress:
         early = training.patience is not None
         self._move("epoch", int(row["epoch"]) + 1, training.epochs, said=losses(row), early=early)
 
+    def done(self, n: int, of: int, said: str) -> None:
+        """One line on the last of several trainings, and how long the others will take."""
+        left = "" if self._bar is None else self._bar.move(n, of, said="trainings")
+        self.say(", ".join([f"{n} of {of}: {said}", *filter(None, [left])]))
+
     def fold(self, done: int, of: int) -> None:
         """Move the bar on by one fold."""
         self._move("fold", done, of, said="folds")

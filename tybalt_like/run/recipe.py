@@ -24,6 +24,8 @@ from tybalt_like.pp import Normalisation
 
 MAX_CONTAMINATION = 0.3
 """Of a reference cohort with more anomalies than that nobody can say which part is normal."""
+QUICK_FOLDS = 5
+"""Of the reference in a first look."""
 
 
 @table("data")
@@ -143,9 +145,9 @@ class Scores:
     conditional_on
         Sample column with a label or a batch; error rates then hold within each of its groups.
     folds
-        Of the reference; each is scored by a detector that learned from the others. 10, or as many
-        as samples if these are 30 or fewer, if None. With 0 a model that decides is trained only
-        once, and calibrated with a part of the reference.
+        Of the reference; each is scored by a detector that learned from the others. If None, 10, of
+        5,000 and more samples 5, and as many as samples if these are 30 or fewer. With 0 a model
+        that decides is trained only once, and calibrated with a part of the reference.
     gene_sets
         GMT file, or the name of known sets (``hallmark``); those whose genes make the strange
         samples strange are then reported too.
@@ -304,8 +306,8 @@ class Recipe:
 
 
 def first_look(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of a run that is quick: PCA in place of the model, which nothing judges, and one
-    kind of map, t-SNE, for which nothing is compiled.
+    """The tables of a run that is quick: PCA in place of the model, which nothing judges, few
+    folds, and one kind of map, t-SNE, for which nothing is compiled.
 
     Raises
     ------
@@ -321,7 +323,7 @@ def first_look(tables: Mapping[str, Any]) -> dict[str, Any]:
     return kept | {
         "name": f"{tables.get('name', 'run')}_quick",
         "model": {"name": "pca"},
-        "scores": scores,
+        "scores": {"folds": QUICK_FOLDS} | scores,
         "evaluation": {"seeds": 0},
         "pictures": {"maps": ["tsne"]},
     }

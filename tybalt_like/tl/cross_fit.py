@@ -35,8 +35,9 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 FoldHook = Callable[[int, int], None]
 
-FOLDS, LEAVE_ONE_OUT = 10, 30
-"""Folds of the reference; up to so many reference samples are left out one by one."""
+LEAVE_ONE_OUT, FOLDS, MANY, FOLDS_OF_MANY = 30, 10, 5000, 5
+"""Up to so many reference samples are left out one by one, others in so many folds. Of many, four
+in five are enough to learn from, and folds are what large cohorts spend their time on."""
 LEAST = 8
 """Reference samples that a detector can be fitted to."""
 MOST_TRAININGS_ON = 1000
@@ -207,7 +208,8 @@ def folds_of(adata: AnnData, how: Detection, *, seed: int) -> NDArray[np.int64]:
     rows = np.flatnonzero(reference(adata))
     if len(rows) < LEAST:
         raise DataError(f"{len(rows)} reference samples; at least {LEAST} are needed")
-    k = how.folds or (len(rows) if len(rows) <= LEAVE_ONE_OUT else FOLDS)
+    usual = FOLDS if len(rows) < MANY else FOLDS_OF_MANY
+    k = how.folds or (len(rows) if len(rows) <= LEAVE_ONE_OUT else usual)
     fold_n = np.full(adata.n_obs, -1, dtype=np.int64)
     group_n = kept_together(adata[rows], how.group)
     fold_n[rows] = pp.folds(np.full(len(rows), ""), k, group_n=group_n, seed=seed)

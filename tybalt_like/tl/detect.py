@@ -69,7 +69,8 @@ def detect(
         Scores that the combined one, to which p-values belong, is made of; `anomaly.VIEWS`, of
         images `anomaly.IMAGE_VIEWS`, if None.
     folds
-        Of the reference; by default 10, or as many as samples if these are 30 or fewer.
+        Of the reference; by default 10, of 5,000 and more samples 5, and as many as samples if
+        these are 30 or fewer.
     conditional_on
         obs column with a label or a batch: samples are compared with reference samples of their
         own group, so that error rates hold within each.

@@ -39,14 +39,14 @@ class Encoding:
     ----------
     z_nk
         Latent coordinates.
-    reconstruction_ng
-        On the scale of the cohort; None for encodings that are not decoded.
+    reconstruction_tg
+        Of the test samples, on the scale of the cohort; None for encodings that are not decoded.
     again
         Latent coordinates of the same encoder trained with other seeds.
     """
 
     z_nk: Array
-    reconstruction_ng: Array | None = None
+    reconstruction_tg: Array | None = None
     again: tuple[Array, ...] = ()
 
 
@@ -70,10 +70,18 @@ class Cohort:
 
     def comparable(self, x_ng: NDArray[np.floating]) -> Array:
         """Profiles of the samples of this cohort on its scale, (n, g)."""
-        if self.library_n1 is None:
+        return self._comparable(x_ng, self.library_n1)
+
+    def comparable_tests(self, x_ng: NDArray[np.floating]) -> Array:
+        """The same of the test samples alone, of profiles of all, (t, g)."""
+        library_n1, test_n = self.library_n1, self.test_n
+        return self._comparable(x_ng[test_n], None if library_n1 is None else library_n1[test_n])
+
+    def _comparable(self, x_ng: NDArray[np.floating], library_n1: Array | None) -> Array:
+        if library_n1 is None or self.library_n1 is None:
             return np.asarray(x_ng, dtype=np.float64)
         typical = np.median(self.library_n1[self.train_n])
-        return np.asarray(np.log2(1 + x_ng / self.library_n1 * typical))
+        return np.asarray(np.log2(1 + x_ng / library_n1 * typical))
 
     def bare(self, x_ng: NDArray[np.floating] | None = None) -> AnnData:
         """A scratch copy to fit on, so that the user's AnnData does not fill up."""
@@ -93,8 +101,8 @@ def of_model(cohort: Cohort, model: Model, again: Sequence[Model]) -> dict[str, 
             latent(adata, other)
             others.append(_latents(adata, name))
         latent(adata, model)
-    reconstruction_ng = cohort.comparable(adata.layers[keys.reconstruction(name)])
-    return {name: Encoding(_latents(adata, name), reconstruction_ng, tuple(others))}
+    reconstruction_tg = cohort.comparable_tests(adata.layers[keys.reconstruction(name)])
+    return {name: Encoding(_latents(adata, name), reconstruction_tg, tuple(others))}
 
 
 def baseline(
@@ -116,7 +124,7 @@ def baseline(
         adata = cohort.bare()
         latent(adata, fitted)
         z_nk = _latents(adata, name)
-        return Encoding(z_nk, _decoded(adata, name), tuple(z_nk for _ in seeds)), notes
+        return Encoding(z_nk, _decoded(cohort, adata, name), tuple(z_nk for _ in seeds)), notes
     n_train = int(cohort.train_n.sum())
     low_g = np.zeros(cohort.x_ng.shape[1])
     if Model.named(name).domain == "non-negative" and cohort.x_ng.min() < 0:
@@ -129,7 +137,7 @@ def baseline(
     with _watched() as warned, few_threads(n_train * adata.n_vars):
         learned = fit(adata, model=name, seed=seed, device="cpu", latent_dim=k, progress=False)
         z_nk = _latents(adata, name)
-        reconstruction_ng = _decoded(adata, name) + low_g
+        reconstruction_tg = _decoded(cohort, adata, name) + low_g
         again = []
         for other in seeds:
             if not Model.named(name).deterministic:
@@ -140,18 +148,17 @@ def baseline(
     most = getattr(learned.config, "max_rows", n_train)
     if most < n_train:
         notes.append(f"{name} learned from {most:,} of {n_train:,} training samples")
-    return Encoding(z_nk, reconstruction_ng, tuple(again)), notes
+    return Encoding(z_nk, reconstruction_tg, tuple(again)), notes
 
 
 def controls(cohort: Cohort, *, k: int, seed: int) -> dict[str, Encoding]:
     """The genes themselves, and PCA of a cohort in which no gene knows of any other."""
-    shuffled_ng = cohort.x_ng.copy()
+    adata = cohort.bare()
     rng = np.random.default_rng(seed)
-    shuffled_ng[cohort.train_n] = rng.permuted(cohort.x_ng[cohort.train_n], axis=0)
-    adata = cohort.bare(shuffled_ng)
+    adata.X[cohort.train_n] = rng.permuted(cohort.x_ng[cohort.train_n], axis=0)
     with few_threads(int(cohort.train_n.sum()) * adata.n_vars):
         fit(adata, model="pca", device="cpu", latent_dim=k)
-    permuted = Encoding(_latents(adata, "pca"), _decoded(adata, "pca"))
+    permuted = Encoding(_latents(adata, "pca"), _decoded(cohort, adata, "pca"))
     return {GENES: Encoding(cohort.x_ng), PERMUTED: permuted}
 
 
@@ -159,8 +166,10 @@ def _latents(adata: AnnData, name: str) -> Array:
     return np.asarray(adata.obsm[keys.latent(name)], dtype=np.float64)
 
 
-def _decoded(adata: AnnData, name: str) -> Array:
-    return np.asarray(adata.layers[keys.reconstruction(name)], dtype=np.float64)
+def _decoded(cohort: Cohort, adata: AnnData, name: str) -> Array:
+    """What is decoded of the test samples."""
+    found_ng = adata.layers[keys.reconstruction(name)]
+    return np.asarray(found_ng[cohort.test_n], dtype=np.float64)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tybalt_like.core import keys
 from tybalt_like.core.bar import Bar
@@ -26,8 +25,10 @@ from tybalt_like.io import read_gmt
 from tybalt_like.models import Model, ModelSettings, Training
 from tybalt_like.models.history import losses
 from tybalt_like.tl.covariates import categories, known
+from tybalt_like.tl.stored import StoredInputs, check_finite, is_stored
 from tybalt_like.training.inference import infer
 from tybalt_like.training.loop import EpochHook, train
+from tybalt_like.training.rows import Resident, Rows
 from tybalt_like.training.seed import seeded
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def fit(
     ----------
     adata
         Normalised, with ``obs["tybalt_split"]`` (`pp.split`). Validation samples, if there are any,
-        decide when to stop.
+        decide when to stop. A matrix on disk (`pp.open_backed`; a backed h5ad, zarr or dask) stays
+        there: it is read in blocks that come in a random order (`training.rows.Stored`), models
+        that are solved learn from random samples, and no reconstruction is kept.
     model
         Registered name, or settings that were checked; `config` fills those of a name, for
         example ``latent_dim=50``, or
@@ -108,10 +111,12 @@ def fit(
         fitted = chosen.kind(adata.n_vars, chosen.config).to(where)
         if sets is not None:
             fitted.get_buffer("member_sg").copy_(torch.from_numpy(sets.member_sg))
-        arrays = inputs(adata, fitted)
+        given = _given(adata, fitted)
 
-        def rows(mask_n: NDArray[np.bool_]) -> dict[str, Tensor]:
-            return {name: torch.from_numpy(a[mask_n]).to(where) for name, a in arrays.items()}
+        def rows(mask_n: NDArray[np.bool_]) -> Rows:
+            if isinstance(given, StoredInputs):
+                return given.rows(mask_n, where)
+            return Resident({k: torch.from_numpy(a[mask_n]).to(where) for k, a in given.items()})
 
         to_be_kept = nullcontext() if checkpoint is None else postponed()
         try:
@@ -131,7 +136,7 @@ def fit(
                 )
         except NonFiniteLossError as error:
             raise error.named(adata.obs_names[train_n]) from None
-    _write(adata, fitted, arrays)
+    _write(adata, fitted, given)
     record(adata, **{fitted.name: {"config": plain(fitted.config), "seed": seed}})
     return fitted
 
@@ -148,7 +153,7 @@ def latent(adata: AnnData, model: Model) -> None:
     """
     if adata.n_vars != model.n_vars:
         raise DataError(f"the model was trained on {model.n_vars} genes, not {adata.n_vars}")
-    _write(adata, model, inputs(adata, model))
+    _write(adata, model, _given(adata, model))
 
 
 def in_split(adata: AnnData, name: str) -> np.ndarray:
@@ -160,21 +165,27 @@ def in_split(adata: AnnData, name: str) -> np.ndarray:
 
 def inputs(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
     """All that the model takes of every sample, checked."""
+    if is_stored(adata):
+        raise DataError("the matrix is on disk, but this needs it in memory: adata.to_memory()")
     x = adata.X if isinstance(adata.X, np.ndarray) else adata.X.toarray()
     x_ng = np.ascontiguousarray(x, dtype=np.float32)
-    if not np.isfinite(x_ng).all():
-        row, column = np.argwhere(~np.isfinite(x_ng))[0]
-        raise DataError(
-            f"sample {adata.obs_names[row]}, gene {adata.var_names[column]}: the value is missing "
-            "or infinite; normalise first (pp.Normaliser)"
-        )
+    check_finite(x_ng, names=adata.obs_names, genes=adata.var_names)
     model.check(torch.from_numpy(x_ng))
     return {"x_ng": x_ng} | known(adata, model)
 
 
-def _write(adata: AnnData, model: Model, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-    given = {name: values for name, values in arrays.items() if name != "x_ng"}
-    result = infer(model, arrays["x_ng"], given=given)
-    adata.obsm[keys.latent(model.name)] = result.z_nk
-    adata.layers[keys.reconstruction(model.name)] = result.reconstruction_ng
+def _given(adata: AnnData, model: Model) -> StoredInputs | dict[str, NDArray[np.float32]]:
+    return StoredInputs(adata, model) if is_stored(adata) else inputs(adata, model)
+
+
+def _write(
+    adata: AnnData, model: Model, given: StoredInputs | Mapping[str, NDArray[np.float32]]
+) -> None:
+    if isinstance(given, StoredInputs):
+        adata.obsm[keys.latent(model.name)] = given.latents()
+    else:
+        others = {name: values for name, values in given.items() if name != "x_ng"}
+        result = infer(model, given["x_ng"], given=others)
+        adata.obsm[keys.latent(model.name)] = result.z_nk
+        adata.layers[keys.reconstruction(model.name)] = result.reconstruction_ng
     adata.varm[keys.weights(model.name)] = model.weights().detach().cpu().numpy().T

@@ -56,9 +56,9 @@ def inside(
     )
     norm_n = standardised_norm(x_ng[test_n], x_ng[cohort.train_n])
     alarms = evaluation.posterior_collapse(features)
-    if encoding.reconstruction_ng is not None:
-        y_ng = encoding.reconstruction_ng[test_n]
-        alarms += evaluation.constant_reconstruction(x_ng[test_n], y_ng, norm_n=norm_n)
+    if encoding.reconstruction_tg is not None:
+        y_tg = encoding.reconstruction_tg
+        alarms += evaluation.constant_reconstruction(x_ng[test_n], y_tg, norm_n=norm_n)
     return features, alarms, tabulate({model.name: parts}, n=int(test_n.sum()))
 
 
@@ -79,9 +79,9 @@ def reconstruction(
     test_n, mean_g = cohort.test_n, cohort.x_ng[cohort.train_n].mean(0)
     x_ng = cohort.x_ng[test_n]
     decoded = {
-        name: encoding.reconstruction_ng[test_n]
+        name: encoding.reconstruction_tg
         for name, encoding in encodings.items()
-        if encoding.reconstruction_ng is not None
+        if encoding.reconstruction_tg is not None
     }
     decoded[MEAN] = np.broadcast_to(mean_g, x_ng.shape)
     genes, samples = {}, {}

@@ -1,4 +1,4 @@
-"""The one loop: epochs and mini-batches over resident tensors, for every model."""
+"""The one loop: epochs and mini-batches over rows in memory or on disk, for every model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tybalt_like.models.history import History
 from tybalt_like.training import checkpoint as checkpoints
 from tybalt_like.training.learning_rate import learning_rate_factor
 from tybalt_like.training.log import Log
+from tybalt_like.training.rows import Rows, rows_of
 from tybalt_like.training.seed import seeded
 from tybalt_like.training.update import Update
 
@@ -26,14 +27,14 @@ EpochHook = Callable[[dict[str, float], Training], None]
 
 def train(
     model: Model,
-    tensors: Mapping[str, Tensor],
+    samples: Rows | Mapping[str, Tensor],
     *,
-    validation: Mapping[str, Tensor] | None = None,
+    validation: Rows | Mapping[str, Tensor] | None = None,
     training: Training | None = None,
     checkpoint: Path | None = None,
     on_epoch: EpochHook | None = None,
 ) -> History:
-    """Train a model in place on rows held in memory.
+    """Train a model in place.
 
     Runs in the caller's random state: seed it (`seeded`) for a repeatable result. Processes that
     ``torchrun`` started share every mini-batch; all of them call this with the same arguments.
@@ -42,9 +43,9 @@ def train(
     ----------
     model
         On the device of the tensors.
-    tensors
-        ``x_ng``, (n, g), and whatever else the model's steps ask for, all with n rows. With
-        ``weight_n``, an epoch draws rows in proportion to it, with replacement.
+    samples
+        ``x_ng``, (n, g), and whatever else the model's steps ask for, all with n rows: tensors, or
+        `Stored` rows. With ``weight_n``, an epoch draws rows in proportion to it, with replacement.
     validation
         The same for held-out rows; without them nothing is stopped early.
     training
@@ -64,10 +65,12 @@ def train(
     """
     training = training or model.training_defaults
     history, best = History(), None
-    model.solve(Batch(tensors))
+    rows = rows_of(samples)
+    n_solved = _solve(model, rows)
     updates = [Update(step, training) for step in model.steps()]
     if not updates:
-        history.stopped = "solved in closed form"
+        of = f", from {n_solved:,} random samples of {len(rows):,}" if n_solved < len(rows) else ""
+        history.stopped = f"solved in closed form{of}"
         model.eval()
         return history
     optimizers = [update.optimizer for update in updates]
@@ -75,7 +78,7 @@ def train(
         history, best = checkpoints.restore(checkpoint, model, optimizers)
     saved_at, saved_epochs = time.monotonic(), len(history.rows)
     while not history.stopped:
-        row = _epoch(model, updates, tensors, training, history)
+        row = _epoch(model, updates, rows, training, history)
         if validation is not None:
             row |= {f"val_{part}": value for part, value in losses(model, validation).items()}
         row, is_last = distributed.agreed((row, sigterm.is_asked()))
@@ -98,15 +101,26 @@ def train(
     if best is not None:
         model.load_state_dict(best)
     model.eval()
-    with torch.no_grad():
-        model.settle(Batch(tensors), None if validation is None else Batch(validation))
+    if type(model).settle is not Model.settle:
+        with torch.no_grad():
+            held_out = None if validation is None else Batch(rows_of(validation).some())
+            model.settle(Batch(rows.some()), held_out)
     return history
+
+
+def _solve(model: Model, rows: Rows) -> int:
+    """Let the model set what it can from the rows that there is room for; how many these are."""
+    if type(model).solve is Model.solve:
+        return len(rows)
+    batch = Batch(rows.some())
+    model.solve(batch)
+    return len(batch.x_ng)
 
 
 def _epoch(
     model: Model,
     updates: Sequence[Update],
-    tensors: Mapping[str, Tensor],
+    rows: Rows,
     training: Training,
     history: History,
 ) -> dict[str, float]:
@@ -116,18 +130,18 @@ def _epoch(
     for update in updates:
         update.scale_learning_rate(factor)
     model.train()
-    batches = _batches(tensors["x_ng"], training, weight_n=tensors.get("weight_n"))
+    batches = _batches(rows, training)
     log = Log()
-    for i, rows in enumerate(batches):
-        with distributed.sharing(rows) as mine:
-            batch = Batch({key: t.index_select(0, mine) for key, t in tensors.items()}, epoch)
+    for i, tensors in enumerate(rows.batches(batches)):
+        with distributed.sharing(batches[i]):
+            batch = Batch(tensors, epoch)
             for update in updates:
                 if i % update.step.every:
                     continue
                 is_last = i + update.step.every >= len(batches)
                 for part, value in update(batch, want_norm=is_last).items():
                     name = _named(part, update.step, of=len(updates))
-                    log.add(name, value, step=i, n=len(mine))
+                    log.add(name, value, step=i, n=len(batch.x_ng))
     row = {"epoch": float(epoch), "learning_rate": training.learning_rate * factor}
     for name, mean in log.means(epoch, batches).items():
         row[name if name.endswith("gradient_norm") else f"train_{name}"] = mean
@@ -135,36 +149,33 @@ def _epoch(
 
 
 @torch.no_grad()
-def losses(model: Model, tensors: Mapping[str, Tensor]) -> dict[str, float]:
+def losses(model: Model, samples: Rows | Mapping[str, Tensor]) -> dict[str, float]:
     """Every named loss part on held-out rows, and the model's criterion if it has one.
 
     Schedules are at their final value and the noise is always the same, so that epochs and models
-    with other seeds compare.
+    with other seeds compare. Of rows on disk, the mean over the parts that they are read in.
     """
     model.eval()
-    steps = model.steps()
-    row = {}
+    steps, rows = model.steps(), rows_of(samples)
+    row: dict[str, float] = {}
     with seeded(0):
-        for step in steps:
-            for part, value in step.loss(Batch(tensors)).items():
-                row[_named(part, step, of=len(steps))] = float(value)
-        row |= {part: float(value) for part, value in model.criterion(Batch(tensors)).items()}
+        for batch in map(Batch, rows.parts()):
+            found = dict[str, Tensor]()
+            for step in steps:
+                of_step = step.loss(batch).items()
+                found |= {_named(part, step, of=len(steps)): value for part, value in of_step}
+            found |= model.criterion(batch)
+            share = len(batch.x_ng) / len(rows)
+            row |= {part: row.get(part, 0.0) + share * float(v) for part, v in found.items()}
     return row
 
 
-def _batches(x_ng: Tensor, training: Training, *, weight_n: Tensor | None) -> list[Tensor]:
+def _batches(rows: Rows, training: Training) -> list[Tensor]:
     """Mini-batches of row numbers; a last one of fewer rows than it takes (two for batch
-    normalisation, one for every process) joins the batch before it.
-
-    Rows with weights are drawn with replacement, in proportion to them."""
+    normalisation, one for every process) joins the batch before it."""
     batches: list[Tensor] = []
     while len(batches) < training.min_batches:
-        order = (
-            torch.randperm(len(x_ng))
-            if weight_n is None
-            else torch.multinomial(weight_n.cpu(), len(x_ng), replacement=True)
-        )
-        of_pass = list(order.to(x_ng.device).split(training.batch_size))
+        of_pass = list(rows.shuffled(training.batch_size).split(training.batch_size))
         if len(of_pass) > 1 and len(of_pass[-1]) < max(2, distributed.n_processes()):
             of_pass[-2:] = [torch.cat(of_pass[-2:])]
         batches += of_pass

@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from tybalt_like.core import distributed
 from tybalt_like.models.base import Batch, Step, Training
+from tybalt_like.training.replay import Replay
 
 
 class Update:
@@ -33,6 +34,9 @@ class Update:
             else nullcontext
         )
         self.loss = step.loss
+        self.replay = None
+        if step.replays and device == "cuda" and distributed.n_processes() == 1:
+            self.replay = Replay(self._carried_out, self.optimizer)
         if distributed.n_processes() > 1:
             self.loss = DistributedDataParallel(_Loss(step))
 
@@ -43,6 +47,11 @@ class Update:
 
     def __call__(self, batch: Batch, *, want_norm: bool) -> dict[str, Tensor]:
         """The loss parts before the update and, if wanted, the gradient's norm before clipping."""
+        if self.replay is not None:
+            return self.replay(batch, want_norm=want_norm)
+        return self._carried_out(batch, want_norm=want_norm)
+
+    def _carried_out(self, batch: Batch, *, want_norm: bool) -> dict[str, Tensor]:
         with self.cast():
             parts = self.loss(batch)
         loss, weight = parts["loss"], distributed.weight()

@@ -57,7 +57,7 @@ class Variational(Model):
         return {"loss": loss, "reconstruction": reconstruction, **parts, "beta": torch.tensor(beta)}
 
     def steps(self) -> list[Step]:
-        return [Step("vae", list(self.parameters()), self.loss)]
+        return [Step("vae", list(self.parameters()), self.loss, replays=True)]
 
     def embed(self, x_ng: Tensor) -> Tensor:
         return self.coordinates(self.encode(Batch({"x_ng": x_ng}))[0])

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from tybalt_like.anomaly import scores as tables
 from tybalt_like.evaluation.comparison import summarise
 from tybalt_like.report.run_contents import HOLD, NORM, Row, RunContents
 from tybalt_like.report.section import Section
@@ -26,12 +25,12 @@ class AtAGlance(Section[RunContents], name="glance", title="At a glance", kind="
     template = """
 <p>{{ compared }}</p>
 <div class="scroll" role="region" aria-label="The strangest samples" tabindex="0">
-<table class="plain">
+<table class="plain stacked">
 <caption>The strangest samples{% if about.flagged.flagged %}, of {{ about.flagged.flagged | count }} that are flagged{% endif %}</caption>
 <thead><tr><th scope="col">sample</th>{% if run.label %}<th scope="col">{{ run.label }}</th>{% endif %}<th scope="col" class="n">p</th><th scope="col" class="n">q</th><th scope="col">rank by others</th>{% if genes %}<th scope="col">furthest from what is expected ({{ unit }})</th>{% endif %}</tr></thead>
 <tbody>
 {% for one in strangest %}
-<tr{% if one.flagged %} class="flagged"{% endif %}><th scope="row">{% if genes %}<a href="#sheet-{{ loop.index }}">{{ one.sample }}</a>{% else %}{{ one.sample }}{% endif %}</th>{% if run.label %}<td>{{ ui.label_of(one.label) }}</td>{% endif %}<td class="n">{{ one.p | number(2) }}{{ '*' if one.extrapolated }}</td><td class="n">{{ one.q | number(2) }}</td><td>{{ one.ranks }}</td>{% if genes %}<td>{% for g in one.genes %}<span class="gene {{ g.direction }}" data-gene="{{ g.gene }}">{{ g.symbol }} {{ '%+.1f' | format(g.difference) }}</span> {% endfor %}</td>{% endif %}</tr>
+<tr{% if one.flagged %} class="flagged"{% endif %}><th scope="row">{% if genes %}<a href="#sheet-{{ loop.index }}">{{ one.sample }}</a>{% else %}{{ one.sample }}{% endif %}</th>{% if run.label %}<td>{{ ui.label_of(one.label) }}</td>{% endif %}<td class="n" data-name="p">{{ one.p | number(2) }}{{ '*' if one.extrapolated }}</td><td class="n" data-name="q">{{ one.q | number(2) }}</td><td data-name="rank by others:">{{ one.ranks }}</td>{% if genes %}<td>{% for g in one.genes %}<span class="gene {{ g.direction }}" data-gene="{{ g.gene }}">{{ g.symbol }} {{ '%+.1f' | format(g.difference) }}</span> {% endfor %}</td>{% endif %}</tr>
 {% endfor %}
 </tbody>
 </table>
@@ -155,7 +154,7 @@ def _ranks(run: RunContents) -> dict[str, pd.Series]:
     """Place of each tested sample, the strangest first, by detectors that do not decide."""
     names = [name for name in run.about["scorers"] if name != run.decides]
     values = {run.title(name): run.score(model=name) for name in names}
-    values["plain norm"] = tables.of(run.scores, "", NORM)
+    values["plain norm"] = run.value("", NORM)
     return {
         name: value[run.tested].rank(ascending=False, method="min")
         for name, value in values.items()

@@ -79,7 +79,7 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
 {% endif %}
 <script type="application/gzip" id="samples-data">{{ told | packed }}</script>
 <script type="application/gzip" id="samples-numbers">{{ numbers | packed }}</script>
-<script type="application/gzip" id="samples-plots">{{ plots | packed }}</script>
+<script type="application/gzip" id="samples-plots">{{ plots() | packed }}</script>
 <details id="samples-figures" open><summary>Figures that do not change, for papers and slides</summary>
 {{ ui.figures(figures) }}
 </details>
@@ -117,7 +117,7 @@ class Samples(Section[RunContents], name="samples", title="Samples", kind="run",
             "views": found,
             "told": json.dumps(told | begins, allow_nan=False),
             "numbers": numbers,
-            "plots": json.dumps(plots(with_map=bool(found))),
+            "plots": lambda: json.dumps(plots(with_map=bool(found))),
         }
 
     def figures(self, run: RunContents) -> Iterator[Figure]:

@@ -49,12 +49,12 @@ def train(
         progress.say(f"{len(sets.names)} gene sets with at least 5 of the {adata.n_vars} genes")
     else:
         progress.say("no compression.genesets: gene-set coverage is left out")
-    with growing(out):
+    with growing(out), progress.stage("Training"):
         for i, job in enumerate(left, 1):
             space = train_space(plan, job, adata, sets=sets, device=device)
             store.save(job, space.finished(), identity=plan.identity(job))
             shown = ", ".join(f"{key} {value:.3g}" for key, value in space.metrics.items())
-            progress.say(f"{i} of {len(left)}: {job.model} k {job.k} seed {job.seed}: {shown}")
+            progress.done(i, len(left), f"{job.model} k {job.k} seed {job.seed}: {shown}")
 
 
 def collect(plan: Plan, out: Path) -> Path:

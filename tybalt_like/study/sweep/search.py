@@ -77,8 +77,9 @@ def sweep(
     with growing(out):
         study = Study(plan, out)
         worker = _Worker(plan, study, out, device=device, progress=progress, cohort=cohort)
-        while worker.do_one():
-            pass
+        with progress.stage("Training"):
+            while worker.do_one():
+                pass
         with study.lock:
             if study.n_left:
                 said = f"{study.n_left} of {plan.n_points} trials are still in other processes"
@@ -165,7 +166,8 @@ class _Worker:
         best = done[self.plan.sweep.objective].min()
         best_yet = "" if math.isnan(best) else f", best {best:,.6g}"
         settings = ", ".join(f"{key} {_short(item)}" for key, item in trial.settings.items())
-        self.progress.say(f"{len(done)} of {self.plan.n_points}: {result}{best_yet} ({settings})")
+        said = f"{result}{best_yet} ({settings})"
+        self.progress.done(len(done), self.plan.n_points, said)
 
 
 def _write(study: Study, out: Path) -> Path:

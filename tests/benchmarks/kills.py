@@ -1,0 +1,242 @@
+"""Commands that are killed at random moments and gone on with: what is left, what comes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tybalt_like.core.errors import RunError
+from tybalt_like.core.files import MARKER, check_intact, checksum, unfinished, written_files
+from tybalt_like.io import datasets
+from tybalt_like.report import PAGE
+from tybalt_like.run.progress import Progress
+
+COMMAND = (sys.executable, "-m", "tybalt_like")
+IN_A_ROW = 3
+"""So often one command is killed before it may finish."""
+BEGINS = 0.25
+"""Of the processor time of a whole run: before, little but imports happens."""
+TIMES = frozenset({"seconds"})
+"""Keys and columns that are never the same."""
+NOT_COMPARED = frozenset({PAGE, MARKER, "study.journal"})
+"""They hold times and checksums of files with times; the journal of a sweep, also dead trials."""
+_RECIPE = """
+data = { path = "m.tsv", obs = "o.tsv", label = "pam50" }
+normalize = { n_genes = 100 }
+model = { name = "tybalt", latent_dim = 5 }
+training = { epochs = 60, min_epochs = 60, checkpoint_seconds = 0 }
+evaluation = { seeds = 0 }
+"""
+_SWEEP = """
+sweep = { space = { "training.epochs" = [20, 40, 60], "model.latent_dim" = [3, 5] } }
+"""
+_PERTURBATION = (
+    *("--set", "simulation.groups=60", "--set", "simulation.n_genes=40"),
+    *("--set", "perturbation.folds=3", "--set", "training.epochs=20"),
+)
+
+
+class Case(NamedTuple):
+    """A command that writes the folder ``out``.
+
+    Attributes
+    ----------
+    words
+        What goes on with it too.
+    within
+        Whether it adds to a folder that is there, which each time is a copy of a finished run.
+    grows
+        Whether its folder is there, under its name, before all is done.
+    """
+
+    words: tuple[str, ...]
+    within: bool = False
+    grows: bool = False
+
+
+CASES = {
+    "run": Case(("run", "run.toml", "--out", "out", "--resume")),
+    "aberrant": Case(("aberrant", "counts.tsv", "--out", "out")),
+    "perturbation": Case(
+        ("perturbation", "drvae_simulated", "--out", "out", "--resume", *_PERTURBATION)
+    ),
+    "sweep": Case(("sweep", "sweep.toml", "--out", "out"), grows=True),
+    "explain": Case(("explain", "out", "--contrast", "pam50: Basal-like - Luminal A"), within=True),
+}
+
+
+def kills(*, only: list[str] | None = None, seeds: int = 30, progress: Progress) -> pd.DataFrame:
+    """SIGKILL at so many moments of each command, drawn from its processor time.
+
+    Up to `IN_A_ROW` kills are followed by the same command, which is let finish; its folder has
+    to be that of an uninterrupted one, byte by byte but for times, and nothing may lie under the
+    name of a finished folder before.
+    """
+    found = []
+    for name in only or CASES:
+        with TemporaryDirectory(prefix="tybalt_like-kills-") as place:
+            killed = pd.DataFrame(_killed(CASES[name], Path(place), seeds, progress))
+            found.append(killed.assign(command=name))
+    return pd.concat(found, ignore_index=True)
+
+
+def print_kills(rows: pd.DataFrame) -> None:
+    """One line for each command."""
+    table = rows.groupby("command", sort=False).agg(
+        kills=("killed", "sum"),
+        with_work_kept=("kept", "sum"),
+        looked_whole=("looks_whole", "sum"),
+        finished=("finished", "sum"),
+        the_same=("same", "sum"),
+    )
+    print(table.to_string())
+    for row in rows[rows["differs"].fillna("") != ""].itertuples():
+        print(f"{row.command}: {row.differs}")
+
+
+def _killed(case: Case, place: Path, n: int, progress: Progress) -> Iterator[dict[str, Any]]:
+    """A row for each kill, and for each time that the command was let finish."""
+    rng = np.random.default_rng(0)
+    _write_inputs(place)
+    if case.within:
+        _finish((*COMMAND, "run", "run.toml", "--out", "before", "--threads", "1"), place)
+    words, out = (*COMMAND, *case.words, "--threads", "1"), place / "out"
+    _prepare(case, place)
+    whole_seconds = _finish(words, place)
+    expected = _contents(out)
+    done = 0
+    while done < n:
+        _prepare(case, place)
+        for _ in range(min(IN_A_ROW, n - done)):
+            if not _ends_by_kill(words, place, rng.uniform(BEGINS, 1) * whole_seconds):
+                break
+            done += 1
+            yield _row(
+                killed=1, kept=_kept(case, out), looks_whole=_looks_whole(case, out, expected)
+            )
+        differs = ""
+        try:
+            if case.within or case.grows or not out.exists():
+                _finish(words, place)
+            differs = _first_difference(expected, _contents(out))
+        except subprocess.CalledProcessError as error:
+            differs = str(error.stderr).strip()
+        yield _row(finished=1, same=int(not differs), differs=differs)
+        progress.say(f"{case.words[0]}: {done} of {n} kills {differs}")
+
+
+def _row(**counts: Any) -> dict[str, Any]:
+    nothing = dict.fromkeys(("killed", "kept", "looks_whole", "finished", "same"), 0)
+    return {**nothing, "differs": "", **counts}
+
+
+def _write_inputs(place: Path) -> None:
+    adata = datasets.load("tcga_brca")[:120, :150]
+    pd.DataFrame(adata.X.T, adata.var_names, adata.obs_names).to_csv(place / "m.tsv", sep="\t")
+    adata.obs[["pam50"]].to_csv(place / "o.tsv", sep="\t")
+    rng = np.random.default_rng(1)
+    mean_g = rng.lognormal(5, 1, 400)
+    counts_gn = rng.negative_binomial(10, 10 / (10 + mean_g), (60, 400)).T
+    names = [f"ENSG{i:011d}" for i in range(400)]
+    counts = pd.DataFrame(counts_gn, names, [f"s{i}" for i in range(60)])
+    counts.rename_axis("gene").to_csv(place / "counts.tsv", sep="\t")
+    (place / "run.toml").write_text(_RECIPE)
+    (place / "sweep.toml").write_text(_RECIPE + _SWEEP)
+
+
+def _prepare(case: Case, place: Path) -> None:
+    out = place / "out"
+    for folder in (out, unfinished(out)):
+        shutil.rmtree(folder, ignore_errors=True)
+    if case.within:
+        shutil.copytree(place / "before", out)
+
+
+def _finish(words: tuple[str, ...], place: Path) -> float:
+    """Processor seconds of a command that is let finish."""
+    before = os.times()
+    subprocess.run([*words, "--quiet"], cwd=place, check=True, capture_output=True, text=True)
+    after = os.times()
+    return (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+
+
+def _ends_by_kill(words: tuple[str, ...], place: Path, seconds: float) -> bool:
+    """Whether a command was still at work after so many seconds of the processor; it is killed."""
+    process = subprocess.Popen([*words, "--quiet"], cwd=place, stdout=subprocess.DEVNULL)
+    tick = os.sysconf("SC_CLK_TCK")
+    while process.poll() is None:
+        used = (
+            Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+        )
+        if (int(used[11]) + int(used[12])) / tick >= seconds:
+            process.kill()
+            break
+        time.sleep(0.005)
+    return process.wait() < 0
+
+
+def _kept(case: Case, out: Path) -> int:
+    if case.grows:
+        return int((out / "histories").is_dir())
+    return int(unfinished(out).is_dir() and len(list(unfinished(out).iterdir())) > 1)
+
+
+def _looks_whole(case: Case, out: Path, expected: dict[str, Any]) -> int:
+    """Whether results lie where finished ones do, but are not those."""
+    if case.within:  # the run was whole before, and has to be
+        try:
+            check_intact(out, written_files(out))
+        except RunError:
+            return 1
+        return 0
+    if case.grows:  # its results come last
+        return int((out / "best.toml").exists() and _contents(out) != expected)
+    return int(out.exists() and _contents(out) != expected)
+
+
+def _contents(folder: Path) -> dict[str, Any]:
+    """What is in every file, without times."""
+    return {
+        name: _content(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.name not in NOT_COMPARED
+        and "locks" not in (name := path.relative_to(folder).as_posix())
+    }
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".json":
+        return _timeless(json.loads(path.read_text(encoding="utf-8")))
+    if path.name.endswith((".csv", ".tsv", ".tsv.gz")):
+        table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str)
+        return table.drop(columns=[*TIMES & set(table)]).to_csv()
+    if path.suffix == ".npz":
+        with np.load(path) as stored:
+            about = _timeless(json.loads(str(stored["about"])))
+            return about, {key: stored[key].tobytes() for key in stored.files if key != "about"}
+    return checksum(path)
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _timeless(inner) for key, inner in value.items() if key not in TIMES}
+    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _first_difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+    names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
+    return f"{names[0]} is not the same" if names else ""

@@ -1,0 +1,68 @@
+"""Updates on a GPU, recorded once an epoch and replayed for its other mini-batches."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tybalt_like.models.base import Batch
+
+
+class Carry(Protocol):
+    """Carries out an update and asks the device for no value."""
+
+    def __call__(self, batch: Batch, *, want_norm: bool) -> dict[str, Tensor]:
+        """The loss parts before it, and the norm of the gradient."""
+
+
+class Replay:
+    """An update whose some hundred kernels are launched as one, a CUDA graph: to launch them one
+    by one takes several times as long as small models need to compute.
+
+    What changes from one epoch to the next, the learning rate and the weights of the loss, is
+    recorded as it is; so every epoch records anew. Its first mini-batch, those of another size,
+    and those of which the norm is wanted, are computed as they would be without.
+    """
+
+    def __init__(self, update: Carry, optimizer: torch.optim.Optimizer) -> None:
+        self.update, self.optimizer = update, optimizer
+        self._stream = torch.cuda.Stream()
+        self._epoch: int | None = None
+        self._n_rows = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._batch, self._parts = Batch({}), dict[str, Tensor]()
+
+    def __call__(self, batch: Batch, *, want_norm: bool) -> dict[str, Tensor]:
+        """The loss parts before the update, and the norm of the gradient if wanted."""
+        is_first = batch.epoch != self._epoch
+        if is_first:
+            self._epoch, self._n_rows, self._graph = batch.epoch, len(batch.x_ng), None
+        if is_first or want_norm or len(batch.x_ng) != self._n_rows:
+            return self._computed(batch, want_norm=want_norm)
+        if self._graph is None:
+            self._graph = self._recorded(batch)
+        for name, values in batch.tensors.items():
+            self._batch.tensors[name].copy_(values)
+        self._graph.replay()
+        return {name: part.clone() for name, part in self._parts.items()}
+
+    def _computed(self, batch: Batch, *, want_norm: bool) -> dict[str, Tensor]:
+        """On the stream that records: what libraries set up is then there."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            parts = self.update(batch, want_norm=want_norm)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return parts
+
+    def _recorded(self, batch: Batch) -> torch.cuda.CUDAGraph:
+        tensors = {name: values.clone() for name, values in batch.tensors.items()}
+        self._batch = Batch(tensors, batch.epoch)
+        for group in self.optimizer.param_groups:
+            group["capturable"] = True
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            parts = self.update(self._batch, want_norm=False)
+        self._parts = {name: part.detach() for name, part in parts.items()}
+        return graph
