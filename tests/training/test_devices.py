@@ -21,10 +21,11 @@ from PIL import Image
 from sklearn.base import clone
 
 from tybalt_like import ExpressionEncoder, Recipe, pp, tl
-from tybalt_like.core import keys
+from tybalt_like.core import distributed, keys
 from tybalt_like.core.toml import document
 from tybalt_like.models import Model, Training
 from tybalt_like.run.stages import run
+from tybalt_like.training.seed import seeded
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -129,6 +130,27 @@ def test_a_stray_tensor_is_caught() -> None:
             x + torch.ones(2)
         with pytest.raises(RuntimeError):
             x.numpy()
+
+
+def test_noise_of_replayed_updates_is_drawn_anew_into_the_same_memory() -> None:
+    """A GPU reads where it has read when it recorded; numbers come in the order of the CPU's."""
+    x_nk, draws = torch.zeros(4, 3), distributed.Draws()
+
+    def update() -> list[torch.Tensor]:
+        return [distributed.noise_like(x_nk), distributed.uniform_like(x_nk[:, :1])]
+
+    with seeded(0):
+        expected = [update() for _ in range(3)]
+    with seeded(0):
+        with draws.noted():
+            first = update()
+        with draws.repeated():
+            recorded = update()
+        assert all(one is other for one, other in zip(first, recorded, strict=True))
+        assert all(map(torch.equal, first, expected[0]))
+        for numbers in expected[1:]:
+            draws.renew()
+            assert all(map(torch.equal, recorded, numbers))
 
 
 def write_cohort(folder: Path) -> dict[str, Any]:

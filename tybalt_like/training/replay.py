@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from tybalt_like.core.distributed import Draws
 from tybalt_like.models.base import Batch
 
 
@@ -23,7 +24,8 @@ class Replay:
 
     What changes from one epoch to the next, the learning rate and the weights of the loss, is
     recorded as it is; so every epoch records anew. Its first mini-batch, those of another size,
-    and those of which the norm is wanted, are computed as they would be without.
+    and those of which the norm is wanted, are computed as they would be without. Noise is drawn on
+    the CPU before every replay, into the memory that the first mini-batch had it in.
     """
 
     def __init__(self, update: Carry, optimizer: torch.optim.Optimizer) -> None:
@@ -33,18 +35,21 @@ class Replay:
         self._n_rows = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch, self._parts = Batch({}), dict[str, Tensor]()
+        self._draws = Draws()
 
     def __call__(self, batch: Batch, *, want_norm: bool) -> dict[str, Tensor]:
         """The loss parts before the update, and the norm of the gradient if wanted."""
-        is_first = batch.epoch != self._epoch
-        if is_first:
+        if batch.epoch != self._epoch:
             self._epoch, self._n_rows, self._graph = batch.epoch, len(batch.x_ng), None
-        if is_first or want_norm or len(batch.x_ng) != self._n_rows:
+            with self._draws.noted():
+                return self._computed(batch, want_norm=want_norm)
+        if want_norm or len(batch.x_ng) != self._n_rows:
             return self._computed(batch, want_norm=want_norm)
         if self._graph is None:
             self._graph = self._recorded(batch)
         for name, values in batch.tensors.items():
             self._batch.tensors[name].copy_(values)
+        self._draws.renew()
         self._graph.replay()
         return {name: part.clone() for name, part in self._parts.items()}
 
@@ -62,7 +67,7 @@ class Replay:
         for group in self.optimizer.param_groups:
             group["capturable"] = True
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self._stream):
+        with self._draws.repeated(), torch.cuda.graph(graph, stream=self._stream):
             parts = self.update(self._batch, want_norm=False)
         self._parts = {name: part.detach() for name, part in parts.items()}
         return graph
