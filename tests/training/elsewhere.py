@@ -7,7 +7,7 @@ knows and lets through.
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -15,10 +15,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from tybalt_like.models import Step, Training
 from tybalt_like.training import inference
+from tybalt_like.training.replay import Replay
+from tybalt_like.training.update import Update
 
 DEVICE = torch.device("meta")
 MOVES = {"aten::_to_copy", "aten::copy_"}
+READS = {"aten::_local_scalar_dense"}
 INDEXES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 """Which a GPU lets rows be numbered by tensors of the CPU."""
 
@@ -84,7 +88,13 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     to = kwargs.get("device")
     goes = bool(there) if to is None else torch.device(to).type == DEVICE.type
     on_cpu = kwargs if to is None else kwargs | {"device": torch.device("cpu")}
-    found = func(*tree_map(_held, args), **tree_map(_held, on_cpu))
+    operands = tree_map(_held, args), tree_map(_held, on_cpu)
+    if Graph.recording is not None and (there or goes):
+        if name in READS or (name in MOVES and (here or not goes)):
+            raise StrayError(f"{name}: what passes between CPU and device cannot be recorded")
+        found = Graph.recording.carry_out(func, *operands)
+    else:
+        found = func(*operands[0], **operands[1])
     known = {id(one.held): one for one in there} | {id(one): one for one in here}
 
     def placed(one: Any) -> Any:
@@ -128,3 +138,71 @@ def elsewhere(*, doubles: bool = True) -> Iterator[None]:
             yield
         finally:
             torch.__future__.set_overwrite_module_params_on_conversion(before)
+
+
+class Graph:
+    """A CUDA graph of the device that is not there: operations and the tensors they work on.
+
+    Recording changes nothing, and refuses what cannot be recorded: copies from the CPU, and to it.
+    """
+
+    recording: "Graph | None" = None
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, Any, Any, list[torch.Tensor]]] = []
+        self.before: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def carry_out(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """An operation on held tensors, noted down."""
+        if func._schema.is_mutable or "batch_norm" in func._schema.name:
+            tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+            self.before += [(one, one.clone()) for one in tensors]
+        found = func(*args, **kwargs)
+        made = [one for one in tree_leaves(found) if isinstance(one, torch.Tensor)]
+        self.done.append((func, args, kwargs, made))
+        return found
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        Graph.recording = self
+        try:
+            yield
+        finally:
+            Graph.recording = None
+            for one, value in reversed(self.before):
+                one.copy_(value)
+
+    def replay(self) -> None:
+        with torch.no_grad():
+            for func, args, kwargs, made in self.done:
+                found = tree_leaves(func(*args, **kwargs))
+                again = [one for one in found if isinstance(one, torch.Tensor)]
+                for old, new in zip(made, again, strict=True):
+                    if old.data_ptr() != new.data_ptr():
+                        old.copy_(new)
+
+
+class _Stream:
+    def wait_stream(self, _: object) -> None:
+        pass
+
+
+@contextmanager
+def replayed() -> Iterator[None]:
+    """Within `elsewhere`: updates are recorded and replayed, as on CUDA."""
+
+    def begun(self: Update, step: Step, training: Training) -> None:
+        begin(self, step, training)
+        if step.replays:
+            self.replay = Replay(self._carried_out, self.optimizer)
+
+    begin = Update.__init__
+    with (
+        mock.patch.object(Update, "__init__", begun),
+        mock.patch.object(torch.cuda, "Stream", _Stream),
+        mock.patch.object(torch.cuda, "current_stream", _Stream),
+        mock.patch.object(torch.cuda, "stream", nullcontext),
+        mock.patch.object(torch.cuda, "CUDAGraph", Graph),
+        mock.patch.object(torch.cuda, "graph", lambda graph, stream: graph.recorded()),  # noqa: ARG005
+    ):
+        yield

@@ -10,13 +10,14 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from anndata import AnnData
-from elsewhere import StrayError, elsewhere
+from elsewhere import Graph, StrayError, elsewhere, replayed
 from PIL import Image
 from sklearn.base import clone
 
@@ -25,6 +26,7 @@ from tybalt_like.core import distributed, keys
 from tybalt_like.core.toml import document
 from tybalt_like.models import Model, Training
 from tybalt_like.run.stages import run
+from tybalt_like.training.loop import train
 from tybalt_like.training.seed import seeded
 
 pytestmark = [
@@ -40,6 +42,7 @@ GANS = {"anogan", "dcgan", "f_anogan", "wgan_gp"}
 MAY_LACK = {"obs", keys.AFTER}
 """Responses and profiles after treatment are known of some; q-values of those that are tested."""
 N, GENES = 90, 40
+REPLAY = Graph.replay
 SHORT = Training(epochs=3, batch_size=16, min_batches=1, min_epochs=0)
 
 
@@ -130,6 +133,31 @@ def test_a_stray_tensor_is_caught() -> None:
             x + torch.ones(2)
         with pytest.raises(RuntimeError):
             x.numpy()
+
+
+@pytest.mark.parametrize("name", ["tybalt", "mmd_vae", "count_vae", "ppca_vae", "deep_autoencoder"])
+def test_replayed_updates_are_those_of_the_cpu(name: str) -> None:
+    """As on CUDA, where nothing may pass between CPU and device while an update is recorded."""
+
+    def trained(device: str) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+        with seeded(0):
+            x_ng = torch.rand(101, GENES)
+            x_ng = (20 * x_ng).round() if Model.named(name).domain == "counts" else x_ng
+            model = Model.create(name, GENES, latent_dim=5).to(device)
+            training = Training(epochs=3, batch_size=16, learning_rate=5e-3, schedule="cosine")
+            history = train(model, {"x_ng": x_ng.to(device)}, training=training)
+        state = {key: value.cpu().numpy() for key, value in model.state_dict().items()}
+        return history.frame().drop(columns="seconds"), state
+
+    expected, state = trained("cpu")
+    replays: list[int] = []
+    with elsewhere(), replayed(), mock.patch.object(Graph, "replay", autospec=True) as replay:
+        replay.side_effect = lambda graph: (replays.append(1), REPLAY(graph))
+        found, other = trained("meta")
+    assert len(replays) > 3 * 15
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    for key, value in state.items():
+        np.testing.assert_allclose(other[key], value, rtol=1e-5, atol=1e-7, err_msg=key)
 
 
 def test_noise_of_replayed_updates_is_drawn_anew_into_the_same_memory() -> None:
