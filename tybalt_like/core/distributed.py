@@ -93,8 +93,47 @@ def uniform_like(x_nk: Tensor) -> Tensor:
 
 def _drawn(draw: Callable[..., Tensor], x_nk: Tensor) -> Tensor:
     """Drawn on the CPU, so that every device trains by the same numbers."""
+    if _again is not None:
+        return next(_again)
     start, stop, n = _part or (0, len(x_nk), len(x_nk))
-    return draw(n, *x_nk.shape[1:], dtype=x_nk.dtype)[start:stop].to(x_nk.device)
+    found = draw(n, *x_nk.shape[1:], dtype=x_nk.dtype)[start:stop].to(x_nk.device)
+    if _kept is not None:
+        _kept.append((draw, found.clone()))
+    return found
+
+
+Draws = list[tuple[Callable[..., Tensor], Tensor]]
+"""What was drawn, in order: how, and a tensor of its own that holds it."""
+_kept: Draws | None = None
+_again: Iterator[Tensor] | None = None
+
+
+@contextmanager
+def keeping(draws: Draws) -> Iterator[None]:
+    """Meanwhile what is drawn is noted in `draws`."""
+    global _kept  # noqa: PLW0603 - drawn deep inside the models
+    _kept = draws
+    try:
+        yield
+    finally:
+        _kept = None
+
+
+@contextmanager
+def repeating(draws: Draws) -> Iterator[None]:
+    """Meanwhile nothing is drawn: the tensors of `draws` are handed out."""
+    global _again  # noqa: PLW0603
+    _again = iter([values for _, values in draws])
+    try:
+        yield
+    finally:
+        _again = None
+
+
+def draw_anew(draws: Draws) -> None:
+    """Fill the tensors of `draws` as if they were drawn now."""
+    for draw, values in draws:
+        values.copy_(draw(*values.shape, dtype=values.dtype))
 
 
 def weight() -> float:
