@@ -242,7 +242,7 @@ def test_a_gpu_trains_as_the_cpu_does(name: str, tmp_path: Path) -> None:
     ]
     assert rows[0].shape == rows[1].shape
     for column in rows[0]:
-        if "gradient" not in column:
+        if len(rows[0]) and "gradient" not in column:  # solved models have no epochs
             a, b = (frame[column].to_numpy(np.float64) for frame in rows)
             assert_near(b, a, f"{name}: {column}", share=0.05 if name in GANS else 0.01)
 
