@@ -22,7 +22,7 @@ from PIL import Image
 from sklearn.base import clone
 
 from tybalt_like import ExpressionEncoder, Recipe, pp, tl
-from tybalt_like.core import distributed, keys
+from tybalt_like.core import keys
 from tybalt_like.core.toml import document
 from tybalt_like.models import Model, Training
 from tybalt_like.run.stages import run
@@ -160,27 +160,6 @@ def test_replayed_updates_are_those_of_the_cpu(name: str) -> None:
         np.testing.assert_allclose(other[key], value, rtol=1e-5, atol=1e-7, err_msg=key)
 
 
-def test_noise_of_replayed_updates_is_drawn_anew_into_the_same_memory() -> None:
-    """A GPU reads where it has read when it recorded; numbers come in the order of the CPU's."""
-    x_nk, draws = torch.zeros(4, 3), distributed.Draws()
-
-    def update() -> list[torch.Tensor]:
-        return [distributed.noise_like(x_nk), distributed.uniform_like(x_nk[:, :1])]
-
-    with seeded(0):
-        expected = [update() for _ in range(3)]
-    with seeded(0):
-        with draws.noted():
-            first = update()
-        with draws.repeated():
-            recorded = update()
-        assert all(one is other for one, other in zip(first, recorded, strict=True))
-        assert all(map(torch.equal, first, expected[0]))
-        for numbers in expected[1:]:
-            draws.renew()
-            assert all(map(torch.equal, recorded, numbers))
-
-
 def write_cohort(folder: Path) -> dict[str, Any]:
     adata = cohort("tybalt")
     adata.X[-6:] += 0.4
@@ -292,7 +271,7 @@ def test_a_gpu_trains_as_the_cpu_does(name: str, tmp_path: Path) -> None:
     ]
     assert rows[0].shape == rows[1].shape
     for column in rows[0]:
-        if "gradient" not in column:
+        if len(rows[0]) and "gradient" not in column:  # solved models have no epochs
             a, b = (frame[column].to_numpy(np.float64) for frame in rows)
             assert_near(b, a, f"{name}: {column}", share=0.05 if name in GANS else 0.01)
 

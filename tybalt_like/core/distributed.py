@@ -93,63 +93,47 @@ def uniform_like(x_nk: Tensor) -> Tensor:
 
 def _drawn(draw: Callable[..., Tensor], x_nk: Tensor) -> Tensor:
     """Drawn on the CPU, so that every device trains by the same numbers."""
-    if _draws is not None and _draws.given is not None:
-        return next(_draws.given)
+    if _again is not None:
+        return next(_again)
     start, stop, n = _part or (0, len(x_nk), len(x_nk))
-    made = draw(n, *x_nk.shape[1:], dtype=x_nk.dtype)[start:stop].to(x_nk.device)
-    if _draws is not None:
-        _draws.kept.append((draw, made))
-    return made
+    found = draw(n, *x_nk.shape[1:], dtype=x_nk.dtype)[start:stop].to(x_nk.device)
+    if _kept is not None:
+        _kept.append((draw, found.clone()))
+    return found
 
 
-class Draws:
-    """The random numbers of an update, in the memory where its replays look for them.
-
-    Attributes
-    ----------
-    kept
-        How each was drawn, and where it is.
-    given
-        Those that are still to be handed out instead of new ones.
-    """
-
-    def __init__(self) -> None:
-        self.kept: list[tuple[Callable[..., Tensor], Tensor]] = []
-        self.given: Iterator[Tensor] | None = None
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """What is drawn in the block is kept, in place of what was."""
-        self.kept = []
-        with self._followed():
-            yield
-
-    @contextmanager
-    def repeated(self) -> Iterator[None]:
-        """What is kept is handed out again in the block, and nothing drawn."""
-        self.given = iter([made for _, made in self.kept])
-        try:
-            with self._followed():
-                yield
-        finally:
-            self.given = None
-
-    def renew(self) -> None:
-        """Draw anew, into the same memory."""
-        for draw, made in self.kept:
-            made.copy_(draw(*made.shape, dtype=made.dtype))
-
-    @contextmanager
-    def _followed(self) -> Iterator[None]:
-        global _draws  # noqa: PLW0603 - noise is drawn deep inside the models
-        _draws = self
-        try:
-            yield
-        finally:
-            _draws = None
+Draws = list[tuple[Callable[..., Tensor], Tensor]]
+"""What was drawn, in order: how, and a tensor of its own that holds it."""
+_kept: Draws | None = None
+_again: Iterator[Tensor] | None = None
 
 
-_draws: Draws | None = None
+@contextmanager
+def keeping(draws: Draws) -> Iterator[None]:
+    """Meanwhile what is drawn is noted in `draws`."""
+    global _kept  # noqa: PLW0603 - drawn deep inside the models
+    _kept = draws
+    try:
+        yield
+    finally:
+        _kept = None
+
+
+@contextmanager
+def repeating(draws: Draws) -> Iterator[None]:
+    """Meanwhile nothing is drawn: the tensors of `draws` are handed out."""
+    global _again  # noqa: PLW0603
+    _again = iter([values for _, values in draws])
+    try:
+        yield
+    finally:
+        _again = None
+
+
+def draw_anew(draws: Draws) -> None:
+    """Fill the tensors of `draws` as if they were drawn now."""
+    for draw, values in draws:
+        values.copy_(draw(*values.shape, dtype=values.dtype))
 
 
 def weight() -> float:
