@@ -44,7 +44,7 @@ audit: build/runtime build/auditors
 build/runtime: pyproject.toml constraints.txt
 	mkdir -p build dist
 	$(PYTHON) -m venv --without-pip --clear $@
-	$(PYTHON) -m pip --python $@/bin/python install --quiet --constraint constraints.txt .
+	$(PYTHON) -m pip --python $@/bin/python install --quiet --no-compile --constraint constraints.txt .
 	touch $@
 
 build/auditors:

@@ -17,7 +17,14 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import MARKER, check_intact, checksum, unfinished, written_files
+from tybalt_like.core.files import (
+    MARKER,
+    RESUMABLE,
+    check_intact,
+    checksum,
+    unfinished,
+    written_files,
+)
 from tybalt_like.io import datasets
 from tybalt_like.report import PAGE
 from tybalt_like.run.progress import Progress
@@ -27,7 +34,7 @@ IN_A_ROW = 3
 """So often one command is killed before it may finish."""
 BEGINS = 0.25
 """Of the processor time of a whole run: before, little but imports happens."""
-TIMES = frozenset({"seconds"})
+TIMES = frozenset({"created", "seconds"})
 """Keys and columns that are never the same."""
 NOT_COMPARED = frozenset({PAGE, MARKER, "study.journal"})
 """They hold times and checksums of files with times; the journal of a sweep, also dead trials."""
@@ -191,7 +198,7 @@ def _ends_by_kill(words: tuple[str, ...], place: Path, seconds: float) -> bool:
 def _kept(case: Case, out: Path) -> int:
     if case.grows:
         return int((out / "histories").is_dir())
-    return int(unfinished(out).is_dir() and len(list(unfinished(out).iterdir())) > 1)
+    return int(any(True for pattern in RESUMABLE for _ in unfinished(out).glob(pattern)))
 
 
 def _looks_whole(case: Case, out: Path, expected: dict[str, Any]) -> int:

@@ -78,7 +78,9 @@ def readable(table: pd.DataFrame) -> list[str]:
     rows = table[table["metric"].isin(PROBES)]
     guess = rows[rows["encoder"] == CHANCE].groupby("column")["value"].first()
     rows = rows[rows["encoder"] != CHANCE]
-    above = rows["value"] - rows["column"].map(guess) > READABLE * rows["standard_error"]
+    above = (
+        rows["value"] - rows["column"].map(guess).astype(float) > READABLE * rows["standard_error"]
+    )
     return list(dict.fromkeys(rows.loc[above, "column"]))
 
 

@@ -286,7 +286,7 @@ def _add_contrast(
     by_size = by_size.sort_values("difference", key=np.abs, ascending=False, kind="stable")
     genes = contrast.genes.assign(symbol=contrast.genes["gene"].map(symbol))
     changes = ["model_change", "mean_change", "measured_change", "measured_low", "measured_high"]
-    genes[changes] = genes[changes].mul(genes["gene"].map(unit), axis=0)
+    genes[changes] = genes[changes].mul(genes["gene"].map(unit).astype(float), axis=0)
     genes = genes.sort_values("model_change", key=np.abs, ascending=False, kind="stable")
     tables = {"features": by_size, "genes": genes, "agreement": contrast.agreement}
     for what, table in tables.items():

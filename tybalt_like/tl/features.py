@@ -152,7 +152,7 @@ def features(
     table = interpretation.tail_genes(everything.effect_jg, features=names, genes=genes, n_top=TOP)
     table["symbol"] = table["gene"].map(symbol)
     if unit_g is not None:
-        table["effect"] *= table["gene"].map(dict(zip(genes, unit_g, strict=True)))
+        table["effect"] *= table["gene"].map(dict(zip(genes, unit_g, strict=True))).astype(float)
     associated = _associated(adata, everything)
     enriched = pd.DataFrame()
     if (within := _gene_sets(adata, sets)) is not None:
