@@ -29,6 +29,7 @@ from gene_sets import gene_sets, print_gene_sets
 from genes import genes, print_genes
 from images import images, print_images
 from nonlinear import nonlinear, print_nonlinear
+from out_of_core import out_of_core, print_out_of_core
 from page import page, print_page
 from perturbation import perturbation, print_perturbation
 from scale import print_scale, scale
@@ -99,6 +100,7 @@ MEASUREMENTS = {
     "survival": Measurement(_at_once(survival), print_survival),
     "page": Measurement(_at_once(page), print_page),
     "scale": Measurement(_at_once(scale, "sizes"), print_scale, seeds=1),
+    "out_of_core": Measurement(_at_once(out_of_core, "parts"), print_out_of_core, seeds=3),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 
