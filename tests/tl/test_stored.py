@@ -53,7 +53,8 @@ def files(adata, tmp_path) -> dict[str, Path]:
 def little_room(monkeypatch) -> None:
     """Several windows, several parts, and a coreset that does not hold all."""
     monkeypatch.setattr(rows, "WINDOW", 150 * GENES)
-    monkeypatch.setattr(pp.matrix, "BLOCK", 10 * GENES)
+    for reader in (pp.matrix, pp.out_of_core):
+        monkeypatch.setattr(reader, "BLOCK", 10 * GENES)
     monkeypatch.setattr(module, "PART", 100 * GENES)
 
 
@@ -123,3 +124,28 @@ def test_verbs_that_need_the_matrix_in_memory_say_so(files) -> None:
         tl.closest_normal(backed, model)
     with pytest.raises(DataError, match="give the model itself"):
         tl.score(backed, model="pca")
+
+
+def test_from_counts_on_disk_to_scores_without_the_matrix_in_memory(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    program_ng = rng.normal(size=(N, 3)) @ rng.normal(size=(3, GENES))
+    mean_ng = rng.gamma(2, 30, GENES) * rng.gamma(20, 0.05, (N, 1)) * np.exp(0.4 * program_ng)
+    mean_ng[::10, :5] *= 20
+    kind_n = np.where(np.arange(N) % 10 == 0, "strange", "usual")
+    adata = AnnData(
+        rng.poisson(mean_ng).astype(np.float32), obs=pd.DataFrame({"kind": kind_n}).rename(str)
+    )
+    adata.var_names = [f"gene{i}" for i in range(GENES)]
+    adata.write_h5ad(tmp_path / "counts.h5ad")
+    counts = pp.open_backed(tmp_path / "counts.h5ad")
+    pp.split(counts, label="kind", normal=["usual"])
+    settings = pp.Normalisation(n_genes=30, scale="zero_one")
+    pp.Normaliser.fit(counts, settings).write(counts, tmp_path / "scaled.h5ad")
+    scaled = pp.open_backed(tmp_path / "scaled.h5ad")
+    assert scaled.X.chunks[0] == 10 * GENES // 30  # as much as is read at once
+    assert not scaled.layers  # nor the counts, which are as large
+    model = tl.fit(scaled, model="tybalt", latent_dim=5, training=QUICK, progress=False)
+    tl.score(scaled, model=model)
+    strange_n = scaled.obs["kind"] == "strange"
+    p_n = scaled.obs["tybalt_p_value"]
+    assert p_n[strange_n].median() < 0.05 < p_n[scaled.obs["tybalt_split"] == "test"].median()
