@@ -7,7 +7,7 @@ as h5ad and as zarr (version 3, sharded), in blocks of 64 samples, without compr
   one turn, so that a machine whose speed drifts favours none;
 - ``shuffling``: validation loss after some epochs, samples in memory, on disk, and on disk sorted
   by type;
-- ``coreset``: what views lose that know but some training samples, on tasks of the suite;
+- ``coreset``, ``coreset of images``: AUROC of views that know but some of the training samples;
 - ``limited``: one epoch on 200,000 samples, their latents, and scores of 10,000 (each takes as long
   as the next), in a process with RLIMIT_DATA (what it allocates, its libraries included) of 2 GB.
 """
@@ -40,6 +40,7 @@ from suite import of_suite
 
 from tybalt_like import pp, tl
 from tybalt_like.core import keys
+from tybalt_like.io.datasets import load
 from tybalt_like.models import Model, Training
 from tybalt_like.run.progress import Progress
 from tybalt_like.tl.stored import StoredInputs
@@ -47,13 +48,14 @@ from tybalt_like.training.loop import train
 from tybalt_like.training.rows import Resident
 from tybalt_like.training.seed import seeded
 
-PARTS = ("rates", "shuffling", "coreset", "limited")
+PARTS = ("rates", "shuffling", "coreset", "coreset of images", "limited")
 FEW, MANY, SCORED, LIMIT = 20_000, 200_000, 10_000, 2_000_000_000
 GENES, PROGRAMMES, TYPES, BLOCK, SHARD = 5000, 60, 33, 64, 2048
 EPOCHS = 5
 """Of ``shuffling``."""
 CORESETS, LARGE = (50, 100, 200), 200
 """Training samples that ``coreset`` keeps, and those that a task needs."""
+CORESETS_OF_IMAGES, DIGITS = (300, 1000, 3000), ("1", "4", "8")
 FORMATS = ("h5ad", "zarr")
 MEASURED = ("seconds", "processor_seconds", "peak_mib")
 SPLITS = {keys.TRAIN: 0.6, keys.VALIDATION: 0.05, keys.CALIBRATION: 0.15, keys.QUERY: 0.2}
@@ -93,6 +95,7 @@ def out_of_core(parts: list[str] | None, *, seeds: int, progress: Progress) -> p
         "rates": _rates,
         "shuffling": _shuffling,
         "coreset": _coreset,
+        "coreset of images": _coreset_of_images,
         "limited": _limited,
     }
     rows: list[dict[str, object]] = []
@@ -145,7 +148,8 @@ def _coreset(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: 
     Tasks of the suite with at least `LARGE` training samples; 2,000 genes, 20 components that are
     learned from all training samples.
     """
-    for case, adata in of_suite(None, Progress(quiet=True)):
+    for case, whole in of_suite(None, Progress(quiet=True)):
+        adata = whole[whole.obs[case.label].isin([*case.normal, *case.anomalies])].copy()
         for seed in range(seeds):
             pp.split(adata, label=case.label, normal=case.normal, seed=seed)
             train_n = adata.obs[keys.SPLIT] == keys.TRAIN
@@ -153,21 +157,37 @@ def _coreset(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: 
                 break
             settings = pp.Normalisation(n_genes=2000, units="log2", log="no", library="none")
             scaled = pp.Normaliser.fit(adata, replace(settings, scale="zscore")).transform(adata)
-            tested_n = np.isin(scaled.obs[keys.SPLIT], [keys.TEST, keys.QUERY])
-            is_found_n = adata.obs[case.label].isin(case.anomalies)[tested_n]
-            model = tl.fit(scaled, model="pca", latent_dim=20)
-            for size in (*CORESETS, None):
-                tl.score(scaled, model=model, n_train=size)
-                score_n = scaled.obs[keys.score("pca", "combined")][tested_n]
-                kept_n = (scaled.obs[keys.SPLIT] == keys.TEST)[tested_n] | is_found_n
-                yield {
-                    "group": case.group,
-                    "task": case.name,
-                    "train": int(train_n.sum()),
-                    "seed": seed,
-                    "size": size or 0,
-                    "auroc": roc_auc_score(is_found_n[kept_n], score_n[kept_n]),
-                }
+            about = {"group": case.group, "task": case.name, "train": int(train_n.sum())}
+            for size, auroc in _of_coresets(scaled, CORESETS):
+                yield about | {"seed": seed, "size": size, "auroc": auroc}
+
+
+def _coreset_of_images(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
+    """The same of 10,000 digits, where one digit is to be found: no suite of transcriptomes has as
+    many."""
+    images = load("mnist")
+    for digit in DIGITS:
+        rng = np.random.default_rng(int(digit))
+        is_it_n = np.asarray(images.obs["label"].astype(str) == digit)
+        usual_n, found_n = (rng.permutation(np.flatnonzero(n)) for n in (~is_it_n, is_it_n))
+        parts = {keys.TRAIN: 10_000, keys.CALIBRATION: 500, keys.TEST: 500}
+        rows = np.concatenate([usual_n[: sum(parts.values())], found_n[:500]])
+        adata = images[rows].copy()
+        adata.obs[keys.SPLIT] = np.repeat([*parts, keys.QUERY], [*parts.values(), 500])
+        for size, auroc in _of_coresets(adata, CORESETS_OF_IMAGES):
+            about = {"group": f"digit {digit}", "task": digit, "train": 10_000, "seed": 0}
+            yield about | {"size": size, "auroc": auroc}
+
+
+def _of_coresets(adata: AnnData, sizes: tuple[int, ...]) -> Iterator[tuple[int, float]]:
+    """AUROC of the query against tests by size of the coreset, 0 for all."""
+    model = tl.fit(adata, model="pca", latent_dim=20)
+    split_n = adata.obs[keys.SPLIT].astype(str)
+    tested_n = split_n.isin([keys.TEST, keys.QUERY])
+    for size in (*sizes, None):
+        tl.score(adata, model=model, n_train=size)
+        score_n = adata.obs[keys.score("pca", "combined")]
+        yield size or 0, roc_auc_score(split_n[tested_n] == keys.QUERY, score_n[tested_n])
 
 
 def _limited(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
@@ -256,14 +276,14 @@ def print_out_of_core(rows: pd.DataFrame) -> None:
                     f"{kind:13} {trainings[kind].mean():9.3f} (sd {trainings[kind].std():.3f}), "
                     f"{apart[kind].mean():+.3f} (sd {apart[kind].std():.3f}) of memory"
                 )
-        elif part == "coreset":
+        elif part.startswith("coreset"):
             seeds = of_part.pivot_table(
                 index=["group", "task", "train", "seed"], columns="size", values="auroc"
             )
             lost = seeds.sub(seeds[0], axis=0).groupby("group").mean()
             shown = seeds.groupby("group").mean().rename(columns={0: "all"})
             print(shown.map("{:.3f}".format).to_string())
-            for size in CORESETS:
+            for size in lost.columns.drop(0):
                 error = lost[size].std() / len(lost) ** 0.5
                 print(f"{size}: {lost[size].mean():+.4f} +- {error:.4f} over {len(lost)} groups")
         else:
