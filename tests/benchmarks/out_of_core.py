@@ -58,6 +58,7 @@ CORESETS, LARGE = (50, 100, 200), 200
 CORESETS_OF_IMAGES, DIGITS = (300, 1000, 3000), ("1", "4", "8")
 FORMATS = ("h5ad", "zarr")
 MEASURED = ("seconds", "processor_seconds", "peak_mib")
+NUMBERS = (*MEASURED, "rate", "processor", "loss", "auroc", "size", "seed", "train")
 SPLITS = {keys.TRAIN: 0.6, keys.VALIDATION: 0.05, keys.CALIBRATION: 0.15, keys.QUERY: 0.2}
 RUN = """
 import json, resource, sys, time
@@ -257,6 +258,8 @@ def _matrix(path: Path, frame: AnnData) -> Iterator[Any]:
 
 def print_out_of_core(rows: pd.DataFrame) -> None:
     """A table for each part."""
+    numbers = [name for name in NUMBERS if name in rows]
+    rows = rows.assign(**{name: pd.to_numeric(rows[name], errors="coerce") for name in numbers})
     for part, of_part in rows.groupby("part", sort=False):
         print(f"\n{part}")
         if part == "rates":
@@ -277,6 +280,7 @@ def print_out_of_core(rows: pd.DataFrame) -> None:
                     f"{apart[kind].mean():+.3f} (sd {apart[kind].std():.3f}) of memory"
                 )
         elif part.startswith("coreset"):
+            of_part = of_part.astype({"size": int, "seed": int, "train": int})
             seeds = of_part.pivot_table(
                 index=["group", "task", "train", "seed"], columns="size", values="auroc"
             )
