@@ -280,8 +280,8 @@ def print_out_of_core(rows: pd.DataFrame) -> None:
                     f"{apart[kind].mean():+.3f} (sd {apart[kind].std():.3f}) of memory"
                 )
         elif part.startswith("coreset"):
-            of_part = of_part.astype({"size": int, "seed": int, "train": int})
-            seeds = of_part.pivot_table(
+            whole = of_part.astype({"size": int, "seed": int, "train": int})
+            seeds = whole.pivot_table(
                 index=["group", "task", "train", "seed"], columns="size", values="auroc"
             )
             lost = seeds.sub(seeds[0], axis=0).groupby("group").mean()
