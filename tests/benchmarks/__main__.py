@@ -31,6 +31,7 @@ from genes import genes, print_genes
 from images import images, print_images
 from kills import kills, print_kills
 from nonlinear import nonlinear, print_nonlinear
+from out_of_core import out_of_core, print_out_of_core
 from page import page, print_page
 from perturbation import perturbation, print_perturbation
 from scale import print_scale, scale
@@ -103,6 +104,7 @@ MEASUREMENTS = {
     "again": Measurement(_at_once(again, "only"), print_again),
     "kills": Measurement(_at_once(kills, "only"), print_kills, seeds=30),
     "scale": Measurement(_at_once(scale, "sizes"), print_scale, seeds=1),
+    "out_of_core": Measurement(_at_once(out_of_core, "parts"), print_out_of_core, seeds=3),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),
 }
 

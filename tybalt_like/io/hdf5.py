@@ -57,7 +57,8 @@ class Hdf5:
         if self.n_bytes > free:
             raise DataError(
                 f"{self.name}: its data take {self.n_bytes / 2**30:,.1f} GB of memory, of which "
-                f"{free / 2**30:,.1f} GB are free; take a part of the samples, or more memory"
+                f"{free / 2**30:,.1f} GB are free; take a part of the samples, more memory, "
+                "or leave the matrix on disk (pp.open_backed)"
             )
 
 

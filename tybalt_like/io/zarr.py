@@ -58,7 +58,8 @@ def check_folder(folder: Path, *, whole: bool) -> None:
         if needed > free:
             raise DataError(
                 f"{path}: its data take {needed / 2**30:,.1f} GB of memory, of which "
-                f"{free / 2**30:,.1f} GB are free; take a part of the samples, or more memory"
+                f"{free / 2**30:,.1f} GB are free; take a part of the samples, more memory, "
+                "or leave the matrix on disk (pp.open_backed)"
             )
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def open_backed(path: Path | str) -> AnnData:
-    """Open an h5ad file or a zarr folder; the matrix stays on disk.
+    """Open an h5ad file or a zarr folder; the matrix stays on disk, and layers, which may be as
+    large, are left out.
 
     Raises
     ------
@@ -29,7 +30,6 @@ def open_backed(path: Path | str) -> AnnData:
         If it is neither, or a sparse matrix is stored by columns, so that samples cannot be read
         one after the other.
     """
-    import anndata
     import h5py
     from anndata.abc import CSCDataset
 
@@ -41,7 +41,7 @@ def open_backed(path: Path | str) -> AnnData:
         else:
             if path.is_file() and h5py.is_hdf5(path):
                 walked(path, name=str(path))
-            adata = anndata.read_h5ad(path, backed="r")
+            adata = _open_h5ad(path)
     except TybaltLikeError:
         raise
     except Exception as error:  # anndata meets damage with almost any error
@@ -54,6 +54,19 @@ def open_backed(path: Path | str) -> AnnData:
     if by_columns:
         raise DataError(f"{path}: the sparse matrix is stored by columns (CSC); store it as CSR")
     return adata
+
+
+def _open_h5ad(path: Path) -> AnnData:
+    import anndata
+    import h5py
+    from anndata.io import read_elem
+
+    file = h5py.File(path, "r")
+    if "encoding-type" not in file.attrs:  # of an anndata before 0.8
+        file.close()
+        return anndata.read_h5ad(path, backed="r")
+    kept = [name for name in ("obs", "var", "uns", "obsm", "varm") if name in file]
+    return anndata.AnnData(filename=file, **{name: read_elem(file[name]) for name in kept})
 
 
 def _open_zarr(path: Path) -> AnnData:

@@ -25,7 +25,7 @@ from tybalt_like.io import read_gmt
 from tybalt_like.models import Model, ModelSettings, Training
 from tybalt_like.models.history import losses
 from tybalt_like.tl.covariates import categories, known
-from tybalt_like.tl.stored import StoredInputs, check_finite, is_stored
+from tybalt_like.tl.stored import StoredInputs, check_finite, check_in_memory, is_stored
 from tybalt_like.training.inference import infer
 from tybalt_like.training.loop import EpochHook, train
 from tybalt_like.training.rows import Resident, Rows
@@ -165,8 +165,7 @@ def in_split(adata: AnnData, name: str) -> np.ndarray:
 
 def inputs(adata: AnnData, model: Model) -> dict[str, NDArray[np.float32]]:
     """All that the model takes of every sample, checked."""
-    if is_stored(adata):
-        raise DataError("the matrix is on disk, but this needs it in memory: adata.to_memory()")
+    check_in_memory(adata)
     x = adata.X if isinstance(adata.X, np.ndarray) else adata.X.toarray()
     x_ng = np.ascontiguousarray(x, dtype=np.float32)
     check_finite(x_ng, names=adata.obs_names, genes=adata.var_names)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tybalt_like import anomaly
 from tybalt_like.anomaly import scores as tables
@@ -17,6 +18,7 @@ from tybalt_like.core.errors import DataError
 from tybalt_like.core.provenance import image_shape, is_images, record, recorded
 from tybalt_like.models import Model
 from tybalt_like.tl.fit import in_split, inputs
+from tybalt_like.tl.stored import StoredInputs, check_in_memory, is_stored
 from tybalt_like.training.inference import applied
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ def score(
     Parameters
     ----------
     adata
-        With the latents and reconstructions of `model` (`tl.fit` or `tl.latent`).
+        With the latents and reconstructions of `model` (`tl.fit` or `tl.latent`). A matrix on disk
+        stays there and is read some samples at a time, all of which are scored.
     model
         The model, or its name; only the model itself adds the scores that it alone has
         (`Model.score`).
@@ -65,7 +68,7 @@ def score(
         calibrated get no p-value.
     n_train
         Of more training samples than that, so many random ones are what others are compared with;
-        the rest gets no scores.
+        the rest gets no scores. Of a matrix on disk, 64 MB of them if None.
     p_values
         See `anomaly.Calibration`.
 
@@ -109,32 +112,76 @@ def fit_detector(
 ) -> tuple[anomaly.Detector, pd.DataFrame]:
     """What `score` does, with the scores as a long table (`anomaly.scores`); `adata` stays as it
     is."""
-    adata = _thinned(adata, n_train)
-    outputs = model_outputs(adata, model=model)
-    calibration_n = in_split(adata, keys.CALIBRATION)
-    if calibration_n.sum() < MIN_CALIBRATION:
+    samples: StoredInputs | _InMemory
+    if is_stored(adata):
+        if isinstance(model, str):
+            raise DataError("the matrix is on disk: give the model itself, which is to be applied")
+        samples = StoredInputs(adata, model)
+        n_train = n_train or samples.most
+    else:
+        adata = _thinned(adata, n_train)
+        samples = _InMemory(model_outputs(adata, model=model))
+    train_n, calibration_n = (
+        np.flatnonzero(in_split(adata, name)) for name in (keys.TRAIN, keys.CALIBRATION)
+    )
+    if len(calibration_n) < MIN_CALIBRATION:
         raise DataError(
-            f"{calibration_n.sum()} calibration samples; at least {MIN_CALIBRATION} are needed"
+            f"{len(calibration_n)} calibration samples; at least {MIN_CALIBRATION} are needed"
         )
     group_n, names = groups(adata, conditional_on), list(adata.obs_names)
-    views = anomaly.FittedViews.fit(outputs[in_split(adata, keys.TRAIN)], n_neighbors=n_neighbors)
-    held_out = anomaly.HeldOut.of(views, outputs[calibration_n])
+    train = samples.outputs(_some(train_n, n_train), own=False)
+    views = anomaly.FittedViews.fit(train, n_neighbors=n_neighbors)
+    parts = samples.parts(calibration_n)
+    measured = [views.measure(samples.outputs(rows)) for rows in parts]
+    measures = pd.concat(measured, ignore_index=True)
+    usual = samples.outputs(_some(calibration_n, samples.most), own=False)
     detector = anomaly.Detector.calibrated(
         views,
-        held_out,
+        anomaly.HeldOut(measures, usual.residual_ng, usual.x_ng),
         combined=combined or usual_views(adata),
         conditional_on=conditional_on,
-        stratum_c=list(compress(group_n, calibration_n)) if group_n else (),
+        stratum_c=[group_n[row] for row in calibration_n] if group_n else (),
         rule=p_values,
     )
-    scores = detector.score(outputs, names=names, model=name_of(model), groups=group_n)
+    scores = [
+        detector.score(
+            samples.outputs(rows),
+            names=[names[row] for row in rows],
+            model=name_of(model),
+            groups=[group_n[row] for row in rows] if group_n else None,
+        )
+        for rows in samples.parts(np.arange(adata.n_obs))
+    ]
     own = detector.score_held_out(
-        held_out.measures, names=list(compress(names, calibration_n)), model=name_of(model)
+        measures, names=[names[row] for row in calibration_n], model=name_of(model)
     )
-    known = scores["sample"].isin(own["sample"])
-    scores = pd.concat([scores[~known], own], ignore_index=True)
+    others = pd.concat(scores, ignore_index=True)
+    others = others[~others["sample"].isin(own["sample"])]
+    found = pd.concat([others, own], ignore_index=True)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
-    return detector, tables.with_q_values(scores, fdr=fdr, tested=list(adata.obs_names[tested_n]))
+    return detector, tables.with_q_values(found, fdr=fdr, tested=list(adata.obs_names[tested_n]))
+
+
+class _InMemory:
+    """What a model makes of samples that are in memory, behind the face of `StoredInputs`."""
+
+    most: int | None = None
+
+    def __init__(self, whole: anomaly.ModelOutputs) -> None:
+        self.whole = whole
+
+    def outputs(self, rows_n: NDArray[np.intp], *, own: bool = True) -> anomaly.ModelOutputs:
+        return self.whole[rows_n] if own else replace(self.whole, own={})[rows_n]
+
+    def parts(self, rows_n: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        return [rows_n]
+
+
+def _some(rows_n: NDArray[np.intp], most: int | None) -> NDArray[np.intp]:
+    """These rows or, if there are more than that, so many random ones, in their order."""
+    if most is None or len(rows_n) <= most:
+        return rows_n
+    return np.sort(np.random.default_rng(0).permutation(rows_n)[:most])
 
 
 def usual_views(adata: AnnData) -> tuple[str, ...]:
@@ -187,6 +234,7 @@ def model_outputs(adata: AnnData, *, model: str | Model) -> anomaly.ModelOutputs
     DataError
         If the model has not been applied.
     """
+    check_in_memory(adata)
     name = name_of(model)
     if keys.latent(name) not in adata.obsm or keys.reconstruction(name) not in adata.layers:
         raise DataError(f"model {name!r} has not been applied; run tl.fit or tl.latent first")

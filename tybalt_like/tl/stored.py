@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Numbers = NDArray[np.intp]
 PART = 1 << 23
 """Values in flight at once, 64 MB in double precision."""
+CORESET = 1 << 24
+"""Values of the random samples that are kept for comparison: 64 MB in single precision."""
 
 
 def is_stored(adata: AnnData) -> bool:
@@ -32,8 +34,19 @@ def is_stored(adata: AnnData) -> bool:
     return not in_memory(adata.X)
 
 
+def check_in_memory(adata: AnnData) -> None:
+    """Refuse a matrix on disk, where all of it is needed at once."""
+    if is_stored(adata):
+        raise DataError("the matrix is on disk, but this needs it in memory: adata.to_memory()")
+
+
 class StoredInputs:
     """What a model takes of samples whose matrix is on disk, checked as it is read.
+
+    Attributes
+    ----------
+    most
+        Samples whose profiles and reconstructions may be held at once.
 
     Raises
     ------
@@ -51,6 +64,7 @@ class StoredInputs:
         self.model, self.matrix = model, adata.X
         self.names, self.genes = adata.obs_names, adata.var_names
         self.known = known(adata, model)
+        self.most = max(2, CORESET // adata.n_vars)
         self.image_shape = image_shape(adata) if is_images(adata) else None
 
     def x_ng(self, rows_n: Numbers) -> NDArray[np.float32]:
@@ -83,15 +97,15 @@ class StoredInputs:
         parts = self.parts(np.arange(len(self.names)))
         return np.concatenate([self._inferred(rows)[1].z_nk for rows in parts]).astype(np.float32)
 
-    def outputs(self, rows_n: Numbers) -> anomaly.ModelOutputs:
-        """What the model makes of these samples, with the scores of its own."""
+    def outputs(self, rows_n: Numbers, *, own: bool = True) -> anomaly.ModelOutputs:
+        """What the model makes of these samples, with the scores of its own if that is wanted."""
         given, found = self._inferred(rows_n)
         known = {**given, "z_nk": found.z_nk}
         x_ng = known.pop("x_ng")
-        own = applied(self.model, type(self.model).score, x_ng, given=known)
-        own.pop("reconstruction", None)  # the view measures it alike for all models
+        scores = applied(self.model, type(self.model).score, x_ng, given=known) if own else {}
+        scores.pop("reconstruction", None)  # the view measures it alike for all models
         shape = self.image_shape
-        return anomaly.ModelOutputs(x_ng, found.reconstruction_ng, found.z_nk, own, shape)
+        return anomaly.ModelOutputs(x_ng, found.reconstruction_ng, found.z_nk, scores, shape)
 
     def _inferred(self, rows_n: Numbers) -> tuple[dict[str, NDArray[np.float32]], Inference]:
         """All that the model takes of these samples, and what it makes of it."""

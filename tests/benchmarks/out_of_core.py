@@ -1,0 +1,295 @@
+"""Training, embedding and scoring from a matrix on disk, in a process that may use 2 GB.
+
+Samples x 5,000 genes on the 0 to 1 scale (programmes as in ``scale``) are written in pieces,
+as h5ad and as zarr (version 3, sharded), in blocks of 64 samples, without compression. Parts:
+
+- ``rates``: an epoch of Tybalt on 20,000 samples in memory and on disk, in turns; ratios are of
+  one turn, so that a machine whose speed drifts favours none;
+- ``shuffling``: validation loss after some epochs, samples in memory, on disk, and on disk sorted
+  by type;
+- ``coreset``, ``coreset of images``: AUROC of views that know but some of the training samples;
+- ``limited``: one epoch on 200,000 samples, their latents, and scores of 10,000 (each takes as long
+  as the next), in a process with RLIMIT_DATA (what it allocates, its libraries included) of 2 GB.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anndata.io
+import h5py
+import numpy as np
+import pandas as pd
+import torch
+import zarr
+from anndata import AnnData
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from suite import of_suite
+
+from tybalt_like import pp, tl
+from tybalt_like.core import keys
+from tybalt_like.io.datasets import load
+from tybalt_like.models import Model, Training
+from tybalt_like.run.progress import Progress
+from tybalt_like.tl.stored import StoredInputs
+from tybalt_like.training.loop import train
+from tybalt_like.training.rows import Resident
+from tybalt_like.training.seed import seeded
+
+PARTS = ("rates", "shuffling", "coreset", "coreset of images", "limited")
+FEW, MANY, SCORED, LIMIT = 20_000, 200_000, 10_000, 2_000_000_000
+GENES, PROGRAMMES, TYPES, BLOCK, SHARD = 5000, 60, 33, 64, 2048
+EPOCHS = 5
+"""Of ``shuffling``."""
+CORESETS, LARGE = (50, 100, 200), 200
+"""Training samples that ``coreset`` keeps, and those that a task needs."""
+CORESETS_OF_IMAGES, DIGITS = (300, 1000, 3000), ("1", "4", "8")
+FORMATS = ("h5ad", "zarr")
+MEASURED = ("seconds", "processor_seconds", "peak_mib")
+NUMBERS = (*MEASURED, "rate", "processor", "loss", "auroc", "size", "seed", "train")
+SPLITS = {keys.TRAIN: 0.6, keys.VALIDATION: 0.05, keys.CALIBRATION: 0.15, keys.QUERY: 0.2}
+RUN = """
+import json, resource, sys, time
+resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[3]),) * 2)
+from pathlib import Path
+from tybalt_like import pp, tl
+from tybalt_like.models import Training
+
+STATUS, found = Path("/proc/self/status"), {}
+
+def measured(stage, work):
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    start, spent = time.perf_counter(), time.process_time()
+    result = work()
+    line = next(row for row in STATUS.read_text().splitlines() if row.startswith("VmHWM:"))
+    seconds, peak = time.perf_counter() - start, int(line.split()[1]) / 1024
+    found[stage] = seconds, time.process_time() - spent, peak
+    print(stage, *found[stage], file=sys.stderr, flush=True)
+    return result
+
+adata = measured("open", lambda: pp.open_backed(sys.argv[1]))
+training = Training(epochs=1, patience=None)
+fit = lambda: tl.fit(adata, model="tybalt", latent_dim=100, training=training, progress=False)
+model = measured("train and embed", fit)
+measured("embed", lambda: tl.latent(adata, model))
+adata = pp.open_backed(sys.argv[2])
+measured("score", lambda: tl.score(adata, model=model))
+print(json.dumps(found))
+"""
+
+
+def out_of_core(parts: list[str] | None, *, seeds: int, progress: Progress) -> pd.DataFrame:
+    """Rows of `PARTS`; ``seeds`` turns or trainings each."""
+    measure: dict[str, Callable[[Path, int], Iterator[dict[str, object]]]] = {
+        "rates": _rates,
+        "shuffling": _shuffling,
+        "coreset": _coreset,
+        "coreset of images": _coreset_of_images,
+        "limited": _limited,
+    }
+    rows: list[dict[str, object]] = []
+    for part in parts or PARTS:
+        with tempfile.TemporaryDirectory() as folder, progress.stage(part):
+            for row in measure[part](Path(folder), seeds):
+                progress.say(str(row))
+                rows.append({"part": part} | row)
+    return pd.DataFrame(rows)
+
+
+def _rates(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
+    """Samples a second of the loop alone, and seconds of processors."""
+    where = torch.device("cpu")
+    model = Model.create("tybalt", GENES, latent_dim=100)
+    backed = [pp.open_backed(write(folder / f"m.{suffix}", FEW)) for suffix in FORMATS]
+    all_n = np.ones(FEW, dtype=bool)
+    stored = [StoredInputs(adata, model).rows(all_n, where) for adata in backed]
+    in_memory = Resident({"x_ng": torch.from_numpy(stored[0].read(np.arange(FEW)))})
+    for turn in range(seeds + 1):
+        for kind, rows in zip(("memory", *FORMATS), (in_memory, *stored), strict=True):
+            start, spent = time.perf_counter(), time.process_time()
+            with seeded(0):
+                train(model, rows, training=Training(epochs=1, patience=None))
+            row = {
+                "rate": FEW / (time.perf_counter() - start),
+                "processor": time.process_time() - spent,
+            }
+            if turn:  # the first warms up
+                yield {"kind": kind, "seed": turn} | row
+
+
+def _shuffling(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
+    """Validation loss after `EPOCHS`."""
+    backed = pp.open_backed(write(folder / "m.h5ad", FEW))
+    by_type = pp.open_backed(write(folder / "sorted.h5ad", FEW, by_type=True))
+    kinds = {"memory": backed.to_memory(), "h5ad": backed, "h5ad, sorted": by_type}
+    training = Training(epochs=EPOCHS, patience=None)
+    for seed in range(seeds):
+        for kind, adata in kinds.items():
+            model = tl.fit(
+                adata, model="tybalt", latent_dim=100, training=training, seed=seed, progress=False
+            )
+            yield {"kind": kind, "seed": seed, "loss": model.history.rows[-1]["val_loss"]}
+
+
+def _coreset(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
+    """AUROC of tests against anomalies, views fitted to so many random training samples.
+
+    Tasks of the suite with at least `LARGE` training samples; 2,000 genes, 20 components that are
+    learned from all training samples.
+    """
+    for case, whole in of_suite(None, Progress(quiet=True)):
+        adata = whole[whole.obs[case.label].isin([*case.normal, *case.anomalies])].copy()
+        for seed in range(seeds):
+            pp.split(adata, label=case.label, normal=case.normal, seed=seed)
+            train_n = adata.obs[keys.SPLIT] == keys.TRAIN
+            if train_n.sum() < LARGE:
+                break
+            settings = pp.Normalisation(n_genes=2000, units="log2", log="no", library="none")
+            scaled = pp.Normaliser.fit(adata, replace(settings, scale="zscore")).transform(adata)
+            about = {"group": case.group, "task": case.name, "train": int(train_n.sum())}
+            for size, auroc in _of_coresets(scaled, CORESETS):
+                yield about | {"seed": seed, "size": size, "auroc": auroc}
+
+
+def _coreset_of_images(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
+    """The same of 10,000 digits, where one digit is to be found: no suite of transcriptomes has as
+    many."""
+    images = load("mnist")
+    for digit in DIGITS:
+        rng = np.random.default_rng(int(digit))
+        is_it_n = np.asarray(images.obs["label"].astype(str) == digit)
+        usual_n, found_n = (rng.permutation(np.flatnonzero(n)) for n in (~is_it_n, is_it_n))
+        parts = {keys.TRAIN: 10_000, keys.CALIBRATION: 500, keys.TEST: 500}
+        rows = np.concatenate([usual_n[: sum(parts.values())], found_n[:500]])
+        adata = images[rows].copy()
+        adata.obs[keys.SPLIT] = np.repeat([*parts, keys.QUERY], [*parts.values(), 500])
+        for size, auroc in _of_coresets(adata, CORESETS_OF_IMAGES):
+            about = {"group": f"digit {digit}", "task": digit, "train": 10_000, "seed": 0}
+            yield about | {"size": size, "auroc": auroc}
+
+
+def _of_coresets(adata: AnnData, sizes: tuple[int, ...]) -> Iterator[tuple[int, float]]:
+    """AUROC of the query against tests by size of the coreset, 0 for all."""
+    model = tl.fit(adata, model="pca", latent_dim=20)
+    split_n = adata.obs[keys.SPLIT].astype(str)
+    tested_n = split_n.isin([keys.TEST, keys.QUERY])
+    for size in (*sizes, None):
+        tl.score(adata, model=model, n_train=size)
+        score_n = adata.obs[keys.score("pca", "combined")]
+        yield size or 0, roc_auc_score(split_n[tested_n] == keys.QUERY, score_n[tested_n])
+
+
+def _limited(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
+    """Seconds, also of processors, and the peak of memory in MiB by stage; one run."""
+    for suffix in FORMATS:
+        path = write(folder / f"m.{suffix}", MANY)
+        scored = write(folder / f"scored.{suffix}", SCORED)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, str(path), str(scored), str(LIMIT)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        for stage, found in json.loads(done.stdout.splitlines()[-1]).items():
+            yield {"kind": suffix, "stage": stage} | dict(zip(MEASURED, found, strict=True))
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def write(path: Path, n: int, *, by_type: bool = False) -> Path:
+    """Samples with types and splits; `by_type` puts those of a type together."""
+    rng = np.random.default_rng(0)
+    type_n = rng.choice(TYPES, n, p=(share := rng.dirichlet(np.full(TYPES, 5.0))) / share.sum())
+    active_cp = rng.gamma(0.5, 1.0, (TYPES, PROGRAMMES))
+    weight_pg = rng.normal(0, 1, (PROGRAMMES, GENES)) * (rng.random((PROGRAMMES, GENES)) < 0.15)
+    split_n = rng.choice(list(SPLITS), n, p=list(SPLITS.values()))
+    order_n = np.argsort(type_n, kind="stable") if by_type else np.arange(n)
+
+    def profiles(rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        activity_np = np.stack(
+            [np.random.default_rng(row).gamma(4.0, 0.25, PROGRAMMES) for row in rows]
+        )
+        noise_ng = np.random.default_rng(rows[0]).normal(0, 0.6, (len(rows), GENES))
+        x_ng = (active_cp[type_n[rows]] * activity_np) @ weight_pg + noise_ng
+        return (1 / (1 + np.exp(-x_ng / 2))).astype(np.float32)
+
+    obs = pd.DataFrame({"type": type_n.astype(str), keys.SPLIT: split_n})
+    obs = obs.iloc[order_n].set_axis([f"sample {i}" for i in range(n)], axis=0)
+    frame = AnnData(obs=obs, var=pd.DataFrame(index=[f"GENE{i}" for i in range(GENES)]))
+    with _matrix(path, frame) as matrix:
+        for start in range(0, n, SHARD):
+            rows = order_n[start : start + SHARD]
+            matrix[start : start + len(rows)] = profiles(rows)
+    return path
+
+
+@contextmanager
+def _matrix(path: Path, frame: AnnData) -> Iterator[Any]:
+    """The empty matrix of a file with the sample and gene tables of `frame`."""
+    about = {"encoding-type": "array", "encoding-version": "0.2.0"}
+    how = {"shape": frame.shape, "dtype": np.float32, "chunks": (BLOCK, GENES)}
+    if path.suffix == ".h5ad":
+        frame.write_h5ad(path)
+        with h5py.File(path, "r+") as file:
+            file.pop("X", None)
+            matrix = file.create_dataset("X", **how)
+            matrix.attrs.update(about)
+            yield matrix
+        return
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of zarr and anndata about each other
+        anndata.io.write_elem(group, "obs", frame.obs)
+        anndata.io.write_elem(group, "var", frame.var)
+    how |= {"shards": (SHARD, GENES), "compressors": None, "attributes": about}
+    yield group.create_array("X", **how)
+
+
+def print_out_of_core(rows: pd.DataFrame) -> None:
+    """A table for each part."""
+    numbers = [name for name in NUMBERS if name in rows]
+    rows = rows.assign(**{name: pd.to_numeric(rows[name], errors="coerce") for name in numbers})
+    for part, of_part in rows.groupby("part", sort=False):
+        print(f"\n{part}")
+        if part == "rates":
+            turns = of_part.pivot_table(index="seed", columns="kind", values="rate", sort=False)
+            ratio = turns.div(turns["memory"], axis=0).median()
+            spent = of_part.groupby("kind", sort=False)["processor"].median()
+            for kind, rate in turns.median().items():
+                print(
+                    f"{kind:7} {rate:8,.0f} samples/s, {ratio[kind]:.2f} of memory; "
+                    f"{spent[kind] / FEW * 1e6:,.0f} microseconds of processors each"
+                )
+        elif part == "shuffling":
+            trainings = of_part.pivot_table(index="seed", columns="kind", values="loss", sort=False)
+            apart = trainings.sub(trainings["memory"], axis=0)
+            for kind in trainings:
+                print(
+                    f"{kind:13} {trainings[kind].mean():9.3f} (sd {trainings[kind].std():.3f}), "
+                    f"{apart[kind].mean():+.3f} (sd {apart[kind].std():.3f}) of memory"
+                )
+        elif part.startswith("coreset"):
+            whole = of_part.astype({"size": int, "seed": int, "train": int})
+            seeds = whole.pivot_table(
+                index=["group", "task", "train", "seed"], columns="size", values="auroc"
+            )
+            lost = seeds.sub(seeds[0], axis=0).groupby("group").mean()
+            shown = seeds.groupby("group").mean().rename(columns={0: "all"})
+            print(shown.map("{:.3f}".format).to_string())
+            for size in lost.columns.drop(0):
+                error = lost[size].std() / len(lost) ** 0.5
+                print(f"{size}: {lost[size].mean():+.4f} +- {error:.4f} over {len(lost)} groups")
+        else:
+            shown = of_part.set_index(["kind", "stage"])[list(MEASURED)]
+            print(shown.map("{:,.0f}".format).to_string())
