@@ -182,7 +182,8 @@ def _finish(words: tuple[str, ...], place: Path) -> float:
 
 def _ends_by_kill(words: tuple[str, ...], place: Path, seconds: float) -> bool:
     """Whether a command was still at work after so many seconds of the processor; it is killed."""
-    process = subprocess.Popen([*words, "--quiet"], cwd=place, stdout=subprocess.DEVNULL)
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*words, "--quiet"], cwd=place, **nowhere)
     tick = os.sysconf("SC_CLK_TCK")
     while process.poll() is None:
         used = (
