@@ -24,7 +24,7 @@ N, G = 101, 40
 
 
 SIMPLE = (
-    *("tybalt", "beta_vae", "beta_tc_vae", "dip_vae", "mmd_vae", "count_vae", "ppca_vae"),
+    *("tybalt", "beta_vae", "dip_vae", "mmd_vae", "count_vae", "ppca_vae"),
     *("linear_autoencoder", "deep_autoencoder", "adage_tied"),
 )
 

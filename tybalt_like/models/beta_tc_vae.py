@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from tybalt_like.core import distributed
+from tybalt_like.models.base import Step
 from tybalt_like.models.beta_vae import BetaVAE, BetaVAEConfig
 from tybalt_like.models.networks.losses import kl_standard_normal
 from tybalt_like.models.networks.schedules import warmup
@@ -97,6 +98,10 @@ class BetaTCVAE(BetaVAE, name="beta_tc_vae"):
         state = {name: value for name, value in state_dict.items() if name != "n_train"}
         moments = {name: getattr(self, name) for name in ("mean_k", "covariance_kk", "n_batches")}
         return super().load_state_dict(moments | state, *args, **kwargs)
+
+    def steps(self) -> list[Step]:
+        # Running moments are looked at on the host, so that updates cannot be recorded.
+        return [replace(step, replays=False) for step in super().steps()]
 
     def _track(self, mean_nk: Tensor, logvar_nk: Tensor) -> None:
         """Take the moments of a mini-batch's posteriors into the running ones."""
