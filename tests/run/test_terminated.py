@@ -102,7 +102,7 @@ def test_studies_say_how_to_go_on(place, verb, kind, begun):
 @pytest.mark.slow
 def test_trainings_of_pairs_are_kept(place):
     words = ("perturbation", "drvae_simulated", "--out", "pairs", *PAIRS)
-    said = terminated(place, *words, after="1 of ", more=0.2)
+    said = terminated(place, *words, after=" epochs, ", more=0.2)
     assert len(list((place / "pairs.partial" / "jobs").glob("*.npz"))) in {1, 2}
     assert "the same command with --resume goes on" in said
     done = subprocess.run(

@@ -66,7 +66,11 @@ def _open_h5ad(path: Path) -> AnnData:
         file.close()
         return anndata.read_h5ad(path, backed="r")
     kept = [name for name in ("obs", "var", "uns", "obsm", "varm") if name in file]
-    return anndata.AnnData(filename=file, **{name: read_elem(file[name]) for name in kept})
+    parts = {name: read_elem(file[name]) for name in kept}
+    if "raw" in file:  # its matrix stays on disk too
+        raw = file["raw"]
+        parts["raw"] = {name: read_elem(raw[name]) for name in ("var", "varm") if name in raw}
+    return anndata.AnnData(filename=file, **parts)
 
 
 def _open_zarr(path: Path) -> AnnData:
