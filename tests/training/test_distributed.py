@@ -98,7 +98,7 @@ def test_two_processes_equal_one_with_the_same_global_batch(both, name) -> None:
 
 @pytest.mark.slow
 def test_torchrun_makes_one_run_folder(tmp_path) -> None:
-    settings = ["training.epochs=3", "normalize.n_genes=100", "evaluation.seeds=1"]
+    settings = ["training.epochs=3", "normalize.n_genes=100", "evaluation.seeds=0"]
     settings += ["evaluation.baselines=['pca']", "pictures.maps=[]", "model.latent_dim=10"]
     quick = [part for setting in settings for part in ("--set", setting)]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]

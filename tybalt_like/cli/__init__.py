@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -76,6 +77,7 @@ def main() -> None:
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # of what Apple's devices lack
     _find_caches()
     gc.set_threshold(50_000)  # imports make as many objects, of which none is to be freed
+    atexit.register(gc.freeze)  # all memory is given back; to look through it first takes a second
     try:
         with heeded():
             app()
@@ -95,8 +97,6 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    finally:
-        gc.freeze()  # all memory is given back; to look through it first takes a second
 
 
 def _find_caches() -> None:
