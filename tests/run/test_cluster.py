@@ -103,7 +103,7 @@ def test_training_goes_on_after_the_time_limit(folder, programs, tmp_path) -> No
     tables = {
         "data": {"path": str(folder / "known.h5ad")},
         "model": {"name": "tybalt", "latent_dim": 4},
-        "training": {"epochs": 1500, "min_epochs": 5000},
+        "training": {"epochs": 500, "min_epochs": 5000},
         "evaluation": {"seeds": 0},
         "pictures": {"maps": []},
     }
