@@ -184,7 +184,10 @@ def test_processes_read_disjoint_rows_and_end_where_one_does(tmp_path) -> None:
         out = tmp_path / f"{n}.safetensors"
         launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
         command = [sys.executable, *launch, tmp_path / "train.py", out]
-        subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=300)
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
         models.append(Model.load(out).state_dict())
     for key, value in models[0].items():
         np.testing.assert_allclose(value, models[1][key], atol=1e-5, err_msg=key)
