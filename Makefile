@@ -84,6 +84,10 @@ gallery: $(INSTALLED)
 		$(BIN)/python tests/benchmarks $$name --table reports/gallery/$$name.tsv.gz \
 			> reports/gallery/$$name.txt; \
 	done
+	rm -f reports/gallery/without_profiles.tsv.gz
+	$(BIN)/python tests/benchmarks suite --seeds 2 \
+		--detectors "default detector" "default detector, without profiles" \
+		--table reports/gallery/without_profiles.tsv.gz > reports/gallery/without_profiles.txt
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

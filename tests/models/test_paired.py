@@ -221,7 +221,7 @@ def test_z2_is_drawn_from_its_own_posterior() -> None:
 
 def test_four_kinds_of_rows_are_four_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of one kind alone give what they give beside the others."""
-    monkeypatch.setattr("tybalt_like.core.distributed.noise_like", torch.zeros_like)
+    monkeypatch.setattr("tybalt_like.core.draws.noise_like", torch.zeros_like)
     model, batch = new("dr_vae", free_bits=0.0), rows(12)
     of = Rows.of(Batch(batch))
     whole = model.loss(Batch(batch))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tybalt_like.core import distributed
+from tybalt_like.core import draws
 from tybalt_like.models import Batch, Model, Step, Training
 from tybalt_like.training import loop
 from tybalt_like.training.loop import train
@@ -75,7 +75,7 @@ class Rehearsed(Replay):
 
     def replay(self) -> None:
         self.replayed += 1
-        with distributed.repeating(self._draws):
+        with draws.handing_out(self._draws):
             self._parts = self.update(self._batch, want_norm=False)
 
 

@@ -8,7 +8,7 @@ does not depend on the number of processes. A single process needs none of this.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -81,59 +81,10 @@ def is_sharing() -> bool:
     return _part is not None
 
 
-def noise_like(x_nk: Tensor) -> Tensor:
-    """Standard normal noise; of a shared mini-batch, this process's rows of the batch's noise."""
-    return _drawn(torch.randn, x_nk)
-
-
-def uniform_like(x_nk: Tensor) -> Tensor:
-    """The same, uniform in [0, 1)."""
-    return _drawn(torch.rand, x_nk)
-
-
-def _drawn(draw: Callable[..., Tensor], x_nk: Tensor) -> Tensor:
-    """Drawn on the CPU, so that every device trains by the same numbers."""
-    if _again is not None:
-        return next(_again)
-    start, stop, n = _part or (0, len(x_nk), len(x_nk))
-    found = draw(n, *x_nk.shape[1:], dtype=x_nk.dtype)[start:stop].to(x_nk.device)
-    if _kept is not None:
-        _kept.append((draw, found.clone()))
-    return found
-
-
-Draws = list[tuple[Callable[..., Tensor], Tensor]]
-"""What was drawn, in order: how, and a tensor of its own that holds it."""
-_kept: Draws | None = None
-_again: Iterator[Tensor] | None = None
-
-
-@contextmanager
-def keeping(draws: Draws) -> Iterator[None]:
-    """Meanwhile what is drawn is noted in `draws`."""
-    global _kept  # noqa: PLW0603 - drawn deep inside the models
-    _kept = draws
-    try:
-        yield
-    finally:
-        _kept = None
-
-
-@contextmanager
-def repeating(draws: Draws) -> Iterator[None]:
-    """Meanwhile nothing is drawn: the tensors of `draws` are handed out."""
-    global _again  # noqa: PLW0603
-    _again = iter([values for _, values in draws])
-    try:
-        yield
-    finally:
-        _again = None
-
-
-def draw_anew(draws: Draws) -> None:
-    """Fill the tensors of `draws` as if they were drawn now."""
-    for draw, values in draws:
-        values.copy_(draw(*values.shape, dtype=values.dtype))
+def part_of(n: int) -> tuple[int, int, int]:
+    """First row of this process's part of a mini-batch, the one after the last, and the rows of the
+    batch, where this process has n."""
+    return _part or (0, n, n)
 
 
 def weight() -> float:

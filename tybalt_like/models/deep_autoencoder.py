@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 from torch.special import ndtr
 
-from tybalt_like.core.distributed import noise_like
+from tybalt_like.core.draws import noise_like
 from tybalt_like.models.base import Batch, Model, Step, Training
 from tybalt_like.models.networks.blocks import Standardise, product_of_weights
 from tybalt_like.models.networks.image_networks import encoder_decoder, unit_response

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from tybalt_like.core.distributed import all_rows, noise_like
+from tybalt_like.core.distributed import all_rows
+from tybalt_like.core.draws import noise_like
 from tybalt_like.models.beta_vae import BetaVAE, BetaVAEConfig
 from tybalt_like.models.networks.losses import kl_standard_normal, mmd
 

@@ -10,7 +10,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.special import ndtr
 
-from tybalt_like.core.distributed import noise_like
+from tybalt_like.core.draws import noise_like
 from tybalt_like.models.base import Batch, Step, Training
 from tybalt_like.models.networks.adversarial import Adversarial, NetworksConfig, SearchConfig
 from tybalt_like.models.networks.gan_networks import layer_norm

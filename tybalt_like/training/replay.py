@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tybalt_like.core import distributed
+from tybalt_like.core import draws
 from tybalt_like.models.base import Batch
 
 
@@ -36,14 +36,14 @@ class Replay:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._is_refused = False
         self._batch, self._parts = Batch({}), dict[str, Tensor]()
-        self._draws: distributed.Draws = []
+        self._draws: draws.Draws = []
 
     def __call__(self, batch: Batch, *, want_norm: bool) -> dict[str, Tensor]:
         """The loss parts before the update, and the norm of the gradient if wanted."""
         if batch.epoch != self._epoch:
             self._epoch, self._n_rows, self._graph = batch.epoch, len(batch.x_ng), None
             self._draws = []
-            with distributed.keeping(self._draws):
+            with draws.noting(self._draws):
                 return self._computed(batch, want_norm=want_norm)
         if want_norm or len(batch.x_ng) != self._n_rows:
             return self._computed(batch, want_norm=want_norm)
@@ -53,7 +53,7 @@ class Replay:
             return self._computed(batch, want_norm=False)
         for name, values in batch.tensors.items():
             self._batch.tensors[name].copy_(values)
-        distributed.draw_anew(self._draws)
+        draws.draw_anew(self._draws)
         self._graph.replay()
         return {name: part.clone() for name, part in self._parts.items()}
 
@@ -73,7 +73,7 @@ class Replay:
             group["capturable"] = True
         graph = torch.cuda.CUDAGraph()
         try:
-            with distributed.repeating(self._draws), torch.cuda.graph(graph, stream=self._stream):
+            with draws.handing_out(self._draws), torch.cuda.graph(graph, stream=self._stream):
                 parts = self.update(self._batch, want_norm=False)
         except RuntimeError:
             self._is_refused = True

@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tybalt_like.core.distributed import noise_like
+from tybalt_like.core.draws import noise_like
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.models.base import Batch, Model, Step
 from tybalt_like.models.networks import gan_networks as networks

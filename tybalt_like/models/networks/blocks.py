@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tybalt_like.core import distributed
+from tybalt_like.core import distributed, draws
 
 
 def glorot_linear(n_in: int, n_out: int, *, heads: int = 1, trained_bias: bool = True) -> nn.Linear:
@@ -65,7 +65,7 @@ class Dropout(nn.Module):
     def forward(self, x_nk: Tensor) -> Tensor:
         if not self.training or not self.share:
             return x_nk
-        kept_nk = distributed.uniform_like(x_nk) >= self.share
+        kept_nk = draws.uniform_like(x_nk) >= self.share
         return x_nk * kept_nk / (1 - self.share)
 
 
@@ -120,7 +120,7 @@ def product_of_weights(layers: Iterable[nn.Module]) -> Tensor:
 
 def sample_normal(mean_nk: Tensor, logvar_nk: Tensor) -> Tensor:
     """A reparametrised draw from N(mean, exp(logvar))."""
-    return mean_nk + distributed.noise_like(mean_nk) * (0.5 * logvar_nk).exp()
+    return mean_nk + draws.noise_like(mean_nk) * (0.5 * logvar_nk).exp()
 
 
 def posterior_heads(both_n2k: Tensor) -> tuple[Tensor, Tensor]:

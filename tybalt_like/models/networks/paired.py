@@ -13,7 +13,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tybalt_like.core import distributed
+from tybalt_like.core import distributed, draws
 from tybalt_like.models.base import Batch, Model, Step, Training
 from tybalt_like.models.networks.blocks import product_of_weights, start_at
 from tybalt_like.models.networks.losses import gaussian_nll, kl_normals, kl_standard_normal
@@ -35,7 +35,7 @@ class Normal(NamedTuple):
 
     def draw(self) -> Tensor:
         """One reparametrised draw for each, (s, n, ...)."""
-        noise = torch.stack([distributed.noise_like(mean) for mean in self.mean])
+        noise = torch.stack([draws.noise_like(mean) for mean in self.mean])
         return self.mean + noise * (0.5 * self.logvar).exp()
 
     def kl(self, other: Normal) -> Tensor:
@@ -226,7 +226,7 @@ class Paired(Model):
         if not self.training:
             return x_ng
         noise: float = self.config.noise
-        return x_ng + noise * distributed.noise_like(x_ng)
+        return x_ng + noise * draws.noise_like(x_ng)
 
     def steps(self) -> list[Step]:
         return [Step("vae", list(self.parameters()), self.loss, optimizer=self._adam)]
