@@ -143,7 +143,7 @@ def test_what_does_not_belong_together_is_refused(folder, command, tmp_path) -> 
     assert "is not as it was written" in refused(*run, *made)
     score = ["score", "--run", folder / "run", folder / "new.h5ad", "--out", tmp_path / "x"]
     assert "from 1/16 to 16/16" in refused(*score, "--shard", "4/3")
-    assert "make 4 shards at most" in refused(*score, "--shard", "1/9")
+    assert "at most 1/4" in refused(*score, "--shard", "1/9")
     assert "--shard writes a folder" in refused(*score, "--shard", "1/3", "--report", tmp_path)
     assert "exists" in refused(*score[:-1], made[1], "--shard", "2/3")
 

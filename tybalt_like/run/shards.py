@@ -83,7 +83,7 @@ class Shard:
         starts = block_starts(n)
         if self.of > len(starts):
             raise RecipeError(
-                f"--shard {self}: {n:,} samples make {len(starts)} shards at most; take fewer"
+                f"--shard {self}: {n:,} samples are too few for that; at most 1/{len(starts)}"
             )
         mine = np.array_split(starts, self.of)[self.number - 1]
         last = mine[-1]
