@@ -80,7 +80,9 @@ def data(run: RunContents) -> str:
     role = (
         "chose the best epoch" if run.about["model"]["best_epoch"] >= 0 else "watched its progress"
     )
-    watched = f", {splits['validation']:,} others {role}" * (splits["validation"] > 0)
+    # Models that are solved have no epochs to watch.
+    watches = splits["validation"] > 0 and len(run.needed("history.csv")) > 0
+    watched = f", {splits['validation']:,} others {role}" * watches
     joined = sentence(reading["joined"]) + " " if reading.get("joined") else ""
     encoded = (
         f"The matrix holds {size}. {joined}{capital(run.title())} learned to encode them from "
