@@ -7,6 +7,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE / "_extensions"))
@@ -27,13 +29,23 @@ extensions = [
     "outward",
     "written",
 ]
-exclude_patterns = ["_extensions", "**/.ipynb_checkpoints", "reference/written/recipe_keys.md"]
+exclude_patterns = ["_extensions", "**/.ipynb_checkpoints", "reference/written/*.md"]
 nitpicky = True
 nitpick_ignore_regex = [
-    # Types of other packages, of the standard library, and those that stand for a shape.
-    (r"py:.*", r"(.*\.)?(AnnData|DataFrame|Series|Index|NDArray|ArrayLike|Array|Tensor|Figure)"),
-    (r"py:.*", r"(np|numpy|pd|pandas|nn|torch|anndata|matplotlib|sklearn|scipy|collections)\..*"),
-    (r"py:.*", r"(typing|pathlib|dataclasses|pydantic)\..*"),
+    # Types of other packages, and of the standard library.
+    (
+        r"py:.*",
+        r"(AnnData|Axes|DataFrame|Figure|Group|Path|Series|Index|NDArray|Tensor|tuple\[str)",
+    ),
+    (r"py:.*", r"(np|pd|nn|plt|torch|collections|typing|pathlib|annotated_types)\..*"),
+    # Names for a choice of words, a shape or a function, which signatures write as they are.
+    (
+        r"py:.*",
+        "Array|Axis|Chooser|Codes|Cut|EpochHook|Floats|How|Pair|Palette|Rotation|Rule|Source",
+    ),
+    # Inner parts of the package; those of recipes have a page of their own, by key.
+    (r"py:.*", r"Helpers|tybalt_like\.pl\.palette\.Style"),
+    (r"py:.*", r"tybalt_like\.(run\.recipe|images\.settings|explain\.settings)\..*"),
 ]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
@@ -45,7 +57,7 @@ nb_merge_streams = True
 
 
 def _source_hash() -> str:
-    """Of the code that notebooks run: what was executed by other code is not taken from the cache."""
+    """Of the code that notebooks run: what other code gave is not taken from the cache."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "tybalt_like").rglob("*.py")):
         digest.update(path.read_bytes())
@@ -73,3 +85,12 @@ html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def skipped(_app: Sphinx, _what: str, name: str, *_: object) -> bool | None:
+    """Scikit-learn adds these to every estimator."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-skip-member", skipped)
