@@ -22,6 +22,7 @@ from tybalt_like.core import distributed, keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.messages import without_folders
 from tybalt_like.core.provenance import record
+from tybalt_like.io.grid import repeated_genes_allowed
 from tybalt_like.io.parts import hints, kinds_of
 from tybalt_like.io.samples import SampleTable, join
 from tybalt_like.models import Model
@@ -99,7 +100,8 @@ def opened(path: Path, obs: str | None) -> AnnData:
     DataError
         If it is neither, names a sample twice, or holds features that are no genes.
     """
-    adata, name = pp.open_backed(path), path.name
+    with repeated_genes_allowed():  # of names that are, more is said here
+        adata, name = pp.open_backed(path), path.name
     if not adata.obs_names.is_unique:
         twice = adata.obs_names[adata.obs_names.duplicated()][0]
         raise DataError(f"{path}: sample {twice!r} occurs twice; rename or remove the copies")

@@ -207,10 +207,12 @@ def _read(state: State) -> None:
     recipe = cohort.check(recipe, adata)
     cohort.divide(recipe, adata)
     state.adata, state.recipe = adata, recipe
-    if recipe.data.in_memory is not None:
-        state.cohort = OnDisk.divided(adata, recipe.data.in_memory, seed=recipe.seed)
-        cohort.add_finding(adata, state.cohort.finding)
-        state.adata = state.cohort.held()
+    if (most := recipe.data.in_memory) is not None:
+        held = OnDisk.divided(adata, most, seed=recipe.seed)
+        if len(held.others_n):
+            state.cohort = held
+            cohort.add_finding(adata, held.finding)
+        state.adata = held.held()
     for line in [*reading_notes(adata), *recorded(adata)["findings"]]:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
