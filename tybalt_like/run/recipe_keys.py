@@ -18,9 +18,13 @@ from tybalt_like.run.recipe import Recipe
 
 REQUIRED, ABSENT = "required", "none"
 """Defaults of keys that must be given, and of those that stand for something only if they are."""
-_WORDS = {
-    **{str: "text", int: "whole number", float: "number", bool: "true or false"},
-    **{FilePath: "file", NamedFile: "file or name"},
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    FilePath: "file",
+    NamedFile: "file or name",
 }
 _SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.M)
 _ENTRY = re.compile(r"^(\w[\w, ]*)\n((?:(?: .*)?\n)+)", re.M)
