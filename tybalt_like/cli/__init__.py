@@ -32,6 +32,7 @@ from tybalt_like.cli.options import (
     say_notes,
 )
 from tybalt_like.cli.perturbation import perturbation
+from tybalt_like.cli.recipe import recipe
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
 from tybalt_like.cli.score import merge, score
@@ -52,6 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(recipe)
 app.command()(models)
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")

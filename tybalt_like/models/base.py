@@ -198,7 +198,7 @@ class ModelSettings:
 
     @property
     def name(self) -> str:
-        """Registered name of the model."""
+        """Registered name of the model; ``tybalt-like models`` lists all."""
         return self.kind.name
 
     def with_config(self, **changes: Any) -> ModelSettings:
