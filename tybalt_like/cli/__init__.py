@@ -36,6 +36,7 @@ from tybalt_like.cli.recipe import recipe
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
 from tybalt_like.cli.score import merge, score
+from tybalt_like.cli.share import pull, push
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
@@ -65,6 +66,8 @@ app.command()(explain)
 app.command()(report)
 app.command()(compare)
 app.command()(bundle)
+app.command()(push)
+app.command()(pull)
 app.command()(verify)
 app.command()(score)
 app.command()(merge)
