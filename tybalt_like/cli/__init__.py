@@ -35,6 +35,7 @@ from tybalt_like.cli.perturbation import perturbation
 from tybalt_like.cli.recipe import recipe
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
+from tybalt_like.cli.schema import schema
 from tybalt_like.cli.score import merge, score
 from tybalt_like.cli.share import pull, push
 from tybalt_like.cli.sweep import sweep
@@ -69,6 +70,7 @@ app.command()(bundle)
 app.command()(push)
 app.command()(pull)
 app.command()(verify)
+app.command()(schema)
 app.command()(score)
 app.command()(merge)
 
