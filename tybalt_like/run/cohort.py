@@ -19,7 +19,7 @@ from tybalt_like.core.messages import some
 from tybalt_like.core.provenance import is_images, record, recorded
 from tybalt_like.genes import names_in
 from tybalt_like.io import datasets
-from tybalt_like.pp.labels import candidates, labels_of, named
+from tybalt_like.pp.labels import candidates, labels_of, named, with_counts
 from tybalt_like.pp.repeats import suggestion
 from tybalt_like.pp.scale import FAMILY, Scale
 from tybalt_like.pp.sex import Sexes, sexes
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from tybalt_like.run.recipe import Data, Recipe, Split
 
+IMAGES = {"units": "zero_one", "select": "all", "scale": "none"}
+"""Normalisation of pixels."""
 LEAST_CALIBRATION = 500
 """Of a model that is trained once: p-values down to 0.002."""
 
@@ -123,7 +125,7 @@ def check(recipe: Recipe, adata: AnnData) -> Recipe:
     if is_images(adata) and recipe.normalize.select != "all":
         raise RecipeError(
             "these samples are images, whose pixels must stay in their places: add [normalize] "
-            'units = "zero_one", select = "all", scale = "none" to the recipe'
+            f"{', '.join(f'{key} = {value!r}' for key, value in IMAGES.items())} to the recipe"
         )
     named = {"evaluation.batch": recipe.evaluation.batch}
     named["scores.conditional_on"] = recipe.scores.conditional_on
@@ -136,7 +138,7 @@ def check(recipe: Recipe, adata: AnnData) -> Recipe:
     explain.check(recipe.explain, adata)
     recipe = replace(recipe, data=_named(recipe.data, adata))
     if recipe.data.label is None and (found := candidates(adata)):
-        add_finding(adata, f"columns that could serve as a label: {'; '.join(found)}")
+        add_finding(adata, f"columns that could serve as a label: {with_counts(found)}")
     if not recipe.split.group:
         _suggest_groups(recipe.data, adata)
     return recipe

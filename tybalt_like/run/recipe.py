@@ -36,11 +36,11 @@ class Data(Options):
     Parameters
     ----------
     dataset
-        Name in the registry; or else
+        Name of a data set in the registry, in place of `path`.
     path
-        a file with the expression matrix, and
+        File or folder with the expression matrix.
     obs
-        a sample table to join to it.
+        Sample table to join to it.
     label
         Column that colours the figures and names the groups below.
     normal
@@ -107,8 +107,10 @@ class Split:
 
     Parameters
     ----------
-    train, calibration
-        Shares of the reference cohort.
+    train
+        Share of the reference cohort that is learned from.
+    calibration
+        Share of the reference cohort that a detector which learns only once is calibrated with.
     validation
         A share of the training part.
     by
@@ -242,8 +244,12 @@ class Pictures:
     ----------
     maps
         Which to make; on tens of thousands of samples each takes minutes.
-    tsne_perplexity, umap_n_neighbors, umap_min_dist
-        As those methods call them; perplexity 20 is the Tybalt paper's.
+    tsne_perplexity
+        How many neighbours t-SNE looks at, about; 20 as in the Tybalt paper.
+    umap_n_neighbors
+        How many neighbours UMAP looks at.
+    umap_min_dist
+        How close UMAP may put samples to each other.
     """
 
     maps: tuple[Literal["umap", "tsne"], ...] = ("umap", "tsne")
@@ -258,6 +264,11 @@ class Recipe:
 
     Attributes
     ----------
+    name
+        Title of the page and name of the folder; of a recipe in a file, that of the file if it
+        gives none.
+    seed
+        Feeds everything random.
     model
         The model, its settings and how it is trained, from the tables ``[model]`` and
         ``[training]``; PPCA-VAE if no name is given.
