@@ -136,11 +136,9 @@ def print_scale(rows: pd.DataFrame) -> None:
             index="stage", columns=["samples", "genes"], values=what, sort=False
         )
         shown = table.map("{:,.0f}".format if what == "peak_mib" else "{:,.1f}".format)
-        if what != "peak_mib" and len(table.columns) > 1 and rows["genes"].nunique() == 1:
-            log_n, spent = (
-                np.log(table.columns.get_level_values("samples").to_numpy(float)),
-                table.clip(lower=1e-3),
-            )
+        if what != "peak_mib" and len(table.columns) > 1 and len(set(rows["genes"])) == 1:
+            n = table.columns.get_level_values("samples").to_numpy(float)
+            log_n, spent = np.log(n), table.clip(lower=1e-3)
             powers = [np.polyfit(log_n, np.log(row), 1)[0] for row in spent.to_numpy()]
             shown["exponent"] = [f"{power:.2f}" for power in powers]
         print(f"\n{what}\n{shown.to_string()}")
