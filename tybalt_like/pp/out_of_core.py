@@ -88,6 +88,15 @@ def _open_zarr(path: Path) -> AnnData:
     )
 
 
+def path_of(adata: AnnData) -> Path | None:
+    """The file or folder that a matrix on disk lies in; None of a matrix in memory."""
+    if adata.isbacked:
+        return Path(str(adata.filename))
+    matrix = getattr(adata.X, "group", adata.X)  # of a sparse one
+    root = getattr(getattr(matrix, "store", None), "root", None)
+    return None if root is None else Path(root)
+
+
 def write_pieces(
     frame: AnnData, pieces: Iterable[tuple[Floats, Any]], path: Path, *, counts: bool
 ) -> None:
