@@ -31,6 +31,7 @@ extensions = [
 ]
 exclude_patterns = ["_extensions", "**/.ipynb_checkpoints", "reference/written/*.md"]
 nitpicky = True
+suppress_warnings = ["toc.empty_glob"]
 nitpick_ignore_regex = [
     # Types of other packages, and of the standard library.
     (
@@ -54,6 +55,7 @@ nitpick_ignore_regex = [
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 nb_execution_mode = "cache"
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True

@@ -1,9 +1,10 @@
 """Pages that are written from the package before the others are read: public names, commands, cards
-of the models, keys of recipes. They lie in a folder that git ignores."""
+of the models, keys of recipes, schemas. They lie in a folder that git ignores."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -19,6 +20,7 @@ from sphinx.config import Config
 from tybalt_like.cli import app as command_line
 from tybalt_like.io import datasets
 from tybalt_like.models import Model
+from tybalt_like.report.schemas import NAMES, schema
 from tybalt_like.run.recipe_keys import ABSENT, REQUIRED, RecipeKey, recipe_keys
 
 ROOMS = {
@@ -59,6 +61,7 @@ def write(app: Sphinx, _: Config) -> None:
     pages = {f"models/{name}.md": card(name, kind, keys) for name, kind in Model.registry.items()}
     pages["recipe_keys.md"] = tables(keys)
     pages["datasets.md"] = datasets_table()
+    pages["schemas.md"] = "\n".join(map(schema_of, NAMES))
     whole = typer.main.get_command(command_line)
     pages["commands.md"] = "\n".join(commands(whole, "tybalt-like"))
     for called, module in ROOMS.items():
@@ -104,7 +107,7 @@ def commands(command: Any, called: str) -> Iterator[str]:
         return
     takes = [parameter for parameter in command.params if not parameter.hidden]
     named = [one.opts[0].upper() for one in takes if not one.opts[0].startswith("-")]
-    yield f"## `{called}`\n\n```text\n{' '.join([called, *named])}\n```\n"
+    yield f"## `{called}`\n\n```text\n{' '.join([called, *named, '[OPTIONS]'])}\n```\n"
     yield f"{escaped(command.help)}\n"
     usual = [one for one in takes if one.rich_help_panel is None]
     for one in usual:
@@ -122,6 +125,15 @@ def datasets_table() -> str:
     return head + "".join(
         f"| `{name}` | {escaped(one.title)} | {escaped(one.licence)} | {escaped(one.citation)} |\n"
         for name, one in rows
+    )
+
+
+def schema_of(name: str) -> str:
+    """What a schema is about, and itself, folded."""
+    found = schema(name)
+    return (
+        f"## `{name}`\n\n**{escaped(found['title'])}.** {escaped(found['description'])}\n\n"
+        f":::{{dropdown}} The schema\n```json\n{json.dumps(found, indent=1)}\n```\n:::\n"
     )
 
 
