@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     # Types of other packages, and of the standard library.
     (
         r"py:.*",
-        r"(AnnData|Axes|DataFrame|Figure|Group|Path|Series|Index|NDArray|ArrayLike|Tensor|tuple\[str)",
+        r"(AnnData|Axes|Client|DataFrame|Figure|Group|Path|Series|Index|NDArray|ArrayLike|Tensor|tuple\[str)",
     ),
     (
         r"py:.*",
