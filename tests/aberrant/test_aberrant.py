@@ -1,6 +1,5 @@
 """Aberrant counts: statistics, what is found, what new samples change, and the command."""
 
-import json
 import sys
 from pathlib import Path
 
