@@ -20,10 +20,14 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The site, build/docs/html/index.html. Warnings are errors, notebooks are executed where they or the
-# package have changed, and no network is needed.
+# The site, build/docs/html/index.html: warnings are errors, notebooks are executed where they or the
+# package have changed, no network is needed; then its spelling, for which codespell's dictionary of
+# American words is turned over. Links that leave the site: build/docs/html/links.txt.
 docs: $(INSTALLED).docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -d build/docs/doctrees docs build/docs/html
+	sed -E 's/^([^>]*)->([^,]*)$$/\2->\1/' > build/docs/british.txt \
+		.venv/lib/python3*/site-packages/codespell_lib/data/dictionary_en-GB_to_en-US.txt
+	$(BIN)/codespell --dictionary=- --dictionary=build/docs/british.txt *.md data docs
 
 # 10,000 damaged files of every format, on one core an hour or two; `make test` tries 40 of each.
 fuzz: $(INSTALLED)
