@@ -89,7 +89,8 @@ training = Training(epochs=1, patience=None)
 fit = lambda: tl.fit(adata, model="tybalt", latent_dim=100, training=training, progress=False)
 model = measured("train and embed", fit)
 measured("embed", lambda: tl.latent(adata, model))
-measured("score", lambda: tl.score(adata, model=model))
+n_train = int(sys.argv[3]) or None
+measured("score", lambda: tl.score(adata, model=model, n_train=n_train))
 print(json.dumps(found))
 """
 COMMAND = """
@@ -198,13 +199,14 @@ def _limited(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: 
 
 def _long(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
     """The same of as many samples of few genes: what grows with the samples."""
-    yield from _stages(write(folder / "m.h5ad", MANY, genes=NARROW), _run_of(folder, NARROW))
+    finished = _run_of(folder, NARROW)
+    yield from _stages(write(folder / "m.h5ad", MANY, genes=NARROW), finished, n_train=KNOWN)
 
 
-def _stages(path: Path, run: Path) -> Iterator[dict[str, object]]:
-    """What is measured of a file, which is then removed; the scores of both ways stay apart."""
+def _stages(path: Path, run: Path, *, n_train: int = 0) -> Iterator[dict[str, object]]:
+    """What is measured of a file, which is then removed."""
     made = ["--out", str(run.with_name("scores.tsv")), "--genes", str(run.with_name("genes.tsv"))]
-    for code, more in ((VERBS, []), (COMMAND, [str(run), *made])):
+    for code, more in ((VERBS, [str(n_train)]), (COMMAND, [str(run), *made])):
         done = subprocess.run(
             [sys.executable, "-c", MEASURE + code, str(LIMIT), str(path), *more],
             stdout=subprocess.PIPE,
