@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint fuzz gallery lowest newest dist sbom audit
+.PHONY: demo test check lint docs fuzz gallery lowest newest dist sbom audit
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -19,6 +19,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, build/docs/html/index.html. Warnings are errors, notebooks are executed where they or the
+# package have changed, and no network is needed.
+docs: $(INSTALLED).docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -d build/docs/doctrees docs build/docs/html
 
 # 10,000 damaged files of every format, on one core an hour or two; `make test` tries 40 of each.
 fuzz: $(INSTALLED)
@@ -94,4 +99,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+$(INSTALLED).docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
 	touch $@

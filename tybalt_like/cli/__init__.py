@@ -32,9 +32,12 @@ from tybalt_like.cli.options import (
     say_notes,
 )
 from tybalt_like.cli.perturbation import perturbation
+from tybalt_like.cli.recipe import recipe
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
+from tybalt_like.cli.schema import schema
 from tybalt_like.cli.score import merge, score
+from tybalt_like.cli.share import pull, push
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
@@ -52,6 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(recipe)
 app.command()(models)
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
@@ -63,7 +67,10 @@ app.command()(explain)
 app.command()(report)
 app.command()(compare)
 app.command()(bundle)
+app.command()(push)
+app.command()(pull)
 app.command()(verify)
+app.command()(schema)
 app.command()(score)
 app.command()(merge)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from tybalt_like.explain import Explained
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import BASELINE, HOLD, NORM, title
 from tybalt_like.report.words import counted, sentence
-from tybalt_like.run import folder
+from tybalt_like.run import folder, on_disk
 from tybalt_like.run.about import write_about
 from tybalt_like.run.calls import NAMED, strangest
 from tybalt_like.run.cohort import split_sizes
@@ -71,6 +71,11 @@ class Results:
         The recipe's model trained with other seeds.
     explained
         What its features mean.
+    everyone
+        Of a cohort most of which stays on disk, all samples, normalised, with split and latents;
+        `adata` then has those that are held in memory, of which all else is about but `scores`.
+    others
+        Those that are not held but strange enough to be shown, as in `adata`.
     """
 
     recipe: Recipe
@@ -88,6 +93,29 @@ class Results:
     evaluation: EvaluationReport | None = None
     again: tuple[Model, ...] = ()
     explained: Explained | None = None
+    everyone: AnnData | None = None
+    others: AnnData | None = None
+
+    @property
+    def whole(self) -> AnnData:
+        """All samples, with split and latents."""
+        return self.adata if self.everyone is None else self.everyone
+
+    @property
+    def shown(self) -> AnnData:
+        """The samples of pages, figures and tables."""
+        import anndata
+
+        if self.others is None:
+            return self.adata
+        both = [self.adata, self.others]
+        return anndata.concat(both, merge="first", uns_merge="first")
+
+    def with_others(self, strange: AnnData) -> Results:
+        """Also about samples, as read, that are not held."""
+        assert self.detected is not None  # that is how they were found
+        others = on_disk.encoded(strange, self.normaliser, self.models.values())
+        return replace(self, others=others, detected=self.detected.with_others(strange))
 
     @property
     def name(self) -> str:
@@ -111,7 +139,7 @@ class Results:
     @property
     def normals(self) -> pd.Series:
         """The reference samples that no scorer in the tables has learned from, by sample."""
-        split = self.adata.obs[keys.SPLIT]
+        split = self.whole.obs[keys.SPLIT]
         official = self.recipe.split.by
         whole = all(one.detector.calibration.m == self._m for one in self.scorers.values())
         known: pd.Series = split != keys.QUERY if whole and not official else split == keys.TEST
@@ -125,8 +153,9 @@ class Results:
     @property
     def pooled(self) -> bool:
         """Whether every sample was compared with all others: nothing says what is normal."""
-        split = self.adata.obs[keys.SPLIT][self._tested.index]
-        return len(split) == self._m and not (split == keys.QUERY).any()
+        split = self.whole.obs[keys.SPLIT][self._tested.index]
+        held = split.index.isin(self.adata.obs_names)
+        return int(held.sum()) == self._m and not (split == keys.QUERY).any()
 
     def metrics(self) -> pd.DataFrame:
         """How well every score finds the named anomalies among the held-out normals, the combined
@@ -135,7 +164,7 @@ class Results:
         ``ahead`` and ``ahead_error``: the AUROC of that one less the row's, with the standard
         error of the difference on the same samples (DeLong).
         """
-        obs, label = self.adata.obs, self.recipe.data.label
+        obs, label = self.whole.obs, self.recipe.data.label
         known = self.scores[["model", "score"]].drop_duplicates()
         order = [self.decides, *(name for name in self.scorers if name != self.decides), ""]
         pairs = sorted(
@@ -171,7 +200,7 @@ class Results:
             (work / EXPLAINED).mkdir(exist_ok=True)
             self.explained.write(work / EXPLAINED)
         self.save(work)
-        slim = self.adata.copy()
+        slim = self.shown.copy()
         write_scores(slim, self.scores)
         for name in self.models:
             del slim.layers[keys.reconstruction(name)]
@@ -186,30 +215,37 @@ class Results:
             scorer.save(work / folder.SCORERS / name)
 
     def _write_tables(self, work: Path) -> None:
-        obs, label = self.adata.obs.rename_axis("sample"), self.recipe.data.label
+        shown, label = self.shown, self.recipe.data.label
+        obs = shown.obs.rename_axis("sample")
         first = [keys.SPLIT] + ([label] if label else [])
         clinical = obs[first + [column for column in obs if column not in first]]
-        latent = folder.latent_table(self.adata, self.name)
+        latent = folder.latent_table(shown, self.name)
         weights = pd.DataFrame(
             self.adata.varm[keys.weights(self.name)].T,
             index=latent.columns.rename("feature"),
             columns=self.adata.var_names,
         )
-        wide = tables.wide(self.scores).reindex(obs.index)
+        wide = tables.wide(self.scores)
+        if self.everyone is not None:
+            encoded = folder.latent_table(self.everyone, self.name)
+            io.write_table(io.shortened(encoded), work / "all_latent.tsv.gz")
+            scored = self.everyone.obs[first].rename_axis("sample").join(io.shortened(wide))
+            io.write_table(scored, work / "all_scores.tsv.gz")
+        wide = wide.reindex(obs.index)
         wide, short = io.shortened(wide), io.shortened(latent)  # clinical columns stay as they are
         io.write_table(pd.concat([clinical, short], axis=1), work / "latent.tsv.gz")
         io.write_table(pd.concat([obs[first], wide], axis=1), work / "scores.tsv")
         for table, name in (
             (weights, "gene_weights.tsv.gz"),
-            (self._embeddings(), "embeddings.tsv.gz"),
+            (self._embeddings(shown), "embeddings.tsv.gz"),
             (self.metrics().set_index("model"), "metrics.tsv"),
             (self.genes.set_index("sample"), "gene_scores.tsv.gz"),
             (self.closest, "closest_normal.tsv.gz"),
             (self.nearest.set_index("sample"), "closest_reference.tsv"),
         ):
             io.write_table(io.shortened(table), work / name)
-        if keys.MEASURED in self.adata.obsm:
-            io.write_table(io.shortened(self._checks()), work / "sample_checks.tsv")
+        if keys.MEASURED in shown.obsm:
+            io.write_table(io.shortened(self._checks(shown)), work / "sample_checks.tsv")
         if not is_images(self.adata):
             io.write_table(io.shortened(self.gene_values), work / "gene_values.tsv.gz")
         if len(self.gene_sets):
@@ -221,9 +257,9 @@ class Results:
         io.write_table(history.set_index(history.columns[0]), work / "history.csv")
         write_text(work / "genes.txt", "".join(f"{gene}\n" for gene in self.adata.var_names))
 
-    def _checks(self) -> pd.DataFrame:
+    def _checks(self, shown: AnnData) -> pd.DataFrame:
         """What the matrix itself tells of every sample, and why one could doubt it."""
-        measured, read = self.adata.obsm[keys.MEASURED], recorded(self.adata)
+        measured, read = shown.obsm[keys.MEASURED], recorded(shown)
         copies = {
             name: ", ".join(other for other in together if other != name)
             for together in read.get(keys.SAME, [])
@@ -235,18 +271,18 @@ class Results:
         contradicted = read.get(keys.CONTRADICTED, [])
         return checks.assign(**{"contradicts its sex": checks.index.isin(contradicted)})
 
-    def _embeddings(self) -> pd.DataFrame:
+    def _embeddings(self, shown: AnnData) -> pd.DataFrame:
         columns = {
-            f"{of}_{method}_{axis + 1}": self.adata.obsm[key + end][:, axis]
+            f"{of}_{method}_{axis + 1}": shown.obsm[key + end][:, axis]
             for of, end in (("latent", ""), ("genes", keys.OF_GENES))
             for method, key in (("umap", keys.UMAP), ("tsne", keys.TSNE))
             for axis in (0, 1)
-            if key + end in self.adata.obsm
+            if key + end in shown.obsm
         }
-        main_nk = self.adata.obsm[keys.latent(BASELINE)]
+        main_nk = shown.obsm[keys.latent(BASELINE)]
         if main_nk.shape[1] > 1:
             columns |= {f"genes_pca_{axis + 1}": main_nk[:, axis] for axis in (0, 1)}
-        return pd.DataFrame(columns, index=self.adata.obs_names.rename("sample"))
+        return pd.DataFrame(columns, index=shown.obs_names.rename("sample"))
 
     def write_about(
         self, work: Path, *, inputs: Mapping[str, Any], seconds: Mapping[str, float]
@@ -268,7 +304,9 @@ class Results:
             discloses=self._discloses(),
             device=str(next(iter(model.state_dict().values())).device),
             threads=_threads(),
-            splits=split_sizes(self.adata.obs[keys.SPLIT].to_list()),
+            splits=split_sizes(self.whole.obs[keys.SPLIT].to_list()),
+            held=self.adata.n_obs,
+            shown_too=[] if self.others is None else list(self.others.obs_names),
             model={
                 "name": self.name,
                 "stopped": model.history.stopped,
@@ -389,7 +427,7 @@ class Results:
             said.append(f"{HOLD} {sentence(verdict.sentence)}")
         said += [sentence(doubt) for doubt in recorded(self.adata).get("doubts", [])]
         column = self.recipe.scores.conditional_on
-        obs = self.adata.obs
+        obs = self.whole.obs
         unknown_n = self.call("p_value").reindex(obs.index).isna()
         if column and unknown_n.any():
             said.append(

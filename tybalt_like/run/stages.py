@@ -24,16 +24,18 @@ from tybalt_like.io.lengths import save_lengths
 from tybalt_like.models import Model
 from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.report.words import counted
-from tybalt_like.run import cohort
+from tybalt_like.run import cohort, on_disk
 from tybalt_like.run.about import inputs_of
 from tybalt_like.run.folder import KIND
+from tybalt_like.run.maps import Maps, maps_of, placed
+from tybalt_like.run.on_disk import OnDisk
 from tybalt_like.run.progress import Progress
-from tybalt_like.run.recipe import Pictures, Recipe
-from tybalt_like.run.results import Results, norm_scores
+from tybalt_like.run.recipe import Recipe
+from tybalt_like.run.results import Results, norm_of, norm_scores
 from tybalt_like.tl.again import trained_again
 from tybalt_like.tl.cross_fit import Detection, cross_fit, folds_of
 from tybalt_like.tl.detect import detected, tested
-from tybalt_like.tl.embed import check_maps, reduced
+from tybalt_like.tl.embed import check_maps
 from tybalt_like.tl.encoders import is_small
 from tybalt_like.tl.explain import strangest
 from tybalt_like.tl.score import fit_detector, write_scores
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-Maps = tuple[dict[str, np.ndarray], dict[str, Any]]
-"""Places on maps, (n, 2), and how they were found, by key."""
 GENES_SHOWN = 200
 """Genes whose values in every sample are written, those that make most samples strange."""
 QUICK = 2
@@ -63,6 +63,8 @@ class State:
         The files that are read (`about.inputs_of`).
     adata
         As read, with the split.
+    cohort
+        All samples, where most of them stay on disk; `adata` then holds the others.
     results
         What has been found so far.
     helpers
@@ -79,6 +81,7 @@ class State:
     work: Path | None = None
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     adata: AnnData = field(init=False)
+    cohort: OnDisk | None = None
     results: Results = field(init=False)
     helpers: Helpers = field(default_factory=Helpers)
     can_map: Callable[[], None] = field(default=lambda: None)
@@ -171,7 +174,14 @@ def run(
 
 
 def analyse(recipe: Recipe, *, device: str = "auto") -> Results:
-    """What a run finds, without evaluation, pictures and files."""
+    """What a run finds, without evaluation, pictures and files.
+
+    Raises
+    ------
+    RecipeError
+        If most of the cohort should stay on disk (``data.in_memory``).
+    """
+    cohort.check_in_memory(recipe)
     state = State(recipe, device, Progress(quiet=True))
     _go(state, ANALYSIS)
     return state.results
@@ -197,6 +207,12 @@ def _read(state: State) -> None:
     recipe = cohort.check(recipe, adata)
     cohort.divide(recipe, adata)
     state.adata, state.recipe = adata, recipe
+    if (most := recipe.data.in_memory) is not None:
+        held = OnDisk.divided(adata, most, seed=recipe.seed)
+        if len(held.others_n):
+            state.cohort = held
+            cohort.add_finding(adata, held.finding)
+        state.adata = held.held()
     for line in [*reading_notes(adata), *recorded(adata)["findings"]]:
         progress.say(line)
     sizes = cohort.split_sizes(adata.obs[keys.SPLIT].to_list())
@@ -205,12 +221,13 @@ def _read(state: State) -> None:
         panel = cohort.of_interest(adata, recipe.scores.genes_of_interest)
         state.recipe = replace(recipe, normalize=replace(recipe.normalize, keep=panel))
         progress.say(f"{counted(len(panel), 'gene')} of interest in the matrix")
-    progress.say(cohort.expectation(recipe, cohort.compared(recipe, adata)))
+    progress.say(cohort.expectation(recipe, cohort.compared(recipe, state.adata)))
 
 
 def _normalise(state: State) -> None:
     recipe, adata, progress = state.recipe, state.adata, state.progress
-    normaliser = pp.Normaliser.fit(adata, recipe.normalize)
+    everyone = adata if state.cohort is None else state.cohort.adata
+    normaliser = pp.Normaliser.fit(everyone, recipe.normalize)
     scaled = normaliser.transform(adata)
     if recipe.data.contamination:
         cohort.trim(scaled, recipe.data.contamination)
@@ -218,6 +235,11 @@ def _normalise(state: State) -> None:
     for note in normaliser.notes:
         progress.say(note)
     state.results = Results(recipe, scaled, normaliser)
+    if state.cohort is not None:
+        assert state.checkpoint is not None  # `analyse` takes no cohort on disk
+        path = state.checkpoint.with_name(on_disk.NORMALISED)
+        scaled = on_disk.normalised(everyone, normaliser, path)
+        state.results = replace(state.results, everyone=scaled)
     if state.work is not None:
         state.can_map()
         state.maps.append(_maps_begun(state, "X", keys.OF_GENES))
@@ -228,8 +250,9 @@ def _train(state: State) -> None:
     recipe, adata, name = state.recipe, state.results.adata, state.recipe.model.name
     if state.checkpoint is not None and state.checkpoint.exists():
         state.progress.say("goes on from what an interrupted run has kept")
+    everyone = state.results.whole
     fitted = tl.fit(
-        adata,
+        everyone,
         model=recipe.model,
         seed=recipe.seed,
         device=state.device,
@@ -239,9 +262,13 @@ def _train(state: State) -> None:
     state.progress.say(fitted.history.stopped)
     models = {name: fitted}
     if name != BASELINE:
-        k = adata.obsm[keys.latent(name)].shape[1]
-        baseline = tl.fit(adata, model=BASELINE, seed=recipe.seed, device="cpu", latent_dim=k)
+        k = everyone.obsm[keys.latent(name)].shape[1]
+        baseline = tl.fit(everyone, model=BASELINE, seed=recipe.seed, device="cpu", latent_dim=k)
         models[BASELINE] = baseline
+    if everyone is not adata:
+        for one in models.values():
+            tl.latent(adata, one)
+            record(adata, **{one.name: recorded(everyone)[one.name]})
     state.results = replace(state.results, models=models)
     state.again = _again_begun(state)
     if state.work is not None:
@@ -251,15 +278,16 @@ def _train(state: State) -> None:
 def _again_begun(state: State) -> Callable[[], tuple[list[Model], list[str]]]:
     """The model trained with other seeds: by a helper, unless it takes all threads or a GPU."""
     adata, recipe, device = state.results.adata, state.recipe, pick_device(state.device)
+    everyone = state.results.whole
     train_again = partial(
         trained_again,
-        type(adata)(adata.X, obs=adata.obs, var=adata.var, uns=dict(adata.uns)),
+        type(adata)(everyone.X, obs=everyone.obs, var=everyone.var, uns=dict(everyone.uns)),
         state.results.models[recipe.model.name],
         times=max(0, recipe.evaluation.seeds - 1),
         training=recipe.model.training,
         device=state.device,
     )
-    if device.type == "cpu" and is_small(adata):
+    if device.type == "cpu" and is_small(adata) and everyone is adata:
         return state.helpers.begin(train_again)
     return partial(train_again, on_epoch=state.progress.epoch)
 
@@ -284,7 +312,8 @@ def _detect(state: State) -> None:
         on_fold=progress.fold,
         helpers=state.helpers if is_small(results.adata) else None,
     )
-    found, scorers, asked = default, {keys.DEFAULT: default.scorer}, tested(seen)
+    everyone = seen if state.cohort is None else state.cohort.adata
+    found, scorers, asked = default, {keys.DEFAULT: default.scorer}, tested(everyone)
     if recipe.scores.detector == "model" and cohort.can_fold(recipe, seen):
         progress.say(f"the same with {model.name}")
         found = cross_fit(
@@ -305,14 +334,25 @@ def _detect(state: State) -> None:
         views = recipe.scores.views if decides else how.views
         detector, of_model = _split_calibrated(results, replace(how, views=views))
         if decides:  # the others were learned from
-            split = results.adata.obs[keys.SPLIT]
+            split = everyone.obs[keys.SPLIT]
             asked = list(split.index[split.isin([keys.TEST, keys.QUERY])])
         fitted = results.models[model.name]
         scorers[model.name] = Scorer(model.name, results.normaliser, fitted, detector)
     parts = [default.scores, of_model, norm_scores(results.adata)]
+    if state.cohort is not None:
+        norm = norm_of(results.adata)
+        parts.append(
+            on_disk.scored(
+                state.cohort, scorers, results.normaliser, norm, on_part=progress.samples
+            )
+        )
     scores = pd.concat(parts, ignore_index=True)
     scores = tables.with_q_values(scores, fdr=recipe.scores.fdr, tested=asked)
-    state.results = replace(results, scorers=scorers, scores=scores, detected=found)
+    results = replace(results, scorers=scorers, scores=scores, detected=found)
+    if state.cohort is not None:
+        strange = on_disk.strangest(state.cohort, scores, model=results.decides)
+        results = results if strange is None else results.with_others(strange)
+    state.results = results
 
 
 def detection(recipe: Recipe) -> Detection:
@@ -460,32 +500,14 @@ def _show_images(state: State) -> None:
 
 
 def _embed(state: State) -> None:
-    adata = state.results.adata
+    adata, others = state.results.adata, state.results.others
     for begun in reversed(state.maps):
         places, notes = begun()
         for key, place_np in places.items():
             adata.obsm[key] = place_np
         record(adata, **notes)
-
-
-def maps_of(x_nk: np.ndarray, how: Pictures, *, use: str, end: str, seed: int) -> Maps:
-    """UMAP and t-SNE of latents or genes, by the usual keys and `end`."""
-    from anndata import AnnData
-
-    x_nk = reduced(x_nk)  # once for both
-    bare = AnnData(obsm={use: x_nk}) if use != "X" else AnnData(x_nk)
-    if "umap" in how.maps:
-        tl.umap(
-            bare,
-            use=use,
-            key=keys.UMAP + end,
-            n_neighbors=how.umap_n_neighbors,
-            min_dist=how.umap_min_dist,
-            seed=seed,
-        )
-    if "tsne" in how.maps:
-        tl.tsne(bare, use=use, key=keys.TSNE + end, perplexity=how.tsne_perplexity, seed=seed)
-    return {key: bare.obsm[key] for key in bare.obsm if key != use}, recorded(bare)
+    if others is not None:
+        placed(others, adata, model=state.results.name)
 
 
 def _write(state: State) -> None:
