@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint docs fuzz gallery lowest newest dist sbom audit
+.PHONY: demo test check lint docs fuzz gallery lowest newest dist man sbom audit
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -41,6 +41,11 @@ lowest newest:
 # Wheel and source archive; whoever builds the same commit with these versions gets the same bytes.
 dist: $(INSTALLED)
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/hatchling build -d dist
+
+# The man page: what --help says of every command.
+man: $(INSTALLED)
+	mkdir -p dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python docs/manpage.py > dist/tybalt-like.1
 
 # What a user installs with these versions, as CycloneDX; and which weaknesses are known of it.
 sbom: build/runtime build/auditors

@@ -51,7 +51,6 @@ app = typer.Typer(
     name="tybalt-like",
     help="Encode transcriptomes, find the anomalous samples, understand why, and report it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(run)

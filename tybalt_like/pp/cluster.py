@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from distributed import Client
 
-C, T, R = TypeVar("C"), TypeVar("T"), TypeVar("R")
+C = TypeVar("C")
+T = TypeVar("T")
+R = TypeVar("R")
 Work = Callable[["AnnData", C, T], R]
 
 PATIENCE = 10

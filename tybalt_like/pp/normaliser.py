@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain, compress
@@ -208,7 +208,7 @@ class Normaliser:
         """
         application, counts = _Application(self, adata), self.scale == "counts"
         if client is None:
-            pieces = application.stored(counts=counts)
+            pieces: Iterable[tuple[NDArray[np.floating], Any]] = application.stored(counts=counts)
         else:
             common, spans = (application.on(None), counts), slabs(adata)
             of_spans = Cluster(client, adata).map(_stored_of, common, spans)
@@ -382,7 +382,7 @@ class _Application:
 
     def stored(
         self, span: tuple[int, int] | None = None, *, counts: bool
-    ) -> Iterator[tuple[Floats, Any]]:
+    ) -> Iterator[tuple[NDArray[np.floating], Any]]:
         """The same as `write_pieces` takes it."""
         for piece in self.pieces(span):
             yield piece.x_ng, self.as_stored(piece.as_read_ng) if counts else None
@@ -470,7 +470,7 @@ class _Application:
 
 def _stored_of(
     adata: AnnData, common: tuple[_Application, bool], span: tuple[int, int]
-) -> list[tuple[NDArray[np.float32], Any]]:
+) -> list[tuple[NDArray[np.floating], Any]]:
     """What is written of a span of samples, in the precision in which it is."""
     application, counts = common
     pieces = application.on(adata).stored(span, counts=counts)

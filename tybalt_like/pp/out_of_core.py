@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, DiskFullError, TybaltLikeError
 from tybalt_like.core.files import has_room, whole_file
 from tybalt_like.io.hdf5 import walked
 from tybalt_like.io.zarr import check_folder
-from tybalt_like.pp.matrix import BLOCK, Floats
+from tybalt_like.pp.matrix import BLOCK
 
 if TYPE_CHECKING:
     import h5py
@@ -98,7 +99,11 @@ def path_of(adata: AnnData) -> Path | None:
 
 
 def write_pieces(
-    frame: AnnData, pieces: Iterable[tuple[Floats, Any]], path: Path, *, counts: bool
+    frame: AnnData,
+    pieces: Iterable[tuple[NDArray[np.floating], Any]],
+    path: Path,
+    *,
+    counts: bool,
 ) -> None:
     """Write a normalised AnnData some samples at a time; the old file stays until the end.
 

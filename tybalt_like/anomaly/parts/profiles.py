@@ -149,13 +149,17 @@ def _principal(z_mg: Array) -> tuple[Array, Array]:
 
 def _shrinkage(z_mg: Array) -> float:
     """How much the covariance is shrunk: that of scikit-learn's `ledoit_wolf_shrinkage`, from the
-    products of the samples, which are fewer than those of the genes."""
+    smaller of the two matrices of products."""
     m, g = z_mg.shape
     if not g:
         return 1.0
-    product_mm = (z_mg - z_mg.mean(0)) @ (z_mg - z_mg.mean(0)).T
-    squared_m = product_mm.diagonal()
-    mean, of_covariance = squared_m.sum() / m / g, np.square(product_mm).sum() / m**2
+    centred_mg = z_mg - z_mg.mean(0)
+    if m <= g:
+        product = centred_mg @ centred_mg.T
+        squared_m = product.diagonal()
+    else:
+        product, squared_m = centred_mg.T @ centred_mg, np.square(centred_mg).sum(1)
+    mean, of_covariance = squared_m.sum() / m / g, np.square(product).sum() / m**2
     of_sampling = (np.square(squared_m).sum() / m - of_covariance) / m
     apart = of_covariance - g * mean**2
     return float(min(of_sampling, apart) / apart) if apart > 0 else 0.0
