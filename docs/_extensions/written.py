@@ -30,10 +30,10 @@ ROOMS = {
     "ty.pl": "tybalt_like.pl",
     "ty.datasets": "tybalt_like.io.datasets",
     "ty.models": "tybalt_like.models",
-    "tybalt_like.io": "tybalt_like.io",
-    "tybalt_like.evaluation": "tybalt_like.evaluation",
-    "tybalt_like.interpretation": "tybalt_like.interpretation",
-    "tybalt_like.anomaly": "tybalt_like.anomaly",
+    "io": "tybalt_like.io",
+    "evaluation": "tybalt_like.evaluation",
+    "interpretation": "tybalt_like.interpretation",
+    "anomaly": "tybalt_like.anomaly",
 }
 """Of which the public names have pages: as they are called there, and where they are."""
 BESIDE = {
@@ -81,7 +81,8 @@ def names_of(called: str, module: str) -> str:
     """The page of a module: a table of its public names, and what their docstrings say."""
     room = import_module(module)
     names = [name for name in sorted(room.__all__) if not inspect.ismodule(getattr(room, name))]
-    lines = [getdoc(room) or "", "", f".. currentmodule:: {module}", "", ".. autosummary::", ""]
+    lines = [getdoc(room) or "", "", f".. currentmodule:: {module}", "", ".. autosummary::"]
+    lines += ["   :nosignatures:", ""]
     lines += [f"   {name}" for name in names]
     for name in names:
         lines += documented(getattr(room, name), f"{module}.{name}")
