@@ -95,9 +95,10 @@ def names_of(called: str, module: str) -> str:
 
 
 def documented(thing: object, name: str) -> list[str]:
-    """The directive of autodoc for it."""
+    """The directive of autodoc for it. Where a folder is depends on who builds the page."""
     kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
-    return ["", f".. auto{kind}:: {name}", *["   :members:"] * (kind == "class")]
+    how = {"class": ["   :members:"], "data": ["   :no-value:"] * isinstance(thing, Path)}
+    return ["", f".. auto{kind}:: {name}", *how.get(kind, [])]
 
 
 def commands(command: Any, called: str) -> Iterator[str]:
