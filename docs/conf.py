@@ -32,7 +32,6 @@ extensions = [
 ]
 exclude_patterns = ["_extensions", "**/.ipynb_checkpoints", "reference/written/*.md"]
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]
 nitpick_ignore_regex = [
     # Types of other packages, and of the standard library.
     (

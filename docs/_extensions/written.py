@@ -1,5 +1,5 @@
 """Pages that are written from the package before the others are read: public names, commands, cards
-of the models, keys of recipes, schemas. They lie in a folder that git ignores."""
+of the models, keys of recipes, schemas, the list of tutorials. They lie in a folder that git ignores."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def write(app: Sphinx, _: Config) -> None:
     keys = recipe_keys()
     pages = {f"models/{name}.md": card(name, kind, keys) for name, kind in Model.registry.items()}
     pages["recipe_keys.md"] = tables(keys)
+    pages["tutorials.md"] = listed(Path(app.srcdir) / "tutorials")
     pages["datasets.md"] = datasets_table()
     pages["schemas.md"] = "\n".join(map(schema_of, NAMES))
     whole = typer.main.get_command(command_line)
@@ -75,6 +76,12 @@ def write(app: Sphinx, _: Config) -> None:
         page.parent.mkdir(parents=True, exist_ok=True)
         if not page.is_file() or page.read_text(encoding="utf-8") != text:  # else it is built again
             page.write_text(text, encoding="utf-8")
+
+
+def listed(tutorials: Path) -> str:
+    """The notebooks that are there, in the order of their files' names; there may be none."""
+    names = sorted(path.stem for path in tutorials.glob("*.md") if path.stem != "index")
+    return "\n".join(["```{toctree}", *names, "```", ""])
 
 
 def names_of(called: str, module: str) -> str:
