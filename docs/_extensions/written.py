@@ -1,5 +1,5 @@
-"""Pages that are written from the package before the others are read: public names, commands, cards
-of the models, keys of recipes, schemas, the list of tutorials. They lie in a folder that git ignores."""
+"""Pages that are written from the package before the others are read: public names, commands,
+cards of the models, keys of recipes, schemas, the list of tutorials. Git ignores their folder."""
 
 from __future__ import annotations
 
