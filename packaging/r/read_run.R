@@ -5,11 +5,12 @@ table_of <- function(name) read.delim(file.path(folder, name), row.names = 1, ch
 scores <- table_of("scores.tsv")
 tested <- scores[scores$tybalt_split %in% c("test", "query"), ]
 cat(sum(tested$default_flagged == "True"), "of", nrow(tested), "tested samples are flagged\n")
-strangest <- tested[order(tested$default_p_value), ][1:min(5, nrow(tested)), ]
+strangest <- tested[order(tested$default_p_value), ][seq_len(min(5, nrow(tested))), ]
 print(signif(strangest[, c("default_combined", "default_p_value", "default_q_value")], 3))
 
 genes <- read.delim(file.path(folder, "gene_scores.tsv.gz"))
-print(head(genes[genes$sample == rownames(strangest)[1], ], 3), row.names = FALSE)
+of_first <- genes[genes$sample == rownames(strangest)[1], c("gene", "observed", "expected", "z")]
+print(head(of_first, 3), row.names = FALSE)
 
 latent <- table_of("latent.tsv.gz")
 features <- latent[rownames(scores), grepl("_[0-9]+$", names(latent))]
@@ -18,5 +19,6 @@ print(round(sort(moved, decreasing = TRUE)[1:3], 2))
 
 pdf(file.path(tempdir(), "map.pdf"))
 map <- table_of("embeddings.tsv.gz")
-plot(map[, 1:2], pch = 19, col = ifelse(scores[rownames(map), "default_flagged"] == "True", "red", "grey"))
+is_flagged <- scores[rownames(map), "default_flagged"] == "True"
+plot(map[, 1:2], pch = 19, col = ifelse(is_flagged, "red", "grey"))
 invisible(dev.off())
