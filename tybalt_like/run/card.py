@@ -80,8 +80,8 @@ def _what(run: RunContents, name: str, *, scores: bool) -> str:
     beside = ", with a detector of anomalous samples" if scores else ""
     return (
         f"{_plain(title(name))}, learned from {size}{beside}; made by {PACKAGE} "
-        f"{about['versions'][PACKAGE]}, seed {about['seed']}. `report.html` is its page, `run.json` "
-        "its recipe."
+        f"{about['versions'][PACKAGE]}, seed {about['seed']}. `report.html` is its page, "
+        "`run.json` its recipe."
     )
 
 
