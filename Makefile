@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint fuzz gallery lowest newest dist man sbom audit
+.PHONY: demo test check lint docs fuzz gallery lowest newest dist man sbom audit
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -19,6 +19,15 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, build/docs/html/index.html: warnings are errors, notebooks are executed where they or the
+# package have changed, no network is needed; then its spelling, for which codespell's dictionary of
+# American words is turned over. Links that leave the site: build/docs/html/links.txt.
+docs: $(INSTALLED).docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -d build/docs/doctrees docs build/docs/html
+	sed -E 's/^([^>]*)->([^,]*)$$/\2->\1/' > build/docs/british.txt \
+		.venv/lib/python3*/site-packages/codespell_lib/data/dictionary_en-GB_to_en-US.txt
+	$(BIN)/codespell --dictionary=- --dictionary=build/docs/british.txt *.md data docs
 
 # 10,000 damaged files of every format, on one core an hour or two; `make test` tries 40 of each.
 fuzz: $(INSTALLED)
@@ -99,4 +108,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+$(INSTALLED).docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
 	touch $@

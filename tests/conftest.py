@@ -43,6 +43,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module")
+def without_figures() -> Iterator[None]:
+    """Pages made in this process have blank figures: to draw them takes longer than all else of a
+    small run, and what uses this looks at none."""
+    from tybalt_like.report.figure import Figure
+
+    def blank(self: Figure, *given: Any, **named: Any) -> None:
+        import matplotlib.pyplot as plt
+
+        made(self, *given, **named)
+        object.__setattr__(self, "draw", lambda: plt.figure(figsize=(1, 1)))
+
+    made = Figure.__init__
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(Figure, "__init__", blank)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def same_threads() -> Iterator[None]:
     """numba refuses another number than it began with: what a command in this process has set."""

@@ -173,6 +173,10 @@ def normalize(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: scale=zscore")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="TCP://HOST:PORT", help="dask scheduler; its workers share the work."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what this command wrote before.")
     ] = False,
@@ -181,7 +185,8 @@ def normalize(
     """Normalise a matrix and draw its quality on one page.
 
     Writes OUT.h5ad, the fitted OUT.normaliser.json and the page OUT.qc.png. An h5ad or zarr
-    matrix stays on disk and may be larger than memory, unless a part of it is chosen (--layer).
+    matrix stays on disk and may be larger than memory, unless a part of it is chosen (--layer);
+    workers of a cluster (--scheduler) then have to see it under the same path.
     """
     from tybalt_like.run.normalise import normalise as execute
     from tybalt_like.run.progress import Progress
@@ -195,6 +200,7 @@ def normalize(
         train=train,
         using=using,
         changes=change or [],
+        scheduler=scheduler,
         overwrite=overwrite,
         progress=Progress(quiet=quiet),
     )

@@ -123,7 +123,12 @@ def say_notes(adata: Any) -> None:
     """Print on standard error how a matrix was read."""
     from tybalt_like.core.provenance import reading_notes
 
-    for note in reading_notes(adata):
+    say(reading_notes(adata))
+
+
+def say(notes: Sequence[str]) -> None:
+    """Print notes on standard error."""
+    for note in notes:
         typer.echo(f"note: {note}", err=True)
 
 

@@ -130,6 +130,12 @@ def load(name: str) -> AnnData:
     ------
     DataError
         As `fetch` and `tybalt_like.read` do.
+
+    Examples
+    --------
+    >>> import tybalt_like as ty
+    >>> ty.datasets.load("tcga_brca").shape
+    (769, 2000)
     """
     from tybalt_like import io
     from tybalt_like.core import keys, provenance

@@ -26,13 +26,20 @@ from tybalt_like.pp.transforms.quantile import Quantile
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from tybalt_like.pp.cluster import Cluster
+
 ARRAY_FLOOR = 20.0
 """Floor of raw array intensities before the logarithm, as is usual for Affymetrix' average
 difference values (Golub et al., Science 286:531, 1999): what lies below is background."""
 
 
 def fitted(
-    adata: AnnData, settings: Normalisation, train: ArrayLike, *, memory: float
+    adata: AnnData,
+    settings: Normalisation,
+    train: ArrayLike,
+    *,
+    memory: float,
+    cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """The fields of a fitted `Normaliser`; `memory` in gigabytes."""
     from tybalt_like.io.not_genes import left_out, not_genes
@@ -52,6 +59,7 @@ def fitted(
         gaps=settings.missing != "refuse",
         limit=max(1, int(memory * 1e9 / 4)),
         chosen_g=np.arange(len(names)),
+        cluster=cluster,
     )
     for step in _sample_transforms(settings, found, x_nv):
         rows = rows.after(step.fit(rows) if isinstance(step, type) else step)

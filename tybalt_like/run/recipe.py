@@ -51,6 +51,12 @@ class Data(Options):
         Share of the reference cohort that may be anomalous without being labelled so. That many
         of its strangest samples are not learned from (`anomaly.trimmed`); they are listed, and
         calibrate like all others.
+    in_memory
+        For cohorts larger than memory: the matrix, an h5ad or zarr, stays on disk, and so many
+        random samples are held in memory. The model learns from all training samples, and all
+        samples are encoded and scored; the held ones are the reference of the detectors, what the
+        encoding is judged on and what pages and figures show, the strangest of the others beside
+        them. All are in memory if None.
     """
 
     dataset: str | None = None
@@ -60,6 +66,7 @@ class Data(Options):
     normal: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
     contamination: float = 0.0
+    in_memory: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,6 +88,16 @@ class Data(Options):
             )
         if self.anomalies and not self.normal:
             raise RecipeError("data.anomalies needs data.normal: the labels that are not anomalous")
+        if self.in_memory is not None:
+            self._check_on_disk()
+
+    def _check_on_disk(self) -> None:
+        """Refuse what takes the whole matrix in memory."""
+        chosen = [one.name for one in fields(Options) if getattr(self, one.name) != one.default]
+        for name in chosen + ["contamination"] * bool(self.contamination):
+            raise RecipeError(f"data.in_memory: data.{name} needs all of the matrix; give one only")
+        if self.path is None:
+            raise RecipeError("data.in_memory needs data.path, an h5ad file or a zarr folder")
 
 
 @table("split")
@@ -280,6 +297,12 @@ class Recipe:
         ------
         RecipeError
             Names the unknown key or the value that does not fit.
+
+        Examples
+        --------
+        >>> import tybalt_like as ty
+        >>> ty.Recipe.from_tables({"data": {"dataset": "tcga_brca"}}).model.name
+        'ppca_vae'
         """
         own = {one.name for one in fields(cls)} - {"given"} | {"training"}
         for key in tables:
