@@ -13,7 +13,7 @@ from tybalt_like.models import Model
 from tybalt_like.report import PACKAGE
 from tybalt_like.report.run_contents import RunContents, title
 from tybalt_like.report.words import counted
-from tybalt_like.run.bundle import told
+from tybalt_like.run.bundle import disclosed
 from tybalt_like.run.folder import SCORERS
 
 CARD = "README.md"
@@ -86,7 +86,7 @@ def _what(run: RunContents, name: str, *, scores: bool) -> str:
 
 
 def _told(run: RunContents, profiles: Sequence[str]) -> list[str]:
-    said = [f"As for page and tables: {told(run.folder, run.about)}."]
+    said = [f"As for page and tables: {disclosed(run.folder, run.about)}."]
     if profiles:
         said = [str(run.about.get("discloses", "")), *said]
     files = "Whole profiles are in " + ", ".join(f"`{one}`" for one in profiles) + "."
