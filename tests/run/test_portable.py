@@ -19,7 +19,7 @@ from tybalt_like.run.portable import FILE, make_portable
 from tybalt_like.run.stages import run
 from tybalt_like.tl.score import model_outputs
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "module_without_figures")]
 QUICK = {
     "model": {"name": "pca", "latent_dim": 10},
     "evaluation": {"seeds": 1, "baselines": ["pca"]},

@@ -16,7 +16,7 @@ from tybalt_like.core.rows import ROWS, blocks
 from tybalt_like.pp import Normalisation, Normaliser
 from tybalt_like.run.stages import run
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "module_without_figures")
 GENES = 150
 SEXED = ["XIST", "DDX3Y", "RPS4Y1", "KDM5D"]
 
