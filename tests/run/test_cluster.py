@@ -145,6 +145,10 @@ def profile(tmp_path: Path) -> Path:
     return folder
 
 
+SWEEP_RUNS_AND_SCORE = ["recipe=sweep_brca", "workers=3", "recipes=tybalt_brca", "seeds=2"]
+SWEEP_RUNS_AND_SCORE += ["run=r", "matrix=m.h5ad", "shards=5"]
+
+
 def snakemake(cwd: Path, *words: object) -> str:
     pytest.importorskip("snakemake", reason="snakemake is not installed")
     command = [sys.executable, "-m", "snakemake", "-s", PIPELINES / "Snakefile", *words]
@@ -163,8 +167,7 @@ def snakemake(cwd: Path, *words: object) -> str:
         (["perturbation"], ["recipe=drvae_simulated"], {"perturbation": 1}),
         (  # these ask no command what there is to do: one plan is enough
             ["sweep", "runs", "score"],
-            "recipe=sweep_brca workers=3 recipes=tybalt_brca seeds=2 run=r matrix=m.h5ad "
-            "shards=5".split(),
+            SWEEP_RUNS_AND_SCORE,
             {"worker": 3, "sweep": 1, "run": 2, "shard": 5, "merge": 1},
         ),
     ],
