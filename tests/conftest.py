@@ -1,5 +1,6 @@
 """Fixtures that several rooms share."""
 
+import json
 import os
 import shutil
 import sys
@@ -114,6 +115,25 @@ def command(
     threads = torch.get_num_threads()
     yield call
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def checked() -> Callable[[str, str | Path], Any]:
+    """JSON text, or a file of it, that has been held to one of the schemas, read."""
+    from jsonschema import Draft202012Validator
+
+    from tybalt_like.report.schemas import schema
+
+    def refuse(number: str) -> None:
+        pytest.fail(f"{number} is no JSON")
+
+    def call(name: str, found: str | Path) -> Any:
+        text = found.read_text(encoding="utf-8") if isinstance(found, Path) else found
+        document = json.loads(text, parse_constant=refuse)
+        Draft202012Validator(schema(name)).validate(document)
+        return document
+
+    return call
 
 
 @dataclass

@@ -102,7 +102,7 @@ MEASUREMENTS = {
     "survival": Measurement(_at_once(survival), print_survival),
     "page": Measurement(_at_once(page), print_page),
     "again": Measurement(_at_once(again, "only"), print_again),
-    "kills": Measurement(_at_once(kills, "only"), print_kills, seeds=30),
+    "kills": Measurement(kills, print_kills, seeds=30),
     "scale": Measurement(_at_once(scale, "sizes"), print_scale, seeds=1),
     "out_of_core": Measurement(_at_once(out_of_core, "parts"), print_out_of_core, seeds=3),
     "split": Measurement(_at_once(split, "names"), print_split, seeds=20),

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tybalt_like.benchmark.rows import Kept
 from tybalt_like.core.errors import RunError
 from tybalt_like.core.files import (
     MARKER,
@@ -30,6 +33,8 @@ from tybalt_like.report import PAGE
 from tybalt_like.run.progress import Progress
 
 COMMAND = (sys.executable, "-m", "tybalt_like")
+ONE_THREAD = ("--threads", "1")
+KEY = ("command", "turn")
 IN_A_ROW = 3
 """So often one command is killed before it may finish."""
 BEGINS = 0.25
@@ -42,15 +47,15 @@ _RECIPE = """
 data = { path = "m.tsv", obs = "o.tsv", label = "pam50" }
 normalize = { n_genes = 100 }
 model = { name = "tybalt", latent_dim = 5 }
-training = { epochs = 60, min_epochs = 60, checkpoint_seconds = 0 }
+training = { epochs = 15, min_epochs = 15, checkpoint_seconds = 0 }
 evaluation = { seeds = 0 }
 """
 _SWEEP = """
-sweep = { space = { "training.epochs" = [20, 40, 60], "model.latent_dim" = [3, 5] } }
+sweep = { space = { "training.epochs" = [5, 10, 15], "model.latent_dim" = [3, 5] } }
 """
 _PERTURBATION = (
     *("--set", "simulation.groups=60", "--set", "simulation.n_genes=40"),
-    *("--set", "perturbation.folds=3", "--set", "training.epochs=20"),
+    *("--set", "perturbation.folds=3", "--set", "training.epochs=10"),
 )
 
 
@@ -83,19 +88,30 @@ CASES = {
 }
 
 
-def kills(*, only: list[str] | None = None, seeds: int = 30, progress: Progress) -> pd.DataFrame:
+def kills(
+    *, only: list[str] | None = None, seeds: int = 30, file: Path | None = None, progress: Progress
+) -> pd.DataFrame:
     """SIGKILL at so many moments of each command, drawn from its processor time.
 
     Up to `IN_A_ROW` kills are followed by the same command, which is let finish; its folder has
     to be that of an uninterrupted one, byte by byte but for times, and nothing may lie under the
     name of a finished folder before.
     """
-    found = []
+    rows = Kept(file, KEY)
     for name in only or CASES:
         with TemporaryDirectory(prefix="tybalt_like-kills-") as place:
-            killed = pd.DataFrame(_killed(CASES[name], Path(place), seeds, progress))
-            found.append(killed.assign(command=name))
-    return pd.concat(found, ignore_index=True)
+            uninterrupted = cache(partial(_uninterrupted, CASES[name], Path(place)))
+            done = 0
+            for turn in count():
+                if done >= seeds:
+                    break
+                if not rows.has(name, turn):
+                    most = min(IN_A_ROW, seeds - done)
+                    found = pd.DataFrame(_turn(CASES[name], uninterrupted(), seed=turn, most=most))
+                    rows.add(found.assign(command=name, turn=turn))
+                done += rows.rows().query("command == @name and turn == @turn")["killed"].sum()
+                progress.say(f"{name}: {done} of {seeds} kills")
+    return rows.rows()
 
 
 def print_kills(rows: pd.DataFrame) -> None:
@@ -112,35 +128,41 @@ def print_kills(rows: pd.DataFrame) -> None:
         print(f"{row.command}: {row.differs}")
 
 
-def _killed(case: Case, place: Path, n: int, progress: Progress) -> Iterator[dict[str, Any]]:
-    """A row for each kill, and for each time that the command was let finish."""
-    rng = np.random.default_rng(0)
+class Uninterrupted(NamedTuple):
+    """What a command does if nobody kills it: where, in what time, and what is in its folder."""
+
+    place: Path
+    seconds: float
+    expected: dict[str, Any]
+
+
+def _uninterrupted(case: Case, place: Path) -> Uninterrupted:
     _write_inputs(place)
     if case.within:
-        _finish((*COMMAND, "run", "run.toml", "--out", "before", "--threads", "1"), place)
-    words, out = (*COMMAND, *case.words, "--threads", "1"), place / "out"
+        _finish((*COMMAND, "run", "run.toml", "--out", "before", *ONE_THREAD), place)
     _prepare(case, place)
-    whole_seconds = _finish(words, place)
-    expected = _contents(out)
-    done = 0
-    while done < n:
-        _prepare(case, place)
-        for _ in range(min(IN_A_ROW, n - done)):
-            if not _ends_by_kill(words, place, rng.uniform(BEGINS, 1) * whole_seconds):
-                break
-            done += 1
-            yield _row(
-                killed=1, kept=_kept(case, out), looks_whole=_looks_whole(case, out, expected)
-            )
-        differs = ""
-        try:
-            if case.within or case.grows or not out.exists():
-                _finish(words, place)
-            differs = _first_difference(expected, _contents(out))
-        except subprocess.CalledProcessError as error:
-            differs = str(error.stderr).strip()
-        yield _row(finished=1, same=int(not differs), differs=differs)
-        progress.say(f"{case.words[0]}: {done} of {n} kills {differs}")
+    seconds = _finish((*COMMAND, *case.words, *ONE_THREAD), place)
+    return Uninterrupted(place, seconds, _contents(place / "out"))
+
+
+def _turn(case: Case, whole: Uninterrupted, *, seed: int, most: int) -> Iterator[dict[str, Any]]:
+    """A row for each kill, and one for the command that is let finish."""
+    rng = np.random.default_rng(seed)
+    words, place, out = (*COMMAND, *case.words, *ONE_THREAD), whole.place, whole.place / "out"
+    _prepare(case, place)
+    for _ in range(most):
+        if not _ends_by_kill(words, place, rng.uniform(BEGINS, 1) * whole.seconds):
+            break
+        looks_whole = _looks_whole(case, out, whole.expected)
+        yield _row(killed=1, kept=_kept(case, out), looks_whole=looks_whole)
+    differs = ""
+    try:
+        if case.within or case.grows or not out.exists():
+            _finish(words, place)
+        differs = _first_difference(whole.expected, _contents(out))
+    except subprocess.CalledProcessError as error:
+        differs = str(error.stderr).strip()
+    yield _row(finished=1, same=int(not differs), differs=differs)
 
 
 def _row(**counts: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a run of a cohort as large as Tybalt's costs, stage by stage, and how that grows.
 
-A matrix of so many samples and 5,000 genes is made: programmes of genes that samples share in other
-measure, 33 tumour types, noise of each gene. ``tybalt-like run`` takes 30 of the types for the
-reference, trains Tybalt for 20 epochs and does all else that it usually does.
+A matrix of so many samples and 5,000 genes (``20000x2000``: of 2,000) is made: programmes of genes
+that samples share in other measure, 33 tumour types, noise of each gene. ``tybalt-like run`` takes
+30 of the types for the reference, trains Tybalt for 20 epochs, for 4 beyond 10,459 samples, and
+does all else that it usually does.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import pandas as pd
 
 from tybalt_like.run.progress import Progress
 
-SIZES = (2500, 5000, 10459)
+SIZES = ("2500", "5000", "10459")
 """Samples; the last is the number of Tybalt's."""
-GENES, PROGRAMMES, TYPES, STRANGE, EPOCHS = 5000, 60, 33, 3, 20
+TYBALT = 10_459
+GENES, PROGRAMMES, TYPES, STRANGE = 5000, 60, 33, 3
+EPOCHS, FEW = 20, 4
 MEASURED = ("seconds", "processor_seconds", "peak_mib")
 """Columns; stages are joined by the rows ``all``, of the whole process, and ``helpers``."""
 RUN = """
@@ -59,21 +62,23 @@ print(json.dumps(found))
 def scale(sizes: list[str] | None, *, seeds: int, progress: Progress) -> pd.DataFrame:
     """A row for each size and stage: ``seconds`` on the clock and of processors, ``peak_mib``."""
     rows = []
-    for n in map(int, sizes or SIZES):
+    for size in sizes or SIZES:
+        n, genes = map(int, size.split("x") if "x" in size else (size, GENES))
         for seed in range(seeds):
-            with tempfile.TemporaryDirectory() as folder, progress.stage(f"{n} samples"):
-                found = measured(n, Path(folder), seed=seed)
+            with tempfile.TemporaryDirectory() as folder, progress.stage(f"{n} x {genes}"):
+                found = measured(n, genes, Path(folder), seed=seed)
             rows += [
-                {"samples": n, "seed": seed, "stage": stage} | dict(zip(MEASURED, one, strict=True))
+                {"samples": n, "genes": genes, "seed": seed, "stage": stage}
+                | dict(zip(MEASURED, one, strict=True))
                 for stage, one in found.items()
             ]
     return pd.DataFrame(rows)
 
 
-def measured(n: int, folder: Path, *, seed: int) -> dict[str, tuple[float, ...]]:
+def measured(n: int, genes: int, folder: Path, *, seed: int) -> dict[str, tuple[float, ...]]:
     """`MEASURED` by stage, of a run in a process of its own."""
     matrix = folder / "matrix.h5ad"
-    write_matrix(matrix, n, seed=seed)
+    write_matrix(matrix, n, genes, seed=seed)
     types = [f"type {i:02d}" for i in range(TYPES)]
     tables = {
         "data": {
@@ -83,8 +88,12 @@ def measured(n: int, folder: Path, *, seed: int) -> dict[str, tuple[float, ...]]
             "anomalies": types[:STRANGE],
         },
         "model": {"name": "tybalt", "latent_dim": 100},
-        "normalize": {"n_genes": GENES, "scale": "zero_one"},
-        "training": {"epochs": EPOCHS, "batch_size": 50, "learning_rate": 1e-3},
+        "normalize": {"n_genes": genes, "scale": "zero_one"},
+        "training": {
+            "epochs": EPOCHS if n <= TYBALT else FEW,
+            "batch_size": 50,
+            "learning_rate": 1e-3,
+        },
     }
     done = subprocess.run(
         [sys.executable, "-c", RUN, json.dumps(tables), str(folder / "run")],
@@ -96,7 +105,7 @@ def measured(n: int, folder: Path, *, seed: int) -> dict[str, tuple[float, ...]]
     return found
 
 
-def write_matrix(path: Path, n: int, *, seed: int) -> None:
+def write_matrix(path: Path, n: int, genes: int, *, seed: int) -> None:
     """log2 expression of n samples, with their types, sexes and centres."""
     from anndata import AnnData
 
@@ -104,10 +113,10 @@ def write_matrix(path: Path, n: int, *, seed: int) -> None:
     type_n = rng.choice(TYPES, n, p=(share := rng.dirichlet(np.full(TYPES, 5.0))) / share.sum())
     active_cp = rng.gamma(0.5, 1.0, (TYPES, PROGRAMMES))
     activity_np = active_cp[type_n] * rng.gamma(4.0, 0.25, (n, PROGRAMMES))
-    weight_pg = rng.normal(0, 1, (PROGRAMMES, GENES)) * (rng.random((PROGRAMMES, GENES)) < 0.15)
+    weight_pg = rng.normal(0, 1, (PROGRAMMES, genes)) * (rng.random((PROGRAMMES, genes)) < 0.15)
     x_ng = (activity_np @ weight_pg).astype(np.float32)
-    x_ng += rng.normal(7, 2, GENES).astype(np.float32)
-    x_ng += rng.normal(0, 1, (n, GENES)).astype(np.float32) * rng.gamma(4, 0.15, GENES)
+    x_ng += rng.normal(7, 2, genes).astype(np.float32)
+    x_ng += rng.normal(0, 1, (n, genes)).astype(np.float32) * rng.gamma(4, 0.15, genes)
     obs = pd.DataFrame(
         {
             "type": [f"type {i:02d}" for i in type_n],
@@ -116,17 +125,20 @@ def write_matrix(path: Path, n: int, *, seed: int) -> None:
         },
         index=[f"sample {i}" for i in range(n)],
     )
-    genes = pd.DataFrame(index=[f"GENE{i}" for i in range(GENES)])
-    AnnData(np.maximum(x_ng, 0), obs=obs, var=genes).write_h5ad(path)
+    var = pd.DataFrame(index=[f"GENE{i}" for i in range(genes)])
+    AnnData(np.maximum(x_ng, 0), obs=obs, var=var).write_h5ad(path)
 
 
 def print_scale(rows: pd.DataFrame) -> None:
     """Seconds and MiB by stage and size, and the exponent by which seconds grow."""
     for what in MEASURED:
-        table = rows.pivot_table(index="stage", columns="samples", values=what, sort=False)
+        table = rows.pivot_table(
+            index="stage", columns=["samples", "genes"], values=what, sort=False
+        )
         shown = table.map("{:,.0f}".format if what == "peak_mib" else "{:,.1f}".format)
-        if what != "peak_mib" and len(table.columns) > 1:
-            log_n, spent = np.log(table.columns.to_numpy(float)), table.clip(lower=1e-3)
+        if what != "peak_mib" and len(table.columns) > 1 and len(set(rows["genes"])) == 1:
+            n = table.columns.get_level_values("samples").to_numpy(float)
+            log_n, spent = np.log(n), table.clip(lower=1e-3)
             powers = [np.polyfit(log_n, np.log(row), 1)[0] for row in spent.to_numpy()]
             shown["exponent"] = [f"{power:.2f}" for power in powers]
         print(f"\n{what}\n{shown.to_string()}")

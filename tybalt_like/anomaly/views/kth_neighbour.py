@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from tybalt_like.anomaly.outputs import Array
 from tybalt_like.anomaly.view import Reference, Samples, View
 
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
+
 N_AXES = 5
 LEAST, SHARE = 5, 0.1
 """Which neighbour: a tenth of the training samples away, so that a few strange ones among these
 cannot vouch for each other; at least the fifth."""
+MOST = 20_000
+"""Training samples that are kept, drawn at random: a tenth of so many is as far away as a tenth of
+all, and each sample is compared with all that are kept."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +43,26 @@ class KthNeighbour(
         z_mk = np.asarray(train.outputs.z_nk, dtype=np.float64)
         mean_k = z_mk.mean(0)
         axes_ka = np.linalg.svd(z_mk - mean_k, full_matrices=False)[2][:N_AXES].T
+        if len(z_mk) > MOST:
+            z_mk = z_mk[np.random.default_rng(0).permutation(len(z_mk))[:MOST]]
         return cls(mean_k, axes_ka, (z_mk - mean_k) @ axes_ka)
 
     def score(self, samples: Samples) -> Array:
-        from sklearn.neighbors import NearestNeighbors
-
         at_na = (np.asarray(samples.outputs.z_nk, np.float64) - self.mean_k) @ self.axes_ka
-        m = len(self.train_ma)
-        k = min(max(float(LEAST), SHARE * m), float(m))
+        k = self._k
         below, above = int(k), int(np.ceil(k))
-        nearest = NearestNeighbors(n_neighbors=above).fit(self.train_ma)
-        near_nk = nearest.kneighbors(at_na)[0]
+        near_nk = self._nearest.kneighbors(at_na)[0]
         return np.asarray(
             near_nk[:, below - 1] + (k - below) * (near_nk[:, above - 1] - near_nk[:, below - 1])
         )
+
+    @property
+    def _k(self) -> float:
+        m = len(self.train_ma)
+        return min(max(float(LEAST), SHARE * m), float(m))
+
+    @cached_property
+    def _nearest(self) -> NearestNeighbors:
+        from sklearn.neighbors import NearestNeighbors
+
+        return NearestNeighbors(n_neighbors=int(np.ceil(self._k))).fit(self.train_ma)
