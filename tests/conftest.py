@@ -1,5 +1,6 @@
 """Fixtures that several rooms share."""
 
+import json
 import os
 import shutil
 import sys
@@ -40,6 +41,24 @@ def one_thread() -> Iterator[None]:
     with threadpool_limits(1):
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def without_figures() -> Iterator[None]:
+    """Pages made in this process have blank figures: to draw them takes longer than all else of a
+    small run, and what uses this looks at none."""
+    from tybalt_like.report.figure import Figure
+
+    def blank(self: Figure, *given: Any, **named: Any) -> None:
+        import matplotlib.pyplot as plt
+
+        made(self, *given, **named)
+        object.__setattr__(self, "draw", lambda: plt.figure(figsize=(1, 1)))
+
+    made = Figure.__init__
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(Figure, "__init__", blank)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +112,25 @@ def command(
     threads = torch.get_num_threads()
     yield call
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def checked() -> Callable[[str, str | Path], Any]:
+    """JSON text, or a file of it, that has been held to one of the schemas, read."""
+    from jsonschema import Draft202012Validator
+
+    from tybalt_like.report.schemas import schema
+
+    def refuse(number: str) -> None:
+        pytest.fail(f"{number} is no JSON")
+
+    def call(name: str, found: str | Path) -> Any:
+        text = found.read_text(encoding="utf-8") if isinstance(found, Path) else found
+        document = json.loads(text, parse_constant=refuse)
+        Draft202012Validator(schema(name)).validate(document)
+        return document
+
+    return call
 
 
 @dataclass

@@ -7,12 +7,16 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tybalt_like import ExpressionEncoder, pp
-from tybalt_like.core.errors import DataError
+from tybalt_like.core.errors import DataError, RecipeError
 
 QUICK = {"epochs": 8, "min_epochs": 0}
 
@@ -26,6 +30,63 @@ QUICK = {"epochs": 8, "min_epochs": 0}
 )
 def test_is_a_scikit_learn_estimator(estimator, check) -> None:
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_transformer_get_feature_names_out",
+        "check_transformer_get_feature_names_out_pandas",
+        "check_set_output_transform",
+        "check_set_output_transform_pandas",
+        "check_global_output_transform_pandas",
+        "check_dataframe_column_names_consistency",
+    ],
+)
+@pytest.mark.filterwarnings("default")
+def test_keeps_the_rules_that_check_estimator_leaves_to_its_own(check) -> None:
+    estimator = ExpressionEncoder("pca", latent_dim=2)
+    getattr(estimator_checks, check)("ExpressionEncoder", estimator)
+    tags = get_tags(estimator)
+    assert tags.estimator_type == "outlier_detector"
+    assert tags.transformer_tags.preserves_dtype == ["float64"]
+    assert [tags.input_tags.sparse, tags.input_tags.allow_nan, tags.target_tags.required] == [
+        False,
+        False,
+        False,
+    ]
+
+
+def test_groups_are_routed_through_a_pipeline_and_cross_validation() -> None:
+    rng = np.random.default_rng(0)
+    x_ng, y, groups = rng.normal(size=(120, 6)), np.arange(120) % 2, np.repeat(np.arange(12), 10)
+    with sklearn.config_context(enable_metadata_routing=True):
+        encoder = ExpressionEncoder("pca", latent_dim=2, calibration=0.25)
+        pipeline = make_pipeline(
+            StandardScaler(), encoder.set_fit_request(groups=True), LogisticRegression()
+        )
+        pipeline.fit(x_ng, y, groups=groups)
+        assert len(pipeline[1].detector_.calibration_scores) % 10 == 0
+        given = {"params": {"groups": groups}, "cv": GroupKFold(3), "error_score": "raise"}
+        cross_validate(pipeline, x_ng, y, **given)
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", 2.0), ("alpha", 0), ("calibration", "a")])
+def test_shares_that_are_none_are_refused(name, value) -> None:
+    with pytest.raises(RecipeError, match=f"{name} is a share above 0 and below 1, not {value!r}"):
+        ExpressionEncoder("pca", latent_dim=2, **{name: value}).fit(np.eye(30))
+
+
+def test_random_state_is_any_of_scikit_learns() -> None:
+    x_ng = np.random.default_rng(0).normal(size=(60, 6))
+
+    def offset(state) -> float:
+        encoder = ExpressionEncoder("pca", latent_dim=2, random_state=state).fit(x_ng)
+        with pytest.raises(DataError, match=r"the 2 latent coordinates .* not 3 columns"):
+            encoder.inverse_transform(x_ng[:, :3])
+        return encoder.offset_
+
+    assert offset(np.random.RandomState(1)) == offset(np.random.RandomState(1)) != offset(None)
 
 
 def test_takes_anndata_and_works_in_a_pipeline() -> None:

@@ -9,12 +9,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from tybalt_like import tl
 from tybalt_like.anomaly import Detector
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
+from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.models import ModelSettings
 from tybalt_like.pp import Normalisation, Normaliser
 from tybalt_like.pp.split import divided
@@ -54,11 +56,13 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         Settings of `pp.Normalisation`, for example ``{"n_genes": 2000}`` or, of counts, ``{}``. If
         None, values are taken as they are, and every feature is scaled to its training range.
     calibration
-        Share of the samples that calibrates; a tenth of the others decides when to stop.
+        Share of the samples that calibrates, above 0 and below 1; a tenth of the others decides
+        when to stop.
     alpha
-        Share of normal samples that `predict` may call anomalous.
+        Share of normal samples that `predict` may call anomalous, above 0 and below 1.
     random_state
-        Feeds the division, the initial weights and the training.
+        Feeds the division, the initial weights and the training: a number, or as elsewhere in
+        scikit-learn a `RandomState` or None, from which a number is drawn at every fit.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     progress
@@ -71,6 +75,17 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
     detector_ : Detector
     offset_ : float
         ``decision_function = score_samples - offset_``; negative is anomalous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tybalt_like as ty
+    >>> X = np.random.default_rng(0).normal(8, 1, size=(200, 50))
+    >>> encoder = ty.ExpressionEncoder("pca", latent_dim=5).fit(X)
+    >>> encoder.transform(X).shape
+    (200, 5)
+    >>> encoder.predict([X[0], X[0] + 6])
+    array([ 1, -1])
     """
 
     def __init__(
@@ -83,7 +98,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         normalisation: dict[str, Any] | None = None,
         calibration: float = 0.2,
         alpha: float = 0.05,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         device: str = "auto",
         progress: bool = True,
     ) -> None:
@@ -110,7 +125,8 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         division; as in scikit-learn's splitters, it has one value per sample. A missing or empty
         one stands alone.
         """
-        adata = self._samples(X, reset=True)
+        self._check_shares()
+        adata, seed = self._samples(X, reset=True), self._seed()
         check_consistent_length(adata.obs_names, groups)
         adata.obs[keys.SPLIT] = divided(
             np.full(adata.n_obs, "", dtype=object),
@@ -118,7 +134,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
             calibration=self.calibration,
             validation=VALIDATION,
             group_n=groups,
-            seed=self.random_state,
+            seed=seed,
         ).astype(str)
         given = AS_THEY_ARE if self.normalisation is None else self.normalisation
         self.normaliser_ = Normaliser.fit(adata, Normalisation.configure(**given))
@@ -128,7 +144,7 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         self.model_ = tl.fit(
             encoded,
             model=settings,
-            seed=self.random_state,
+            seed=seed,
             device=self.device,
             progress=self.progress,
         )
@@ -150,10 +166,16 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         """Profiles that belong to latent coordinates, (n, genes of `normaliser_`): on the scale of
         the input or, where the normalisation takes a logarithm, on that scale."""
         check_is_fitted(self)
+        z_nk = check_array(X, dtype=np.float32)
+        if z_nk.shape[1] != self._n_features_out:
+            raise DataError(
+                f"inverse_transform takes the {self._n_features_out} latent coordinates that "
+                f"transform gives, not {z_nk.shape[1]} columns"
+            )
         parameter = next(iter(self.model_.state_dict().values()))
-        z_nk = torch.as_tensor(np.asarray(X, dtype=np.float32)).to(parameter.device)
         with torch.no_grad():
-            decoded_ng = self.model_.decode(z_nk).cpu().double().numpy()
+            tensor_nk = torch.as_tensor(z_nk).to(parameter.device)
+            decoded_ng = self.model_.decode(tensor_nk).cpu().double().numpy()
         return np.asarray(self.normaliser_.inverse(decoded_ng))
 
     def score_samples(self, X: Any) -> Array:
@@ -172,11 +194,38 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
         beyond_n = self.decision_function(X)
         return np.where(beyond_n < -ROUNDING * max(1.0, abs(self.offset_)), -1, 1)
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:  # noqa: ARG002
-        """``<model>_1`` to ``<model>_k``, as in the latent table of a run."""
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """``<model>_1`` to ``<model>_k``, as in the latent table of a run.
+
+        `input_features` do not change them, but have to be those that were fitted.
+        """
         check_is_fitted(self)
+        if input_features is not None:
+            self._check_names(list(input_features))
         names = [f"{self.model}_{i + 1}" for i in range(self._n_features_out)]
         return np.array(names, dtype=object)
+
+    def _check_shares(self) -> None:
+        for name in ("calibration", "alpha"):
+            share = getattr(self, name)
+            if not isinstance(share, int | float) or not 0 < share < 1:
+                raise RecipeError(f"{name} is a share above 0 and below 1, not {share!r}")
+
+    def _seed(self) -> int:
+        given: Any = self.random_state
+        if isinstance(given, int | np.integer):
+            return int(given)
+        return int(check_random_state(given).randint(2**31 - 1))
+
+    def _check_names(self, given: list[Any]) -> None:
+        known = getattr(self, "feature_names_in_", None)
+        if known is not None and given != list(known):
+            raise ValueError("input_features is not equal to feature_names_in_")
+        if len(given) != self.n_features_in_:
+            raise ValueError(
+                f"input_features should have length equal to number of features "
+                f"({self.n_features_in_}), got {len(given)}"
+            )
 
     def _encoded(self, X: Any) -> AnnData:
         check_is_fitted(self)

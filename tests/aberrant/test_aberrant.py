@@ -1,6 +1,5 @@
 """Aberrant counts: statistics, what is found, what new samples change, and the command."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -360,7 +359,7 @@ def command(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
 
 @pytest.mark.slow
 def test_command_writes_a_folder_and_tests_new_samples_with_it(
-    tmp_path, monkeypatch, capsys
+    tmp_path, monkeypatch, capsys, checked
 ) -> None:
     adata = cohort(66, seed=3)
     adata.X[7, 11] = 0
@@ -392,7 +391,8 @@ def test_command_writes_a_folder_and_tests_new_samples_with_it(
         monkeypatch, capsys, tmp_path / "new.tsv", "--using", out, "-o", new, "--quiet", "--json"
     )
     assert code == 0, said
-    assert json.loads(said)["facts"]["aberrant counts"] == 1
+    assert checked("summary", said)["facts"]["aberrant counts"] == 1
+    checked("run", new / "run.json")
     found = pd.read_csv(new / "aberrant_significant.tsv", sep="\t")
     assert found[["gene", "sample"]].to_numpy().tolist() == [["gene20", "s63"]]
     assert (out / "aberrant.tsv.gz").read_bytes() == before

@@ -7,9 +7,12 @@ as h5ad and as zarr (version 3, sharded), in blocks of 64 samples, without compr
   one turn, so that a machine whose speed drifts favours none;
 - ``shuffling``: validation loss after some epochs, samples in memory, on disk, and on disk sorted
   by type;
-- ``coreset``, ``coreset of images``: AUROC of views that know but some of the training samples;
-- ``limited``: one epoch on 200,000 samples, their latents, and scores of 10,000 (each takes as long
-  as the next), in a process with RLIMIT_DATA (what it allocates, its libraries included) of 2 GB.
+- ``coreset``, ``coreset, cross-fitted``, ``coreset of images``: AUROC of views that know but some
+  of the training samples (`coreset`);
+- ``limited``: one epoch on 200,000 samples, their latents and scores, and ``tybalt-like score`` of
+  them by a finished run, in processes with RLIMIT_DATA (what they allocate, their libraries
+  included) of 2 GB;
+- ``long``: the same with 200 genes, for what grows with the samples.
 """
 
 from __future__ import annotations
@@ -23,7 +26,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,38 +36,38 @@ import pandas as pd
 import torch
 import zarr
 from anndata import AnnData
+from coreset import coreset, cross_fitted, print_coreset
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from suite import of_suite
 
-from tybalt_like import pp, tl
+from tybalt_like import Recipe, pp, tl
 from tybalt_like.core import keys
 from tybalt_like.io.datasets import load
 from tybalt_like.models import Model, Training
 from tybalt_like.run.progress import Progress
+from tybalt_like.run.stages import run
 from tybalt_like.tl.stored import StoredInputs
 from tybalt_like.training.loop import train
 from tybalt_like.training.rows import Resident
 from tybalt_like.training.seed import seeded
 
-PARTS = ("rates", "shuffling", "coreset", "coreset of images", "limited")
-FEW, MANY, SCORED, LIMIT = 20_000, 200_000, 10_000, 2_000_000_000
-GENES, PROGRAMMES, TYPES, BLOCK, SHARD = 5000, 60, 33, 64, 2048
+PARTS = (
+    *("rates", "shuffling", "coreset", "coreset, cross-fitted", "coreset of images", "limited"),
+    "long",
+)
+FEW, MANY, KNOWN, LIMIT = 20_000, 200_000, 2_000, 2_000_000_000
+GENES, NARROW, PROGRAMMES, TYPES, BLOCK, SHARD = 5000, 200, 60, 33, 64, 2048
 EPOCHS = 5
 """Of ``shuffling``."""
-CORESETS, LARGE = (50, 100, 200), 200
-"""Training samples that ``coreset`` keeps, and those that a task needs."""
 CORESETS_OF_IMAGES, DIGITS = (300, 1000, 3000), ("1", "4", "8")
 FORMATS = ("h5ad", "zarr")
 MEASURED = ("seconds", "processor_seconds", "peak_mib")
 NUMBERS = (*MEASURED, "rate", "processor", "loss", "auroc", "size", "seed", "train")
 SPLITS = {keys.TRAIN: 0.6, keys.VALIDATION: 0.05, keys.CALIBRATION: 0.15, keys.QUERY: 0.2}
-RUN = """
+MEASURE = """
 import json, resource, sys, time
-resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[3]),) * 2)
+resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[1]),) * 2)
 from pathlib import Path
-from tybalt_like import pp, tl
-from tybalt_like.models import Training
 
 STATUS, found = Path("/proc/self/status"), {}
 
@@ -78,14 +80,29 @@ def measured(stage, work):
     found[stage] = seconds, time.process_time() - spent, peak
     print(stage, *found[stage], file=sys.stderr, flush=True)
     return result
-
-adata = measured("open", lambda: pp.open_backed(sys.argv[1]))
+"""
+VERBS = """
+from tybalt_like import pp, tl
+from tybalt_like.models import Training
+adata = measured("open", lambda: pp.open_backed(sys.argv[2]))
 training = Training(epochs=1, patience=None)
 fit = lambda: tl.fit(adata, model="tybalt", latent_dim=100, training=training, progress=False)
 model = measured("train and embed", fit)
 measured("embed", lambda: tl.latent(adata, model))
-adata = pp.open_backed(sys.argv[2])
-measured("score", lambda: tl.score(adata, model=model))
+n_train = int(sys.argv[3]) or None
+measured("score", lambda: tl.score(adata, model=model, n_train=n_train))
+print(json.dumps(found))
+"""
+COMMAND = """
+from tybalt_like import cli
+def score():
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code:
+            raise
+sys.argv = ["tybalt-like", "score", "--run", *sys.argv[3:], sys.argv[2]]
+measured("command", score)
 print(json.dumps(found))
 """
 
@@ -95,9 +112,11 @@ def out_of_core(parts: list[str] | None, *, seeds: int, progress: Progress) -> p
     measure: dict[str, Callable[[Path, int], Iterator[dict[str, object]]]] = {
         "rates": _rates,
         "shuffling": _shuffling,
-        "coreset": _coreset,
+        "coreset": lambda _, seeds: coreset(seeds),
+        "coreset, cross-fitted": lambda _, seeds: cross_fitted(seeds),
         "coreset of images": _coreset_of_images,
         "limited": _limited,
+        "long": _long,
     }
     rows: list[dict[str, object]] = []
     for part in parts or PARTS:
@@ -143,29 +162,9 @@ def _shuffling(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
             yield {"kind": kind, "seed": seed, "loss": model.history.rows[-1]["val_loss"]}
 
 
-def _coreset(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
-    """AUROC of tests against anomalies, views fitted to so many random training samples.
-
-    Tasks of the suite with at least `LARGE` training samples; 2,000 genes, 20 components that are
-    learned from all training samples.
-    """
-    for case, whole in of_suite(None, Progress(quiet=True)):
-        adata = whole[whole.obs[case.label].isin([*case.normal, *case.anomalies])].copy()
-        for seed in range(seeds):
-            pp.split(adata, label=case.label, normal=case.normal, seed=seed)
-            train_n = adata.obs[keys.SPLIT] == keys.TRAIN
-            if train_n.sum() < LARGE:
-                break
-            settings = pp.Normalisation(n_genes=2000, units="log2", log="no", library="none")
-            scaled = pp.Normaliser.fit(adata, replace(settings, scale="zscore")).transform(adata)
-            about = {"group": case.group, "task": case.name, "train": int(train_n.sum())}
-            for size, auroc in _of_coresets(scaled, CORESETS):
-                yield about | {"seed": seed, "size": size, "auroc": auroc}
-
-
 def _coreset_of_images(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
-    """The same of 10,000 digits, where one digit is to be found: no suite of transcriptomes has as
-    many."""
+    """AUROC of views that know but some of 10,000 digits, where one digit is to be found: no suite
+    of transcriptomes has as many."""
     images = load("mnist")
     for digit in DIGITS:
         rng = np.random.default_rng(int(digit))
@@ -193,26 +192,52 @@ def _of_coresets(adata: AnnData, sizes: tuple[int, ...]) -> Iterator[tuple[int, 
 
 def _limited(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
     """Seconds, also of processors, and the peak of memory in MiB by stage; one run."""
+    finished = _run_of(folder, GENES)
     for suffix in FORMATS:
-        path = write(folder / f"m.{suffix}", MANY)
-        scored = write(folder / f"scored.{suffix}", SCORED)
+        yield from _stages(write(folder / f"m.{suffix}", MANY), finished)
+
+
+def _long(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
+    """The same of as many samples of few genes: what grows with the samples."""
+    finished = _run_of(folder, NARROW)
+    yield from _stages(write(folder / "m.h5ad", MANY, genes=NARROW), finished, n_train=KNOWN)
+
+
+def _stages(path: Path, run: Path, *, n_train: int = 0) -> Iterator[dict[str, object]]:
+    """What is measured of a file, which is then removed."""
+    made = ["--out", str(run.with_name("scores.tsv")), "--genes", str(run.with_name("genes.tsv"))]
+    for code, more in ((VERBS, [str(n_train)]), (COMMAND, [str(run), *made])):
         done = subprocess.run(
-            [sys.executable, "-c", RUN, str(path), str(scored), str(LIMIT)],
+            [sys.executable, "-c", MEASURE + code, str(LIMIT), str(path), *more],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
         for stage, found in json.loads(done.stdout.splitlines()[-1]).items():
-            yield {"kind": suffix, "stage": stage} | dict(zip(MEASURED, found, strict=True))
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+            row = {"kind": path.suffix[1:], "stage": stage}
+            yield row | dict(zip(MEASURED, found, strict=True))
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def write(path: Path, n: int, *, by_type: bool = False) -> Path:
+def _run_of(folder: Path, genes: int) -> Path:
+    """A run on a few samples of the same kind, all of them its reference."""
+    known = write(folder / "known.h5ad", KNOWN, genes=genes)
+    tables = {
+        "data": {"path": str(known)},
+        "model": {"name": "pca", "latent_dim": 20},
+        "evaluation": {"seeds": 0},
+        "pictures": {"maps": []},
+    }
+    run(Recipe.from_tables(tables), folder / "run", device="cpu")
+    return folder / "run"
+
+
+def write(path: Path, n: int, *, genes: int = GENES, by_type: bool = False) -> Path:
     """Samples with types and splits; `by_type` puts those of a type together."""
     rng = np.random.default_rng(0)
     type_n = rng.choice(TYPES, n, p=(share := rng.dirichlet(np.full(TYPES, 5.0))) / share.sum())
     active_cp = rng.gamma(0.5, 1.0, (TYPES, PROGRAMMES))
-    weight_pg = rng.normal(0, 1, (PROGRAMMES, GENES)) * (rng.random((PROGRAMMES, GENES)) < 0.15)
+    weight_pg = rng.normal(0, 1, (PROGRAMMES, genes)) * (rng.random((PROGRAMMES, genes)) < 0.15)
     split_n = rng.choice(list(SPLITS), n, p=list(SPLITS.values()))
     order_n = np.argsort(type_n, kind="stable") if by_type else np.arange(n)
 
@@ -220,13 +245,14 @@ def write(path: Path, n: int, *, by_type: bool = False) -> Path:
         activity_np = np.stack(
             [np.random.default_rng(row).gamma(4.0, 0.25, PROGRAMMES) for row in rows]
         )
-        noise_ng = np.random.default_rng(rows[0]).normal(0, 0.6, (len(rows), GENES))
-        x_ng = (active_cp[type_n[rows]] * activity_np) @ weight_pg + noise_ng
-        return (1 / (1 + np.exp(-x_ng / 2))).astype(np.float32)
+        programme_np = (active_cp[type_n[rows]] * activity_np).astype(np.float32)
+        x_ng = np.random.default_rng(rows[0]).standard_normal((len(rows), genes), np.float32)
+        x_ng = 0.6 * x_ng + programme_np @ weight_pg.astype(np.float32)
+        return np.asarray(1 / (1 + np.exp(-x_ng / 2)))
 
     obs = pd.DataFrame({"type": type_n.astype(str), keys.SPLIT: split_n})
     obs = obs.iloc[order_n].set_axis([f"sample {i}" for i in range(n)], axis=0)
-    frame = AnnData(obs=obs, var=pd.DataFrame(index=[f"GENE{i}" for i in range(GENES)]))
+    frame = AnnData(obs=obs, var=pd.DataFrame(index=[f"GENE{i}" for i in range(genes)]))
     with _matrix(path, frame) as matrix:
         for start in range(0, n, SHARD):
             rows = order_n[start : start + SHARD]
@@ -238,7 +264,7 @@ def write(path: Path, n: int, *, by_type: bool = False) -> Path:
 def _matrix(path: Path, frame: AnnData) -> Iterator[Any]:
     """The empty matrix of a file with the sample and gene tables of `frame`."""
     about = {"encoding-type": "array", "encoding-version": "0.2.0"}
-    how = {"shape": frame.shape, "dtype": np.float32, "chunks": (BLOCK, GENES)}
+    how = {"shape": frame.shape, "dtype": np.float32, "chunks": (BLOCK, frame.n_vars)}
     if path.suffix == ".h5ad":
         frame.write_h5ad(path)
         with h5py.File(path, "r+") as file:
@@ -252,7 +278,7 @@ def _matrix(path: Path, frame: AnnData) -> Iterator[Any]:
         warnings.simplefilter("ignore")  # of zarr and anndata about each other
         anndata.io.write_elem(group, "obs", frame.obs)
         anndata.io.write_elem(group, "var", frame.var)
-    how |= {"shards": (SHARD, GENES), "compressors": None, "attributes": about}
+    how |= {"shards": (SHARD, frame.n_vars), "compressors": None, "attributes": about}
     yield group.create_array("X", **how)
 
 
@@ -279,7 +305,9 @@ def print_out_of_core(rows: pd.DataFrame) -> None:
                     f"{kind:13} {trainings[kind].mean():9.3f} (sd {trainings[kind].std():.3f}), "
                     f"{apart[kind].mean():+.3f} (sd {apart[kind].std():.3f}) of memory"
                 )
-        elif part.startswith("coreset"):
+        elif part.startswith("coreset") and part != "coreset of images":
+            print_coreset(of_part)
+        elif part == "coreset of images":
             whole = of_part.astype({"size": int, "seed": int, "train": int})
             seeds = whole.pivot_table(
                 index=["group", "task", "train", "seed"], columns="size", values="auroc"

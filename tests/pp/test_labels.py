@@ -8,7 +8,7 @@ from anndata import AnnData
 from tybalt_like import pp
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.pp.labels import candidates, labels_of, named
+from tybalt_like.pp.labels import candidates, labels_of, named, with_counts
 
 N = 80
 
@@ -58,7 +58,7 @@ def test_unknown_labels_are_answered_with_the_known_ones(adata) -> None:
 
 
 def test_columns_that_could_serve_are_proposed(adata) -> None:
-    said = "; ".join(candidates(adata))
+    said = with_counts(candidates(adata))
     assert "subtype (LumA: 40, LumB: 20, Basal: 20)" in said
     assert "name" not in said
 

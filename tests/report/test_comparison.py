@@ -12,6 +12,7 @@ from scipy.stats import binomtest, spearmanr
 from sklearn.metrics import roc_auc_score
 
 from tybalt_like.core.errors import RunError
+from tybalt_like.core.files import MARKER
 from tybalt_like.run.compare import compare
 
 NAMES = ["mine", '<i>"theirs"</i>']
@@ -44,6 +45,11 @@ def compared(runs: list[Path]) -> Path:
 
 def read(folder: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(folder / name, sep="\t", keep_default_na=False)
+
+
+def test_what_a_comparison_says_of_itself_is_as_its_schema_has_it(compared, checked) -> None:
+    checked("run", compared / "run.json")
+    checked("marker", compared / MARKER)
 
 
 def test_agreement_is_that_of_scipy_and_scikit_learn(runs, compared) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tybalt_like import Recipe, Run, cli
 from tybalt_like.core.errors import RecipeError
+from tybalt_like.core.files import MARKER
 from tybalt_like.io import datasets
 from tybalt_like.run.results import Results
 from tybalt_like.run.stages import analyse, run
@@ -47,14 +48,19 @@ def call(monkeypatch, *words: object) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_run_executes_any_recipe(kind, tmp_path, monkeypatch, capsys) -> None:
+def test_run_executes_any_recipe(kind, tmp_path, monkeypatch, capsys, checked) -> None:
     (tmp_path / "mine.toml").write_text(KINDS[kind])
     monkeypatch.chdir(tmp_path)
-    options = ["--device", "cpu", "--quiet"]
+    options = ["--device", "cpu", "--quiet", "--json"]
     assert call(monkeypatch, "run", "mine.toml", *options) == 0, capsys.readouterr().err
     (folder,) = tmp_path.glob("reports/*/mine")
     assert HOLDS[kind] <= {path.name for path in folder.iterdir()}
-    assert str(folder.relative_to(tmp_path)) in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert str(folder.relative_to(tmp_path)) in said
+    checked("summary", said)
+    checked("marker", folder / MARKER)
+    if kind == "perturbation":
+        checked("run", folder / "run.json")
 
 
 @pytest.fixture(scope="module")

@@ -96,11 +96,14 @@ def test_the_door_names_what_is_no_new_sample(tumours, command, tmp_path) -> Non
         assert said in done.stderr
 
 
-def test_the_page_shows_new_samples_on_the_map_of_the_run(tumours, command, tmp_path) -> None:
+def test_the_page_shows_new_samples_on_the_map_of_the_run(
+    tumours, command, tmp_path, checked
+) -> None:
     folder, new, kind = tumours
     some = pd.concat([new[kind == "Basal-like"].iloc[:15], new[kind.isin(LUMINAL)].iloc[:15]])
     page = tmp_path / "page"
     table, _ = scored(command, folder, some, tmp_path, "--report", page)
+    checked("run", page / "run.json")
     text = (page / "report.html").read_text()
     assert "Do these p-values hold?" in text
     assert f"{table['default_flagged'].sum()} of 30 tested samples" in text

@@ -14,6 +14,9 @@ from scipy import sparse
 from tybalt_like import Recipe
 from tybalt_like.core.rows import ROWS, blocks
 from tybalt_like.pp import Normalisation, Normaliser
+from tybalt_like.pp import matrix as matrix_module
+from tybalt_like.run import portions
+from tybalt_like.run.seen import Seen
 from tybalt_like.run.stages import run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -95,6 +98,49 @@ def test_shards_are_one_result(folder, command, tmp_path, matrix, n) -> None:
     done = command("merge", "--run", folder / "run", *sorted(tmp_path.glob("shard*")))
     assert "samples with the same profile: 1 (s6_5 = s6_257)" in done.stderr
     assert "s6_2 looks male" in done.stderr
+
+
+@pytest.mark.parametrize("matrix", ["new.h5ad", "new.zarr"])
+def test_a_large_file_is_scored_in_portions(folder, command, tmp_path, monkeypatch, matrix) -> None:
+    """The same tables, and of the samples never more than a portion in memory."""
+    tables = "scores.tsv", "genes.tsv.gz"
+    shapes, of = [], Seen.of.__func__
+
+    def watched(cls, run, adata, **how):
+        shapes.append(len(how["portion"].rows_n) if how.get("portion") else adata.n_obs)
+        return of(cls, run, adata, **how)
+
+    monkeypatch.setattr(Seen, "of", classmethod(watched))
+    made, said = {}, {}
+    for name, values in (("whole", portions.PORTION), ("parts", ROWS * GENES)):
+        monkeypatch.setattr(portions, "PORTION", values)
+        monkeypatch.setattr(matrix_module, "CHUNK", 50 * GENES)  # few samples stand for all
+        (tmp_path / name).mkdir()
+        out, genes = (tmp_path / name / table for table in tables)
+        score = ["score", "--run", folder / "run", folder / matrix, "--out", out, "--genes", genes]
+        done = command(*score)
+        assert done.returncode == 0, done.stderr
+        made[name] = [(tmp_path / name / table).read_bytes() for table in tables]
+        said[name] = done.stderr
+    assert made["whole"] == made["parts"]
+    assert said["whole"] == said["parts"]
+    assert shapes[0] == 3 * ROWS + 7
+    assert len(shapes) == 5
+    assert max(shapes[1:]) <= ROWS + 50
+
+
+def test_a_refused_large_file_leaves_no_table(folder, command, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(portions, "PORTION", ROWS * GENES)
+    new = cohort(2 * ROWS + 2, 6)
+    new.obs_names = [*new.obs_names[:-1], new.obs_names[0]]  # in two portions
+    with warnings.catch_warnings(action="ignore"):
+        new.write_h5ad(tmp_path / "new.h5ad")
+    made = tmp_path / "scores.tsv", tmp_path / "genes.tsv"
+    score = ["score", "--run", folder / "run", tmp_path / "new.h5ad", "--out", made[0]]
+    done = command(*score, "--genes", made[1])
+    assert done.returncode == 2
+    assert "s6_0" in done.stderr
+    assert not any(path.exists() for path in made)
 
 
 def test_what_only_all_samples_tell_is_told_by_the_merge(folder, command, tmp_path) -> None:

@@ -51,7 +51,7 @@ def test_steps_then_what_the_page_begins_with(data, tmp_path, command) -> None:
 
 @pytest.mark.slow
 def test_quiet_is_silent_verbose_has_the_table_and_json_is_one_line(
-    data, tmp_path, command
+    data, tmp_path, command, checked
 ) -> None:
     done = command("run", *data, "--out", tmp_path / "run", "--quiet", "--verbose")
     assert done.returncode == 0
@@ -62,7 +62,9 @@ def test_quiet_is_silent_verbose_has_the_table_and_json_is_one_line(
         assert sentence in done.stdout
     done = command("run", *data, "--out", tmp_path / "run", "--quiet", "--json", "--overwrite")
     assert done.stderr == ""
-    assert json.loads(done.stdout)["summary"] == about["summary"]
+    assert checked("summary", done.stdout)["summary"] == about["summary"]
+    checked("run", tmp_path / "run" / "run.json")
+    checked("marker", tmp_path / "run" / files.MARKER)
 
 
 @pytest.mark.slow

@@ -103,9 +103,11 @@ def wide(scores: pd.DataFrame) -> pd.DataFrame:
     """A row per sample, in the order of the table; a column per model and score, and those that
     say how sure its combined score is."""
     samples = pd.Index(scores["sample"].unique(), name="sample")
+    rows_of = scores.groupby(["model", "score"], sort=False).indices
     found = {}
     for name, model, score, what in columns(scores):
-        column = of(scores, model, score, what=what).reindex(samples)
+        rows = scores[["sample", what]].iloc[rows_of[model, score]]
+        column = rows.set_index("sample")[what].reindex(samples)
         found[name] = column.eq(True) if what in YES_OR_NO else column
     return pd.DataFrame(found, index=samples)
 

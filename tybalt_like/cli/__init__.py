@@ -32,9 +32,12 @@ from tybalt_like.cli.options import (
     say_notes,
 )
 from tybalt_like.cli.perturbation import perturbation
+from tybalt_like.cli.recipe import recipe
 from tybalt_like.cli.report import report
 from tybalt_like.cli.run import run
+from tybalt_like.cli.schema import schema
 from tybalt_like.cli.score import merge, score
+from tybalt_like.cli.share import pull, push
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
@@ -48,10 +51,10 @@ app = typer.Typer(
     name="tybalt-like",
     help="Encode transcriptomes, find the anomalous samples, understand why, and report it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(recipe)
 app.command()(models)
 app.add_typer(data, name="data")
 app.add_typer(benchmark, name="benchmark")
@@ -63,7 +66,10 @@ app.command()(explain)
 app.command()(report)
 app.command()(compare)
 app.command()(bundle)
+app.command()(push)
+app.command()(pull)
 app.command()(verify)
+app.command()(schema)
 app.command()(score)
 app.command()(merge)
 
@@ -167,6 +173,10 @@ def normalize(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: scale=zscore")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="TCP://HOST:PORT", help="dask scheduler; its workers share the work."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what this command wrote before.")
     ] = False,
@@ -175,7 +185,8 @@ def normalize(
     """Normalise a matrix and draw its quality on one page.
 
     Writes OUT.h5ad, the fitted OUT.normaliser.json and the page OUT.qc.png. An h5ad or zarr
-    matrix stays on disk and may be larger than memory, unless a part of it is chosen (--layer).
+    matrix stays on disk and may be larger than memory, unless a part of it is chosen (--layer);
+    workers of a cluster (--scheduler) then have to see it under the same path.
     """
     from tybalt_like.run.normalise import normalise as execute
     from tybalt_like.run.progress import Progress
@@ -189,6 +200,7 @@ def normalize(
         train=train,
         using=using,
         changes=change or [],
+        scheduler=scheduler,
         overwrite=overwrite,
         progress=Progress(quiet=quiet),
     )

@@ -20,6 +20,7 @@ from tybalt_like.cli.options import (
     emit,
     files_in,
     reads,
+    say,
     say_notes,
     use,
 )
@@ -62,7 +63,7 @@ def score(
     """Score new samples with a finished run: anomaly scores, p- and q-values, and the five genes
     that are furthest from what is expected. Whether the p-values hold is said on standard error."""
     from tybalt_like import io
-    from tybalt_like.run import shards
+    from tybalt_like.run import portions, shards
     from tybalt_like.run.calls import of_genes
     from tybalt_like.run.folder import Run
 
@@ -100,6 +101,13 @@ def score(
             inputs=inputs,
             overwrite=overwrite,
         )
+        return
+    n = 1 if page else portions.how_many(matrix, obs=obs, usual=run.parts, reading=reading)
+    if n > 1:
+        large = portions.assess(run, matrix, n, controls=known, of_interest=listed, genes=genes)
+        say(large.notes)
+        _say(large.assessed)
+        emit(large.table, out)
         return
     adata = io.read(matrix, obs=obs, usual=run.parts, **reading)
     say_notes(adata)
@@ -139,8 +147,7 @@ def merge(
 
 
 def _say(found: Assessed) -> None:
-    for note in found.notes:
-        typer.echo(f"note: {note}", err=True)
+    say(found.notes)
     if found.verdict is not None:
         typer.echo(
             f"do the p-values hold? {found.verdict.outcome}: {found.verdict.sentence}", err=True

@@ -341,6 +341,11 @@ def written_files(folder: Path) -> list[str]:
     return [name for name in marker.get("files", []) if (folder / name).is_file()]
 
 
+def known_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of a finished folder by name; empty if nothing is known of them."""
+    return {str(name): str(sha) for name, sha in _marker(folder).get(CHECKSUMS, {}).items()}
+
+
 def kind_of(folder: Path) -> str | None:
     """What a folder of this package holds; None if it is not one."""
     kind = _marker(folder).get("kind")

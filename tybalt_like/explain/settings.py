@@ -63,9 +63,11 @@ class Explain:
         Such as ``"pam50: Basal-like - Luminal A"``: what differs between two labels, in features
         and in genes, as the model has it and as it is measured; ``"stage: (A - B) - (C - D)"``
         subtracts one difference from another.
-    time, event
-        Sample columns with the follow-up and whether the event happened; features and the anomaly
-        score are then tested for survival.
+    time
+        Sample column with the follow-up; with `event`, features and the anomaly score are tested
+        for survival.
+    event
+        Sample column that says whether the event happened by then.
     clinical
         Sample columns that are known without expression, such as age and stage: what do features
         add to them?

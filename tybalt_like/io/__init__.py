@@ -3,12 +3,13 @@ known to `read`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tybalt_like.core import discovery as _discovery
 from tybalt_like.core import provenance
@@ -157,6 +158,29 @@ def read(
     return adata
 
 
+def shape_on_disk(
+    source: str | Path,
+    *,
+    obs: str | Path | pd.DataFrame | None = None,
+    usual: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> tuple[int, int] | None:
+    """How many samples and genes a file has of which `read`, asked like this, can read some samples
+    without the others; None of other files, and of those that cannot be read."""
+    shapes = list[tuple[int, int]]()
+
+    def first(samples: Sequence[str], genes: Sequence[str]) -> NDArray[np.intp]:
+        shapes.append((len(samples), len(genes)))
+        return np.zeros(1, np.intp)
+
+    if obs is not None or usual or changes or str(source) == "-":
+        return None
+    try:
+        return shapes[0] if _some(Source(source), first) is not None else None
+    except DataError:
+        return None  # reading it says what is wrong
+
+
 def _genes_alone(adata: AnnData) -> tuple[AnnData, list[str]]:
     """Without columns that are no genes; what was left out, in words."""
     others = not_genes(adata.var_names.astype(str))
@@ -165,14 +189,14 @@ def _genes_alone(adata: AnnData) -> tuple[AnnData, list[str]]:
     return adata[:, ~others].copy(), [left_out(list(adata.var_names[others]))]
 
 
-def _some(source: Source, choose: Chooser) -> tuple[AnnData, str, dict[str, Any], list[str]] | None:
+def _some(source: Source, choose: Chooser) -> tuple[Noted, str, dict[str, Any], list[str]] | None:
     """What `_read` returns, of some samples of a file that need not be read whole; else None."""
     format = next((one for one in FORMATS if one.opened and one.recognises(source)), None)
     if format is None or format.opened is None:
         return None
     with sound(source.path), format.opened(source) as group:
-        adata = some_samples(group, choose)
-    return None if adata is None else (adata, format.name, {}, [])
+        found = some_samples(group, choose)
+    return None if found is None else (found, format.name, {}, [])
 
 
 def _read(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,9 +90,9 @@ def taken(
     return genes_of(adata, name, notes)
 
 
-def some_samples(group: Any, choose: Chooser) -> AnnData | None:
-    """X of some samples of an h5ad or zarr, read without the others; None where that cannot be:
-    there is no X, it is stored by genes, or some features are no genes.
+def some_samples(group: Any, choose: Chooser) -> Noted | None:
+    """X of some samples of an h5ad or zarr, read without the others, and `hints`; None where that
+    cannot be: there is no X, it is stored by genes, or some features are no genes.
 
     Parameters
     ----------
@@ -102,21 +102,21 @@ def some_samples(group: Any, choose: Chooser) -> AnnData | None:
         Which; see `Chooser`.
     """
     from anndata import AnnData
-    from anndata.io import read_elem, sparse_dataset
+    from anndata.io import read_elem
 
-    kind = group["X"].attrs.get("encoding-type") if "X" in group else None
-    if kind not in ("array", "csr_matrix"):
+    x = _on_disk(group["X"]) if "X" in group else None
+    if x is None:
         return None
     obs, var = read_elem(group["obs"]), read_elem(group["var"])
     if kinds_of(AnnData(var=var)) is not None:
         return None
     rows = choose(obs.index.astype(str), var.index.astype(str))
-    x = group["X"] if kind == "array" else sparse_dataset(group["X"])
     pieces = np.split(rows, np.flatnonzero(np.diff(rows) > FAR_APART) + 1)
     found = [x[piece[0] : piece[-1] + 1][piece - piece[0]] for piece in pieces if len(piece)]
-    stack = np.concatenate if kind == "array" else sparse.vstack
+    stack = sparse.vstack if sparse.issparse(found[0]) else np.concatenate
     with repeated_genes_allowed():
-        return AnnData(stack(found), obs=_numpy_kinds(obs.iloc[rows]), var=_numpy_kinds(var))
+        adata = AnnData(stack(found), obs=_numpy_kinds(obs.iloc[rows]), var=_numpy_kinds(var))
+    return Noted(adata, _hints(x, _others_on_disk(group)))
 
 
 def _numpy_kinds(frame: pd.DataFrame) -> pd.DataFrame:
@@ -187,10 +187,14 @@ def _available(adata: AnnData) -> str:
 
 def hints(adata: AnnData) -> list[str]:
     """Where better values than those of X lie: counts, or at least values that are not scaled."""
-    own = _content(adata.X)
+    return _hints(adata.X, _other_matrices(adata))
+
+
+def _hints(matrix: Any, others: Iterable[tuple[str, str, Any]]) -> list[str]:
+    own = _content(matrix)
     if own == "counts":
         return []
-    other = [(what, option, _content(x)) for what, option, x in _other_matrices(adata)]
+    other = [(what, option, _content(x)) for what, option, x in others]
     found = [one for one in other if one[2] == "counts"]
     if own == _SCALED:
         found = found or [one for one in other if one[2] != own]
@@ -202,11 +206,33 @@ def hints(adata: AnnData) -> list[str]:
 
 def _other_matrices(adata: AnnData) -> Iterator[tuple[str, str, Any]]:
     """Name, how to choose it, and values."""
-    if adata.raw is not None:
-        genes = f".raw with {adata.raw.n_vars:,} genes"
-        yield genes, "use_raw = true, --use-raw", adata.raw.X
-    for name, x in adata.layers.items():
+    raw = None if adata.raw is None else adata.raw.X
+    return _named(raw, adata.layers)
+
+
+def _others_on_disk(group: Any) -> Iterator[tuple[str, str, Any]]:
+    """The same of an open file or folder, of matrices that are stored by samples."""
+    raw = _on_disk(group["raw/X"]) if "raw/X" in group else None
+    layers = group.get("layers", {})
+    found = {name: _on_disk(layers[name]) for name in layers}
+    return _named(raw, {name: x for name, x in found.items() if x is not None})
+
+
+def _named(raw: Any, layers: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    if raw is not None:
+        yield f".raw with {raw.shape[1]:,} genes", "use_raw = true, --use-raw", raw
+    for name, x in layers.items():
         yield f"layer {name!r}", f"layer = {name!r}, --layer {name}", x
+
+
+def _on_disk(element: Any) -> Any:
+    """A matrix of an open file, of which rows can be read; None if they cannot."""
+    from anndata.io import sparse_dataset
+
+    kind = element.attrs.get("encoding-type")
+    if kind == "csr_matrix":
+        return sparse_dataset(element)
+    return element if kind == "array" else None
 
 
 def _content(x: Any) -> str:

@@ -126,9 +126,11 @@ class Training:
         Epochs at the start that are not judged: the KL weight is still rising, and batch
         normalisation's running statistics (1 % per batch) have not settled. In cohorts of some
         hundred samples, stopping earlier restores an untrained model.
-    checkpoint_seconds, checkpoint_epochs
-        A checkpoint is saved at the end of an epoch when so many seconds or epochs have passed
-        since the last: an interrupted run repeats no more than that.
+    checkpoint_seconds
+        A checkpoint is saved at the end of an epoch when so many seconds have passed since the
+        last: an interrupted run repeats no more than that.
+    checkpoint_epochs
+        The same, when so many epochs have passed.
     """
 
     epochs: int = 300
@@ -196,7 +198,7 @@ class ModelSettings:
 
     @property
     def name(self) -> str:
-        """Registered name of the model."""
+        """Registered name of the model; ``tybalt-like models`` lists all."""
         return self.kind.name
 
     def with_config(self, **changes: Any) -> ModelSettings:

@@ -49,9 +49,11 @@ class BetaVAEConfig:
         Final weight of the KL term. 1 is the evidence lower bound; above 1, fewer and more
         independent features are used (Higgins et al. take 4 to 250 on images); below 1,
         reconstructions gain.
-    warmup, kappa
-        How the weight rises from 0 to `beta`, and by which share of it per epoch; see
-        `schedules.warmup`. By default it has risen before early stopping begins to judge.
+    warmup
+        How the weight rises from 0 to `beta`; see `schedules.warmup`.
+    kappa
+        By which share of `beta` the weight rises per epoch. By default it has risen before early
+        stopping begins to judge.
     """
 
     latent_dim: PositiveInt = 100

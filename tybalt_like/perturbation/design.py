@@ -23,8 +23,10 @@ class Design:
     ----------
     group
         Column with the cell line, donor or experiment: pairs are formed within it.
-    treatment, control
-        Column that tells untreated from treated samples, and its value for the untreated.
+    treatment
+        Column that tells untreated from treated samples.
+    control
+        Its value for the untreated.
     drug
         Column that names the drug. Without it there is one treatment.
     drugs
@@ -53,8 +55,10 @@ class Design:
         Column whose values lie in one fold each; `group` if not given.
     fold
         Column with folds made by hand.
-    folds, seeds
-        Parts that are held out in turn, and how often that is repeated with other parts.
+    folds
+        Parts that are held out in turn.
+    seeds
+        How often that is repeated with other parts.
     validation
         Share of the training groups (or samples, if there are fewer than 5 groups) that decide
         when to stop.
@@ -119,8 +123,10 @@ class Simulation:
         Share of them without a sample after treatment.
     unknown
         Share of them whose response nobody knows.
-    n_genes, latent_dim
-        Size of the profiles and of the space that they come from.
+    n_genes
+        Size of the profiles.
+    latent_dim
+        Size of the space that they come from.
     effect
         Distance in z1 between the classes' means, in standard deviations of the rest.
     shift

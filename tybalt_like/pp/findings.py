@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 from tybalt_like.core.errors import DataError
 from tybalt_like.core.messages import some
 from tybalt_like.genes.names import dates
-from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
+from tybalt_like.pp.cluster import Cluster
+from tybalt_like.pp.matrix import Floats, row_chunks, slabs, spread_rows
 from tybalt_like.pp.sameness import Sketches, alike
 from tybalt_like.pp.scale import LOG_CEILING, Scale, detect
 from tybalt_like.pp.select import spread
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from distributed import Client
 
 
+SHARES = 8
+"""Pieces of a matrix for each thread of a cluster, so that slow ones hold up nobody."""
 COVERED = 3e8
 """Reads of a sample that no run yields; sums of coverage, a hundred times as many, exceed it."""
 MULTIPLE = 20
@@ -122,17 +126,31 @@ class Findings:
         return said
 
 
-def inspect(adata: AnnData) -> Findings:
+def inspect(adata: AnnData, *, client: Client | None = None) -> Findings:
     """Look at every value once and say what the matrix holds.
 
     Works in chunks of rows, so `adata` may be sparse or backed by a file.
+
+    Parameters
+    ----------
+    client
+        Of a dask cluster whose workers share the samples of a matrix on disk.
 
     Raises
     ------
     DataError
         If the matrix has no samples or no genes.
     """
-    return Tally.of(adata).findings()
+    if client is None or not all(adata.shape):
+        return Tally.of(adata).findings()
+    cluster, spans = Cluster(client, adata), slabs(adata)
+    shares = np.array_split(np.arange(len(spans)), min(len(spans), SHARES * cluster.n_threads))
+    items = [(spans[share[0]][0], spans[share[-1]][1]) for share in shares]
+    return Tally.joined(list(cluster.map(_tally_of, None, items))).findings()
+
+
+def _tally_of(adata: AnnData, common: None, span: tuple[int, int]) -> Tally:  # noqa: ARG001
+    return Tally.of(adata, span=span)
 
 
 @dataclass(frozen=True)
@@ -173,13 +191,21 @@ class Tally:
     whole: bool
 
     @classmethod
-    def of(cls, adata: AnnData, *, spread_ng: Floats | None = None) -> Self:
+    def of(
+        cls,
+        adata: AnnData,
+        *,
+        spread_ng: Floats | None = None,
+        span: tuple[int, int] | None = None,
+    ) -> Self:
         """Look at every value once.
 
         Parameters
         ----------
         spread_ng
             Its own if None: then these are all samples.
+        span
+            First of the samples that are meant, and the one after the last; all if None.
 
         Raises
         ------
@@ -191,8 +217,9 @@ class Tally:
         low_g, high_g = np.full(adata.n_vars, np.inf), np.full(adata.n_vars, -np.inf)
         infinite_in_g = np.full(adata.n_vars, -1)
         n_missing = n_zero = start = 0
+        rows_n = np.arange(*(span or (0, adata.n_obs)))
         sketches, empty, large, whole = Sketches(adata.n_vars), list[bool](), list[float](), True
-        for x_ng in row_chunks(adata):
+        for x_ng in row_chunks(adata, rows_n):
             n_zero += int((x_ng == 0).sum())
             sketches.add(x_ng)
             known_ng = np.nan_to_num(x_ng)
@@ -207,9 +234,9 @@ class Tally:
             high_g = np.fmax(high_g, np.fmax.reduce(x_ng, axis=0))
             start += len(x_ng)
         return cls(
-            samples=adata.obs_names.astype(str).to_numpy(object),
+            samples=adata.obs_names[rows_n].astype(str).to_numpy(object),
             genes=adata.var_names.astype(str).to_numpy(object),
-            spread_ng=spread_rows(adata) if spread_ng is None else spread_ng,
+            spread_ng=spread_rows(adata, span=span) if spread_ng is None else spread_ng,
             low_g=low_g,
             high_g=high_g,
             infinite_in_g=infinite_in_g,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,15 +76,20 @@ def named(adata: AnnData, label: str, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def candidates(adata: AnnData, *, most: int = 5) -> list[str]:
-    """Sample columns that could serve as a label, each with its values."""
-    said = []
-    for column in adata.obs.columns:
+def candidates(adata: AnnData, *, most: int = 5) -> dict[str, Counter[str]]:
+    """Sample columns that could serve as a label, each with how often its values occur."""
+    found = dict[str, Counter[str]]()
+    for column in map(str, adata.obs.columns):
         known = Counter(labels_of(adata, column).tolist())
         known.pop("", None)
         if LEVELS[0] <= len(known) <= LEVELS[1] and 2 * known.total() >= adata.n_obs:
-            said.append(f"{column} ({_listed(known)})")
-    return said[:most]
+            found[column] = known
+    return dict(islice(found.items(), most))
+
+
+def with_counts(found: Mapping[str, Counter[str]]) -> str:
+    """Columns with their values: ``sex (F: 30, M: 28); batch (1: 58)``."""
+    return "; ".join(f"{column} ({_listed(known)})" for column, known in found.items())
 
 
 def _spelled(text: str, known: Counter[str]) -> str:

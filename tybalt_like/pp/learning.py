@@ -15,7 +15,7 @@ from tybalt_like.core.messages import some
 from tybalt_like.pp.batches import BatchOffsets, column
 from tybalt_like.pp.columns import for_training
 from tybalt_like.pp.matrix import Floats, spread_rows
-from tybalt_like.pp.scale import FAMILY, Detected, detect
+from tybalt_like.pp.scale import FAMILY, Detected, Scale, detect
 from tybalt_like.pp.select import STATISTICS, dispersion, median, most_variable, spread
 from tybalt_like.pp.settings import Normalisation
 from tybalt_like.pp.training_rows import TrainingRows, row_numbers
@@ -26,13 +26,20 @@ from tybalt_like.pp.transforms.quantile import Quantile
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from tybalt_like.pp.cluster import Cluster
+
 ARRAY_FLOOR = 20.0
 """Floor of raw array intensities before the logarithm, as is usual for Affymetrix' average
 difference values (Golub et al., Science 286:531, 1999): what lies below is background."""
 
 
 def fitted(
-    adata: AnnData, settings: Normalisation, train: ArrayLike, *, memory: float
+    adata: AnnData,
+    settings: Normalisation,
+    train: ArrayLike,
+    *,
+    memory: float,
+    cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """The fields of a fitted `Normaliser`; `memory` in gigabytes."""
     from tybalt_like.io.not_genes import left_out, not_genes
@@ -52,6 +59,7 @@ def fitted(
         gaps=settings.missing != "refuse",
         limit=max(1, int(memory * 1e9 / 4)),
         chosen_g=np.arange(len(names)),
+        cluster=cluster,
     )
     for step in _sample_transforms(settings, found, x_nv):
         rows = rows.after(step.fit(rows) if isinstance(step, type) else step)
@@ -76,6 +84,13 @@ def fitted(
         "scaler": _gene_step(rows, settings.scale),
         "notes": tuple(notes),
     }
+
+
+def suited(scale: Scale) -> dict[str, Any]:
+    """Settings that ``"auto"``, and no floor, stand for with values on that scale."""
+    library = "cpm" if scale == "counts" else "none"
+    usual = {"library": library, "log": "yes" if FAMILY[scale] in ("counts", "linear") else "no"}
+    return usual | ({"floor": ARRAY_FLOOR} if scale == "raw_intensity" else {})
 
 
 def _batches(
@@ -189,9 +204,8 @@ def _sample_transforms(
     """
     linear = FAMILY[found.scale] in ("counts", "linear")
     steps: list[type[SampleTransform] | Transform] = []
-    library = settings.library
-    if library == "auto":
-        library = "cpm" if found.scale == "counts" else "none"
+    usual = suited(found.scale)
+    library = usual["library"] if settings.library == "auto" else settings.library
     if library != "none":
         if not linear or found.scale == "raw_intensity":
             raise DataError(
@@ -207,7 +221,7 @@ def _sample_transforms(
             f"({found.evidence}); leave normalize.log at 'auto', or overrule with normalize.units"
         )
     if linear and settings.log != "no":
-        floor = settings.floor or (ARRAY_FLOOR if found.scale == "raw_intensity" else 0.0)
+        floor = settings.floor or usual.get("floor", 0.0)
         _check_floor(floor, x_ng)
         steps.append(Log1p(floor) if settings.log == "log1p" else Log2(floor))
     if settings.quantile:

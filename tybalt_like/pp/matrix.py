@@ -30,11 +30,19 @@ def row_chunks(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Iterat
     """
     rows_n = np.arange(adata.n_obs) if rows_n is None else rows_n
     size = max(2, CHUNK // adata.n_vars)
-    for start, slab in _slabs(adata):
-        low, high = np.searchsorted(rows_n, [start, start + slab.shape[0]])
+    matrix = adata.X
+    if in_memory(matrix):
+        slab, spans = matrix.tocsr() if hasattr(matrix, "tocsr") else matrix, [(0, adata.n_obs)]
+    else:
+        slab, spans = None, slabs(adata)
+    for start, stop in spans:
+        low, high = np.searchsorted(rows_n, [start, stop])
+        if low == high:
+            continue
+        part = matrix[start:stop] if slab is None else slab
         firsts = [f for f in range(low, high, size) if high - f > 1 or f == low]  # no lone row
         for first, last in zip(firsts, [*firsts[1:], high], strict=False):
-            yield _dense(slab[rows_n[first:last] - start])
+            yield _dense(part[rows_n[first:last] - start])
 
 
 def spread_out(n_obs: int, n_vars: int) -> NDArray[np.intp]:
@@ -43,10 +51,18 @@ def spread_out(n_obs: int, n_vars: int) -> NDArray[np.intp]:
     return np.linspace(0, n_obs - 1, n).round().astype(np.intp)
 
 
-def spread_rows(adata: AnnData, rows_n: NDArray[np.intp] | None = None) -> Floats:
-    """Evenly spaced rows, at most a chunk of them."""
+def spread_rows(
+    adata: AnnData,
+    rows_n: NDArray[np.intp] | None = None,
+    *,
+    span: tuple[int, int] | None = None,
+) -> Floats:
+    """Evenly spaced rows, at most a chunk of them; those that lie in a span."""
     rows_n = np.arange(adata.n_obs) if rows_n is None else rows_n
-    return _dense(adata.X[rows_n[spread_out(len(rows_n), adata.n_vars)]])
+    rows_n = rows_n[spread_out(len(rows_n), adata.n_vars)]
+    if span is not None:
+        rows_n = rows_n[(span[0] <= rows_n) & (rows_n < span[1])]
+    return _dense(adata.X[rows_n])
 
 
 def in_memory(matrix: Any) -> bool:
@@ -56,20 +72,15 @@ def in_memory(matrix: Any) -> bool:
     return isinstance(matrix, np.ndarray) or sparse.issparse(matrix)
 
 
-def _slabs(adata: AnnData) -> Iterator[tuple[int, Any]]:
-    """The matrix in pieces that are held in memory, each with the number of its first row.
+def slabs(adata: AnnData) -> list[tuple[int, int]]:
+    """First row, and the one after the last, of the pieces that a matrix on disk is read in.
 
-    A file is read in whole compressed blocks, so that none is decompressed twice.
+    These are whole compressed blocks, so that none is decompressed twice.
     """
-    matrix = adata.X
-    if in_memory(matrix):
-        yield 0, matrix.tocsr() if hasattr(matrix, "tocsr") else matrix
-        return
-    block = (getattr(matrix, "chunks", None) or (1,))[0]
+    block = (getattr(adata.X, "chunks", None) or (1,))[0]
     n_rows = max(1, CHUNK // adata.n_vars)
     n_rows = min(-(-n_rows // block) * block, max(1, SLAB // adata.n_vars))
-    for start in range(0, adata.n_obs, n_rows):
-        yield start, matrix[start : start + n_rows]
+    return [(i, min(i + n_rows, adata.n_obs)) for i in range(0, adata.n_obs, n_rows)]
 
 
 def _dense(part: Any) -> Floats:

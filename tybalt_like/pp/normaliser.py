@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -21,9 +22,10 @@ from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.stored import check_axes, read_json, sound
 from tybalt_like.genes import align
 from tybalt_like.pp.batches import BatchOffsets
+from tybalt_like.pp.cluster import Cluster
 from tybalt_like.pp.columns import Choice, Columns, for_transform
 from tybalt_like.pp.learning import fitted
-from tybalt_like.pp.matrix import Floats, row_chunks, spread_rows
+from tybalt_like.pp.matrix import Floats, row_chunks, slabs, spread_rows
 from tybalt_like.pp.out_of_core import write_pieces
 from tybalt_like.pp.scale import FAMILY, Detected, Scale, detect
 from tybalt_like.pp.settings import Normalisation
@@ -37,6 +39,7 @@ from tybalt_like.pp.transforms.base import (
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from distributed import Client
 
 SCHEMA = 1
 """Version of the saved layout."""
@@ -107,6 +110,7 @@ class Normaliser:
         *,
         train: ArrayLike | None = None,
         memory: float = 1.0,
+        client: Client | None = None,
     ) -> Self:
         """Learn everything from the training rows.
 
@@ -122,6 +126,9 @@ class Normaliser:
         memory
             Gigabytes to hold genes in. Where all genes need more, the matrix is read several
             times; the result is the same.
+        client
+            Of a dask cluster whose workers share the statistics of a matrix on disk, as much memory
+            for each of their threads; the result is the same.
 
         Raises
         ------
@@ -135,7 +142,9 @@ class Normaliser:
                     f"obs[{keys.SPLIT!r}] is missing; run pp.split first, or name the samples"
                 )
             train = np.asarray(adata.obs[keys.SPLIT].astype(str) == keys.TRAIN)
-        return cls(**fitted(adata, settings or Normalisation(), train, memory=memory))
+        cluster = Cluster(client, adata) if client else None
+        settings = settings or Normalisation()
+        return cls(**fitted(adata, settings, train, memory=memory, cluster=cluster))
 
     def transform(self, adata: AnnData) -> AnnData:
         """Normalise samples, of the training cohort or new.
@@ -180,7 +189,7 @@ class Normaliser:
         straight = np.allclose(middle_g - low_g, high_g - middle_g)
         return high_g - low_g if straight else None
 
-    def write(self, adata: AnnData, path: Path | str) -> None:
+    def write(self, adata: AnnData, path: Path | str, *, client: Client | None = None) -> None:
         """What `transform` returns, written as h5ad some samples at a time.
 
         With `open_backed`, neither the matrix nor the result needs to fit into memory.
@@ -189,17 +198,22 @@ class Normaliser:
         ----------
         path
             The old file stays until the new one is whole.
+        client
+            Of a dask cluster whose workers compute; this process writes.
 
         Raises
         ------
         DataError
             As `transform`.
         """
-        application = _Application(self, adata)
-        pieces = (
-            (piece.x_ng, application.as_stored(piece.as_read_ng)) for piece in application.pieces()
-        )
-        write_pieces(application.frame(), pieces, Path(path), counts=self.scale == "counts")
+        application, counts = _Application(self, adata), self.scale == "counts"
+        if client is None:
+            pieces: Iterable[tuple[NDArray[np.floating], Any]] = application.stored(counts=counts)
+        else:
+            common, spans = (application.on(None), counts), slabs(adata)
+            of_spans = Cluster(client, adata).map(_stored_of, common, spans)
+            pieces = chain.from_iterable(of_spans)
+        write_pieces(application.frame(), pieces, Path(path), counts=counts)
 
     def save(self, path: Path | str) -> None:
         """Write everything as one JSON file; floats keep every digit."""
@@ -297,7 +311,8 @@ class _Application:
     Raises
     ------
     DataError
-        If too many trained genes are missing, or the scale contradicts that of training.
+        If too many trained genes are missing, the scale contradicts that of training, or a batch
+        is unknown.
     """
 
     def __init__(self, normaliser: Normaliser, adata: AnnData) -> None:
@@ -313,6 +328,14 @@ class _Application:
         self._check_genes(normaliser.genes, self.selected.absent_g)
         self._check_genes(normaliser.read_genes, self.columns.absent_g)
         self._check_scale()
+        batches = normaliser.batches
+        self.batch_n = batches.numbers(adata) if batches else np.empty(0, np.intp)
+
+    def on(self, adata: AnnData | None) -> Self:
+        """The same of the same samples, held elsewhere."""
+        moved = copy(self)
+        moved.adata = adata
+        return moved
 
     def frame(self) -> AnnData:
         """The result without its matrix: samples, selected genes, and the record."""
@@ -329,19 +352,18 @@ class _Application:
         record(result, normalisation=self._about())
         return result
 
-    def pieces(self) -> Iterator[Piece]:
-        """All samples, some at a time.
+    def pieces(self, span: tuple[int, int] | None = None) -> Iterator[Piece]:
+        """All samples, or those of a span, some at a time.
 
         Raises
         ------
         DataError
-            If values are missing or infinite, or a batch is unknown.
+            If values are missing or infinite.
         """
         normaliser, absent_g = self.normaliser, self.selected.absent_g
-        batches = normaliser.batches
-        batch_n = batches.numbers(self.adata) if batches else np.empty(0, np.intp)
-        start = 0
-        for x_nv in row_chunks(self.adata):
+        batches, batch_n = normaliser.batches, self.batch_n
+        start, stop = span or (0, self.adata.n_obs)
+        for x_nv in row_chunks(self.adata, np.arange(start, stop)):
             rows = slice(start, start + len(x_nv))
             x_nr = self.columns.read(x_nv)
             as_read_ng = x_nr[:, self.picked_g]
@@ -357,6 +379,13 @@ class _Application:
                 normaliser.scaler.transform(x_ng) if normaliser.scaler else x_ng, as_read_ng
             )
             start = rows.stop
+
+    def stored(
+        self, span: tuple[int, int] | None = None, *, counts: bool
+    ) -> Iterator[tuple[NDArray[np.floating], Any]]:
+        """The same as `write_pieces` takes it."""
+        for piece in self.pieces(span):
+            yield piece.x_ng, self.as_stored(piece.as_read_ng) if counts else None
 
     def in_memory(self) -> AnnData:
         """The whole result."""
@@ -437,3 +466,12 @@ class _Application:
                 f"{what} value in gene {self.normaliser.genes[g]}, sample {samples[n]}; mend it or "
                 "remove the sample"
             )
+
+
+def _stored_of(
+    adata: AnnData, common: tuple[_Application, bool], span: tuple[int, int]
+) -> list[tuple[NDArray[np.floating], Any]]:
+    """What is written of a span of samples, in the precision in which it is."""
+    application, counts = common
+    pieces = application.on(adata).stored(span, counts=counts)
+    return [(x_ng.astype(np.float32), as_read) for x_ng, as_read in pieces]

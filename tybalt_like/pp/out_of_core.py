@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError, DiskFullError, TybaltLikeError
 from tybalt_like.core.files import has_room, whole_file
 from tybalt_like.io.hdf5 import walked
 from tybalt_like.io.zarr import check_folder
-from tybalt_like.pp.matrix import BLOCK, Floats
+from tybalt_like.pp.matrix import BLOCK
 
 if TYPE_CHECKING:
     import h5py
@@ -88,8 +89,21 @@ def _open_zarr(path: Path) -> AnnData:
     )
 
 
+def path_of(adata: AnnData) -> Path | None:
+    """The file or folder that a matrix on disk lies in; None of a matrix in memory."""
+    if adata.isbacked:
+        return Path(str(adata.filename))
+    matrix = getattr(adata.X, "group", adata.X)  # of a sparse one
+    root = getattr(getattr(matrix, "store", None), "root", None)
+    return None if root is None else Path(root)
+
+
 def write_pieces(
-    frame: AnnData, pieces: Iterable[tuple[Floats, Any]], path: Path, *, counts: bool
+    frame: AnnData,
+    pieces: Iterable[tuple[NDArray[np.floating], Any]],
+    path: Path,
+    *,
+    counts: bool,
 ) -> None:
     """Write a normalised AnnData some samples at a time; the old file stays until the end.
 

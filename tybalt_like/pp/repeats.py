@@ -49,7 +49,7 @@ BARCODE = re.compile(r"(TCGA-\w\w-\w{4})(-|$)")
 
 
 @dataclass(frozen=True)
-class _Repeat:
+class Repeat:
     """A column whose values repeat, and what makes them more than names."""
 
     column: str
@@ -66,12 +66,25 @@ def suggestion(
 ) -> str | None:
     """A sentence on samples that a division should keep together, or None.
 
+    It names what `repeats` finds. Without any such column, names of samples are looked at: TCGA's
+    barcodes begin with the patient.
+    """
+    if found := repeats(adata, label=label, reference_n=reference_n):
+        return _sentence(found)
+    return _of_barcodes(adata.obs_names if reference_n is None else adata.obs_names[reference_n])
+
+
+def repeats(
+    adata: AnnData, *, label: str | None = None, reference_n: NDArray[np.bool_] | None = None
+) -> list[Repeat]:
+    """Columns whose samples belong together, the one with most values first: it leaves most to
+    divide.
+
     Looked through are the columns that are named like people (patient, donor, ...), and those
     named like origins of the data (experiment, project, batch, plate, ...) whose value the
     nearest samples share at least twice as often as by chance and in .15 of the cases more. By
     chance means among the samples of the neighbour's label, unless that occurs with one value
-    only. Without any such column, names of samples are looked at: TCGA's barcodes begin with the
-    patient.
+    only.
 
     Parameters
     ----------
@@ -83,7 +96,7 @@ def suggestion(
     reference = np.arange(adata.n_obs) if reference_n is None else np.flatnonzero(reference_n)
     obs = adata.obs.iloc[reference]
     strata_n = np.zeros(len(obs), np.intp) if label is None else pd.factorize(obs[label])[0]
-    seen, found = [strata_n], list[_Repeat]()
+    seen, found = [strata_n], list[Repeat]()
     for column in map(str, obs.columns):
         word, text = _last_word(column), obs[column].astype(str)
         known_n = (obs[column].notna() & (text != "")).to_numpy()
@@ -94,10 +107,17 @@ def suggestion(
             continue
         seen.append(code_n)
         if word in PEOPLE:
-            found.append(_Repeat(column, code_n, ""))
+            found.append(Repeat(column, code_n, ""))
         elif alike := _alike(adata, reference[known_n], code_n, strata_n[known_n]):
-            found.append(_Repeat(column, code_n, alike))
-    return _sentence(found) if found else _of_barcodes(obs.index)
+            found.append(Repeat(column, code_n, alike))
+    return sorted(found, key=lambda repeat: -repeat.n_values)
+
+
+def origins(adata: AnnData) -> list[str]:
+    """Columns that are named like an origin of the data (batch, plate, centre, ...) and repeat."""
+    obs = adata.obs.rename(columns=str)
+    counts = {name: obs[name].value_counts() for name in obs if _last_word(name) in ORIGINS}
+    return [name for name, n in counts.items() if len(n) > 1 and n.iloc[1] > 1]
 
 
 def _last_word(column: str) -> str:
@@ -115,9 +135,8 @@ def _repeats(text: pd.Series) -> bool:
     return len(counts) >= MIN_GROUPS and counts[counts > 1].sum() >= MIN_SHARE * len(text)
 
 
-def _sentence(found: list[_Repeat]) -> str:
-    """The column with most values first: it leaves most to divide."""
-    first, *others = sorted(found, key=lambda repeat: -repeat.n_values)
+def _sentence(found: list[Repeat]) -> str:
+    first, *others = found
     also = ", ".join(f"{other.column!r} ({other.n_values:,} values)" for other in others)
     return (
         f"column {first.column!r} repeats over samples ({first.n_values:,} values, "

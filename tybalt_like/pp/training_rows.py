@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
@@ -18,6 +19,9 @@ from tybalt_like.pp.transforms.base import GeneTransform, SampleTransform, Trans
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from tybalt_like.pp.cluster import Cluster
+
+R = TypeVar("R")
 G = TypeVar("G", bound=GeneTransform)
 
 PART = 1 << 20
@@ -59,6 +63,8 @@ class TrainingRows:
         Values to hold at once, at most, in single precision.
     chosen_g
         Numbers of the genes, within `columns`, that statistics are computed of.
+    cluster
+        Workers that share the genes; each thread of theirs holds `limit` values.
     """
 
     adata: AnnData
@@ -69,6 +75,7 @@ class TrainingRows:
     limit: int
     chosen_g: NDArray[np.intp]
     steps: tuple[Transform, ...] = ()
+    cluster: Cluster | None = None
 
     def after(self, step: Transform) -> Self:
         """The same rows after one more transform."""
@@ -95,7 +102,7 @@ class TrainingRows:
 
     def per_gene(self, statistic: Callable[[Floats], Floats]) -> Floats:
         """A statistic of each gene over all training samples, joined along the last axis."""
-        return np.concatenate([statistic(x_np) for x_np in self._parts()], axis=-1)
+        return np.concatenate(self._of_parts(statistic), axis=-1)
 
     def batch_offsets(self) -> Floats:
         """What was subtracted to make the means of the batches equal, (batches, g)."""
@@ -105,24 +112,37 @@ class TrainingRows:
 
     def fit(self, kind: type[G]) -> G:
         """A per-gene transform, fitted part by part."""
-        return kind.join([kind.fit(x_np) for x_np in self._parts()])
+        return kind.join(self._of_parts(kind.fit))
 
-    def _parts(self) -> Iterator[Floats]:
-        """All rows of a few genes after the other."""
-        n = len(self.rows_n)
-        for block in np.array_split(self.chosen_g, -(-len(self.chosen_g) * n // self.limit)):
-            x_nb = np.empty((n, len(block)), dtype=np.float32, order="F")
-            start = 0
-            for chunk in self._chunks(block):
-                x_nb[start : start + len(chunk)] = chunk
-                start += len(chunk)
-            self._check(x_nb, block)
-            step = max(1, PART // n)
-            for first in range(0, len(block), step):
-                x_np = x_nb[:, first : first + step].astype(np.float64)
-                if self.batch_n is not None:
-                    x_np -= offsets(x_np, self.batch_n)[self.batch_n]
-                yield x_np
+    def _of_parts(self, measure: Callable[[Floats], R]) -> list[R]:
+        """What is measured of all rows of a few genes after the other."""
+        g, n_blocks = len(self.chosen_g), -(-len(self.chosen_g) * len(self.rows_n) // self.limit)
+        if self.cluster is None:
+            blocks = np.array_split(self.chosen_g, n_blocks)
+            found = [_of_block(self.adata, (self, measure), block) for block in blocks]
+        else:
+            n_blocks = max(n_blocks, min(self.cluster.n_threads, g // 2))
+            blocks = np.array_split(self.chosen_g, n_blocks)
+            common = replace(self, adata=None, cluster=None), measure
+            found = list(self.cluster.map(_of_block, common, blocks))
+        return list(chain.from_iterable(found))
+
+    def parts(self, block: NDArray[np.intp]) -> Iterator[Floats]:
+        """All rows of these genes, a few of them after the other; but of a lone gene never one
+        alone, whose rows numpy may sum in another order."""
+        n, b = len(self.rows_n), len(block)
+        x_nb = np.empty((n, b), dtype=np.float32, order="F")
+        start = 0
+        for chunk in self._chunks(block):
+            x_nb[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        self._check(x_nb, block)
+        firsts = [f for f in range(0, b, max(2, PART // n)) if b - f > 1 or f == 0]
+        for first, last in zip(firsts, [*firsts[1:], b], strict=False):
+            x_np = x_nb[:, first:last].astype(np.float64)
+            if self.batch_n is not None:
+                x_np -= offsets(x_np, self.batch_n)[self.batch_n]
+            yield x_np
 
     def _check(self, x_nb: NDArray[np.float32], block: NDArray[np.intp]) -> None:
         """Refuse infinite values, and missing ones unless they are allowed."""
@@ -138,3 +158,13 @@ class TrainingRows:
             f"{int(bad_nb.sum()):,} {what} value(s), first in gene {gene}, sample "
             f"{self.adata.obs_names[self.rows_n[n]]}; {how}"
         )
+
+
+def _of_block(
+    adata: AnnData,
+    common: tuple[TrainingRows, Callable[[Floats], R]],
+    block: NDArray[np.intp],
+) -> list[R]:
+    """What is measured of the parts of a block of genes."""
+    rows, measure = common
+    return [measure(x_np) for x_np in replace(rows, adata=adata).parts(block)]

@@ -56,7 +56,9 @@ class RunContents(Contents, kind="run"):
         "closest_reference.tsv": "the reference samples that are most like each of these samples",
         "sample_checks.tsv": "what the matrix itself tells of every sample, such as copies",
         "gene_set_scores.tsv.gz": "the gene sets that make each flagged sample strange",
+        "all_scores.tsv.gz": "the same of all samples, also of those that stayed on disk",
         "latent.tsv.gz": "latent features of every sample, with the clinical columns",
+        "all_latent.tsv.gz": "the same features of all samples, also of those that stayed on disk",
         "gene_weights.tsv.gz": "weight of every gene in every latent feature",
         "explained/feature_cards.tsv": "what each latent feature means, with its evidence",
         "metrics.tsv": "how well each score finds the named anomalies",
@@ -219,15 +221,22 @@ class RunContents(Contents, kind="run"):
         """True for the reference samples that known anomalies are compared with: no scorer in the
         tables has learned from them."""
         split = self.samples[keys.SPLIT]
-        if self.about["detector"]["normals"] == "reference":
-            return split != keys.QUERY
-        return split == keys.TEST
+        known = split != keys.QUERY
+        if self.about["detector"]["normals"] != "reference":
+            known = split == keys.TEST
+        return known & ~self._chosen
+
+    @cached_property
+    def _chosen(self) -> pd.Series:
+        """True for samples that are shown because they are strange: they are like no others."""
+        chosen = self.about.get("shown_too", [])
+        return pd.Series(self.samples.index.isin(chosen), index=self.samples.index)
 
     @cached_property
     def reference(self) -> pd.Series:
         """True for the reference samples whose scores by the scorer that decides were measured by
         what was learned without them: all of them, if it was calibrated with all."""
-        known: pd.Series = self.samples[keys.SPLIT] != keys.QUERY
+        known: pd.Series = (self.samples[keys.SPLIT] != keys.QUERY) & ~self._chosen
         whole = int(known.sum()) == self.about["detector"]["reference"]
         return known if whole else self.normals
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tybalt_like import __version__
 from tybalt_like.core.errors import DataError, RunError
 from tybalt_like.core.files import content_of, write_text
 from tybalt_like.core.provenance import recorded
@@ -20,6 +21,12 @@ from tybalt_like.report import ABOUT, PACKAGE, SCHEMA
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+UNINSTALLED = (
+    "tybalt-like was run from its source without being installed, so the versions of the packages "
+    "that it used are not known; install it (pip install --editable FOLDER) to have them recorded"
+)
+"""What a run is to be careful about that cannot say with what it was made."""
 
 
 def write_about(
@@ -57,6 +64,9 @@ def write_about(
     """
     read = {} if adata is None else recorded(adata)
     doubts = read.get("reading", {}).get("warnings", [])
+    with_what = versions()
+    if len(with_what) == 1:
+        warnings = [*warnings, UNINSTALLED]
     about = {
         "schema": SCHEMA,
         "kind": kind,
@@ -64,7 +74,7 @@ def write_about(
         "recipe": by_name(recipe),
         "seed": seed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "versions": with_what,
         "platform": machine(),
         "reading": read.get("reading", {}),
         "findings": read.get("findings", []),
@@ -164,7 +174,11 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of this package and of all that it needs."""
-    needed = importlib.metadata.requires(PACKAGE) or []
+    """Of this package and of all that it needs, which only an installed package tells."""
+    try:
+        needed = importlib.metadata.requires(PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return {PACKAGE: __version__}
     names = [re.split(r"[\s<>=!~;\[]", line)[0] for line in needed if "extra ==" not in line]
-    return {name: importlib.metadata.version(name) for name in [PACKAGE, *sorted(names)]}
+    others = {name: importlib.metadata.version(name) for name in sorted(names)}
+    return {PACKAGE: __version__} | others

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from tybalt_like.core.files import MARKER, check_file, check_intact, whole_file, written_files
@@ -82,12 +83,17 @@ def bundle(
             info.compress_type = ZIP_STORED if name.endswith(PACKED) else ZIP_DEFLATED
             file.writestr(info, content, compresslevel=9)
     left_out = [name for name in names if name not in held]
+    return Bundle(out, _bytes(folder, held), _bytes(folder, left_out), told(folder, about))
+
+
+def told(folder: Path, about: Mapping[str, Any]) -> str:
+    """What page and tables of a run tell of its samples."""
     said = "it holds the names of all samples, and their clinical columns"
     if about["name"] == ANONYMOUS:
         said = "it holds no names of samples and no clinical columns"
     if (folder / PORTABLE).is_file():
         said += "; its page scores new samples, and discloses what `report --portable` has said"
-    return Bundle(out, _bytes(folder, held), _bytes(folder, left_out), said)
+    return said
 
 
 def _kind(name: str) -> str:

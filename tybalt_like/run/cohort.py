@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +19,12 @@ from tybalt_like.core.messages import some
 from tybalt_like.core.provenance import is_images, record, recorded
 from tybalt_like.genes import names_in
 from tybalt_like.io import datasets
-from tybalt_like.pp.labels import candidates, labels_of, named
+from tybalt_like.pp.labels import candidates, labels_of, named, with_counts
 from tybalt_like.pp.repeats import suggestion
 from tybalt_like.pp.scale import FAMILY, Scale
 from tybalt_like.pp.sex import Sexes, sexes
 from tybalt_like.pp.split import MIN_REFERENCE
-from tybalt_like.run import calls
+from tybalt_like.run import calls, on_disk
 from tybalt_like.tl.cross_fit import MOST_TRAININGS_ON, is_closed_form, reference
 from tybalt_like.tl.detect import tested
 from tybalt_like.tl.score import groups
@@ -33,16 +34,31 @@ if TYPE_CHECKING:
 
     from tybalt_like.run.recipe import Data, Recipe, Split
 
+IMAGES = {"units": "zero_one", "select": "all", "scale": "none"}
+"""Normalisation of pixels."""
 LEAST_CALIBRATION = 500
 """Of a model that is trained once: p-values down to 0.002."""
 
 
 def prepared(recipe: Recipe) -> AnnData:
-    """Read, divide into splits, and normalise by the training split."""
+    """Read, divide into splits, and normalise by the training split.
+
+    Raises
+    ------
+    RecipeError
+        If most of the cohort should stay on disk (``data.in_memory``).
+    """
+    check_in_memory(recipe)
     adata = read(recipe.data, by=recipe.split.by)
     recipe = check(recipe, adata)
     divide(recipe, adata)
     return pp.Normaliser.fit(adata, recipe.normalize).transform(adata)
+
+
+def check_in_memory(recipe: Recipe) -> None:
+    """Refuse a cohort most of which should stay on disk."""
+    if recipe.data.in_memory is not None:
+        raise RecipeError("data.in_memory only serves `tybalt-like run`; leave it out here")
 
 
 def read(data: Data, *, by: str | None = None) -> AnnData:
@@ -56,6 +72,10 @@ def read(data: Data, *, by: str | None = None) -> AnnData:
     """
     if data.dataset is not None:
         adata = datasets.load(data.dataset)
+    elif data.in_memory is not None:
+        if by and data.normal:
+            raise RecipeError("split.by needs all of the matrix; leave out data.in_memory")
+        adata = on_disk.opened(Path(str(data.path)), data.obs)
     else:
         adata = io.read(str(data.path), obs=data.obs, options=data)
     if by and data.normal:
@@ -105,7 +125,7 @@ def check(recipe: Recipe, adata: AnnData) -> Recipe:
     if is_images(adata) and recipe.normalize.select != "all":
         raise RecipeError(
             "these samples are images, whose pixels must stay in their places: add [normalize] "
-            'units = "zero_one", select = "all", scale = "none" to the recipe'
+            f"{', '.join(f'{key} = {value!r}' for key, value in IMAGES.items())} to the recipe"
         )
     named = {"evaluation.batch": recipe.evaluation.batch}
     named["scores.conditional_on"] = recipe.scores.conditional_on
@@ -118,7 +138,7 @@ def check(recipe: Recipe, adata: AnnData) -> Recipe:
     explain.check(recipe.explain, adata)
     recipe = replace(recipe, data=_named(recipe.data, adata))
     if recipe.data.label is None and (found := candidates(adata)):
-        _add(adata, f"columns that could serve as a label: {'; '.join(found)}")
+        add_finding(adata, f"columns that could serve as a label: {with_counts(found)}")
     if not recipe.split.group:
         _suggest_groups(recipe.data, adata)
     return recipe
@@ -140,7 +160,8 @@ def _named(data: Data, adata: AnnData) -> Data:
     return replace(data, normal=normal, anomalies=anomalies)
 
 
-def _add(adata: AnnData, finding: str) -> None:
+def add_finding(adata: AnnData, finding: str) -> None:
+    """One more sentence on what the matrix itself tells."""
     record(adata, findings=[*recorded(adata).get("findings", []), finding])
 
 
@@ -152,7 +173,7 @@ def _suggest_groups(data: Data, adata: AnnData) -> None:
         reference_n = np.isin(labels_of(adata, label), data.normal)
     said = suggestion(adata, label=label, reference_n=reference_n)
     if said is not None:
-        _add(adata, said)
+        add_finding(adata, said)
 
 
 def _asked_about(adata: AnnData, data: Data, by: str) -> AnnData:
@@ -202,7 +223,7 @@ def _say_known(adata: AnnData) -> None:
             f"query samples that the reference holds under another name: {len(known):,} "
             f"({some(known)}); they look less strange than they are"
         )
-        _add(adata, said)
+        add_finding(adata, said)
 
 
 def divide(recipe: Recipe, adata: AnnData) -> None:

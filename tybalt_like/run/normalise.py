@@ -18,6 +18,7 @@ from tybalt_like.core.provenance import reading_notes, record
 from tybalt_like.core.toml import changed
 from tybalt_like.io.hdf5 import walked
 from tybalt_like.io.parts import hints, kinds_of
+from tybalt_like.pp.cluster import connected
 from tybalt_like.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def normalise(
     train: str | None = None,
     using: Path | None = None,
     changes: Sequence[str] = (),
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -58,6 +60,9 @@ def normalise(
         A saved normaliser to apply instead.
     changes
         Settings of `pp.Normalisation` such as ``"scale=zscore"``.
+    scheduler
+        Address of a dask scheduler whose workers look through the matrix, learn and apply: they
+        have to find the file in the same place.
     overwrite
         Replace what an earlier call wrote.
 
@@ -74,26 +79,27 @@ def normalise(
     for path in (out, page, state):
         inputs = [matrix, *(given for given in (obs, using) if given is not None)]
         check_file(path, inputs=inputs, ours=overwrite and _is_ours(path))
-    with progress.stage("Reading"):
-        adata = _open(matrix, obs, reading or {})
-        for note in reading_notes(adata):
-            progress.say(note)
-        findings = pp.inspect(adata)
-        for line in findings.lines():
-            progress.say(line)
-        pp.check(findings)
-    with progress.stage("Normalising"):
-        if using is not None:
-            normaliser = pp.Normaliser.load(using)
-        else:
-            settings = pp.Normalisation.configure(**changed({}, changes))
-            normaliser = pp.Normaliser.fit(adata, settings, train=_rows(adata, train))
-        progress.say(f"{len(normaliser.genes):,} of {adata.n_vars:,} genes")
-        for note in normaliser.notes:
-            progress.say(note)
-    with whole_file(out) as partial:
+    with connected(scheduler) as client, whole_file(out) as partial:
+        with progress.stage("Reading"):
+            adata = _open(matrix, obs, reading or {})
+            for note in reading_notes(adata):
+                progress.say(note)
+            findings = pp.inspect(adata, client=client)
+            for line in findings.lines():
+                progress.say(line)
+            pp.check(findings)
+        with progress.stage("Normalising"):
+            if using is not None:
+                normaliser = pp.Normaliser.load(using)
+            else:
+                settings = pp.Normalisation.configure(**changed({}, changes))
+                rows_n = _rows(adata, train)
+                normaliser = pp.Normaliser.fit(adata, settings, train=rows_n, client=client)
+            progress.say(f"{len(normaliser.genes):,} of {adata.n_vars:,} genes")
+            for note in normaliser.notes:
+                progress.say(note)
         with progress.stage("Writing"):
-            normaliser.write(adata, partial)
+            normaliser.write(adata, partial, client=client)
         with progress.stage("Drawing"):
             from tybalt_like import pl
 

@@ -65,6 +65,10 @@ class Progress:
         """Move the bar on by one fold."""
         self._move("fold", done, of, said="folds")
 
+    def samples(self, done: int, of: int) -> None:
+        """Move the bar on by some samples."""
+        self._move("sample", done, of, said="samples")
+
     def _move(self, what: str, done: int, of: int, *, said: str, early: bool = False) -> None:
         if self._bar is None:
             return

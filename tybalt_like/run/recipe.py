@@ -36,11 +36,11 @@ class Data(Options):
     Parameters
     ----------
     dataset
-        Name in the registry; or else
+        Name of a data set in the registry, in place of `path`.
     path
-        a file with the expression matrix, and
+        File or folder with the expression matrix.
     obs
-        a sample table to join to it.
+        Sample table to join to it.
     label
         Column that colours the figures and names the groups below.
     normal
@@ -51,6 +51,12 @@ class Data(Options):
         Share of the reference cohort that may be anomalous without being labelled so. That many
         of its strangest samples are not learned from (`anomaly.trimmed`); they are listed, and
         calibrate like all others.
+    in_memory
+        For cohorts larger than memory: the matrix, an h5ad or zarr, stays on disk, and so many
+        random samples are held in memory. The model learns from all training samples, and all
+        samples are encoded and scored; the held ones are the reference of the detectors, what the
+        encoding is judged on and what pages and figures show, the strangest of the others beside
+        them. All are in memory if None.
     """
 
     dataset: str | None = None
@@ -60,6 +66,7 @@ class Data(Options):
     normal: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
     contamination: float = 0.0
+    in_memory: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,6 +88,16 @@ class Data(Options):
             )
         if self.anomalies and not self.normal:
             raise RecipeError("data.anomalies needs data.normal: the labels that are not anomalous")
+        if self.in_memory is not None:
+            self._check_on_disk()
+
+    def _check_on_disk(self) -> None:
+        """Refuse what takes the whole matrix in memory."""
+        chosen = [one.name for one in fields(Options) if getattr(self, one.name) != one.default]
+        for name in chosen + ["contamination"] * bool(self.contamination):
+            raise RecipeError(f"data.in_memory: data.{name} needs all of the matrix; give one only")
+        if self.path is None:
+            raise RecipeError("data.in_memory needs data.path, an h5ad file or a zarr folder")
 
 
 @table("split")
@@ -90,8 +107,10 @@ class Split:
 
     Parameters
     ----------
-    train, calibration
-        Shares of the reference cohort.
+    train
+        Share of the reference cohort that is learned from.
+    calibration
+        Share of the reference cohort that a detector which learns only once is calibrated with.
     validation
         A share of the training part.
     by
@@ -225,8 +244,12 @@ class Pictures:
     ----------
     maps
         Which to make; on tens of thousands of samples each takes minutes.
-    tsne_perplexity, umap_n_neighbors, umap_min_dist
-        As those methods call them; perplexity 20 is the Tybalt paper's.
+    tsne_perplexity
+        How many neighbours t-SNE looks at, about; 20 as in the Tybalt paper.
+    umap_n_neighbors
+        How many neighbours UMAP looks at.
+    umap_min_dist
+        How close UMAP may put samples to each other.
     """
 
     maps: tuple[Literal["umap", "tsne"], ...] = ("umap", "tsne")
@@ -241,6 +264,11 @@ class Recipe:
 
     Attributes
     ----------
+    name
+        Title of the page and name of the folder; of a recipe in a file, that of the file if it
+        gives none.
+    seed
+        Feeds everything random.
     model
         The model, its settings and how it is trained, from the tables ``[model]`` and
         ``[training]``; PPCA-VAE if no name is given.
@@ -269,6 +297,12 @@ class Recipe:
         ------
         RecipeError
             Names the unknown key or the value that does not fit.
+
+        Examples
+        --------
+        >>> import tybalt_like as ty
+        >>> ty.Recipe.from_tables({"data": {"dataset": "tcga_brca"}}).model.name
+        'ppca_vae'
         """
         own = {one.name for one in fields(cls)} - {"given"} | {"training"}
         for key in tables:

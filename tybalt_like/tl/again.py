@@ -14,6 +14,7 @@ from tybalt_like.core.provenance import recorded
 from tybalt_like.models import Model, ModelSettings, Training
 from tybalt_like.pp.split import recorded_groups
 from tybalt_like.tl.fit import fit, in_split
+from tybalt_like.tl.stored import is_stored
 from tybalt_like.training.loop import EpochHook
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def trained_again(
         return [model] * times, []
     seed = int(recorded(adata).get(model.name, {}).get("seed", 0))
     settings = ModelSettings(type(model), model.config, training or type(model).training_defaults)
-    scratch = AnnData(np.asarray(adata.X), obs=adata.obs, var=adata.var, uns=dict(adata.uns))
+    x_ng = adata.X if is_stored(adata) else np.asarray(adata.X)
+    scratch = AnnData(x_ng, obs=adata.obs, var=adata.var, uns=dict(adata.uns))
     models, notes = list[Model](), list[str]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what the first training has told already

@@ -89,6 +89,25 @@ class Detected:
     left_out: tuple[str, ...]
     verdict: anomaly.Verdict | None
 
+    def with_others(self, adata: AnnData) -> Detected:
+        """What is expected of further samples too, as read, which stand beside the query."""
+        import anndata
+
+        name, model = self.scorer.name, self.scorer.model
+        encoded = self.scorer.encode(adata)
+        told = self.scorer.explained(encoded)
+        others = _expected(
+            encoded,
+            told.x_ng,
+            pd.DataFrame(told.residual_ng),
+            np.ones(told.x_ng.shape, dtype=bool),
+            np.zeros(encoded.n_obs, dtype=bool),
+            model=model,
+            name=name,
+        )
+        both = [self.expected, others]
+        return replace(self, expected=anndata.concat(both, merge="first", uns_merge="first"))
+
 
 def cross_fit(
     adata: AnnData,

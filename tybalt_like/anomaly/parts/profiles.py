@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -95,16 +96,24 @@ class Profiles(Part, name="profiles"):
         ``whitened``: the same in units of the shrunk covariance; ``relative``: mean distance to
         the nearest profiles in units of the distances that are usual among profiles there."""
         z_ng = (_blurred(samples.x_ng, self.image_shape) - self.mean_g) * self.weight_g
-        train_mg = self.train_mg.astype(np.float64)
         root = np.sqrt(max(1, int((self.weight_g > 0).sum())))
-        near_nk, at_nk = _nearest(z_ng, train_mg, n=AROUND)
-        whitened_n1, _ = _nearest(self._whitened(z_ng), self._whitened(train_mg), n=1)
+        near_nk, at_nk = _nearest(z_ng, self._exact_mg, n=AROUND)
+        whitened_n1, _ = _nearest(self._whitened(z_ng), self._whitened_mg, n=1)
         usual_n = self.spacing_m[at_nk].mean(1)
         return {
             "nearest": near_nk[:, 0] / root,
             "whitened": whitened_n1[:, 0] / root,
             "relative": near_nk[:, :NEAREST].mean(1) / np.where(usual_n > 0, usual_n, 1.0),
         }
+
+    @cached_property
+    def _exact_mg(self) -> Array:
+        """The training profiles in the precision that distances are computed in."""
+        return self.train_mg.astype(np.float64)
+
+    @cached_property
+    def _whitened_mg(self) -> Array:
+        return self._whitened(self._exact_mg)
 
     def _whitened(self, z_ng: Array) -> Array:
         """Profiles in whose space Euclidean distances are those of the shrunk covariance."""
@@ -140,13 +149,17 @@ def _principal(z_mg: Array) -> tuple[Array, Array]:
 
 def _shrinkage(z_mg: Array) -> float:
     """How much the covariance is shrunk: that of scikit-learn's `ledoit_wolf_shrinkage`, from the
-    products of the samples, which are fewer than those of the genes."""
+    smaller of the two matrices of products."""
     m, g = z_mg.shape
     if not g:
         return 1.0
-    product_mm = (z_mg - z_mg.mean(0)) @ (z_mg - z_mg.mean(0)).T
-    squared_m = product_mm.diagonal()
-    mean, of_covariance = squared_m.sum() / m / g, np.square(product_mm).sum() / m**2
+    centred_mg = z_mg - z_mg.mean(0)
+    if m <= g:
+        product = centred_mg @ centred_mg.T
+        squared_m = product.diagonal()
+    else:
+        product, squared_m = centred_mg.T @ centred_mg, np.square(centred_mg).sum(1)
+    mean, of_covariance = squared_m.sum() / m / g, np.square(product).sum() / m**2
     of_sampling = (np.square(squared_m).sum() / m - of_covariance) / m
     apart = of_covariance - g * mean**2
     return float(min(of_sampling, apart) / apart) if apart > 0 else 0.0

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from tybalt_like.anomaly.outputs import Array
 from tybalt_like.anomaly.view import Reference, Samples, View
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,11 @@ class KNN(
         return cls(train_mk, np.array(min(train.n_neighbors, len(train_mk))))
 
     def score(self, samples: Samples) -> Array:
+        z_nk = np.asarray(samples.outputs.z_nk, dtype=np.float64)
+        return np.asarray(self._nearest.kneighbors(z_nk)[0].mean(1))
+
+    @cached_property
+    def _nearest(self) -> NearestNeighbors:
         from sklearn.neighbors import NearestNeighbors
 
-        z_nk = np.asarray(samples.outputs.z_nk, dtype=np.float64)
-        nearest = NearestNeighbors(n_neighbors=int(self.n_neighbors)).fit(self.train_mk)
-        return np.asarray(nearest.kneighbors(z_nk)[0].mean(1))
+        return NearestNeighbors(n_neighbors=int(self.n_neighbors)).fit(self.train_mk)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from tybalt_like.anomaly.outputs import Array
 from tybalt_like.anomaly.view import Reference, Samples, View
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
 
 N_AXES = 5
 LEAST, SHARE = 5, 0.1
@@ -44,14 +48,21 @@ class KthNeighbour(
         return cls(mean_k, axes_ka, (z_mk - mean_k) @ axes_ka)
 
     def score(self, samples: Samples) -> Array:
-        from sklearn.neighbors import NearestNeighbors
-
         at_na = (np.asarray(samples.outputs.z_nk, np.float64) - self.mean_k) @ self.axes_ka
-        m = len(self.train_ma)
-        k = min(max(float(LEAST), SHARE * m), float(m))
+        k = self._k
         below, above = int(k), int(np.ceil(k))
-        nearest = NearestNeighbors(n_neighbors=above).fit(self.train_ma)
-        near_nk = nearest.kneighbors(at_na)[0]
+        near_nk = self._nearest.kneighbors(at_na)[0]
         return np.asarray(
             near_nk[:, below - 1] + (k - below) * (near_nk[:, above - 1] - near_nk[:, below - 1])
         )
+
+    @property
+    def _k(self) -> float:
+        m = len(self.train_ma)
+        return min(max(float(LEAST), SHARE * m), float(m))
+
+    @cached_property
+    def _nearest(self) -> NearestNeighbors:
+        from sklearn.neighbors import NearestNeighbors
+
+        return NearestNeighbors(n_neighbors=int(np.ceil(self._k))).fit(self.train_ma)

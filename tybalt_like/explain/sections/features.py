@@ -249,6 +249,7 @@ def _labels(run: RunContents, found: pd.DataFrame, cards: pd.DataFrame) -> dict[
     chosen = (named if len(named) else best).head(DRAWN)
     measured = run.table(f"{FOLDER}/samples_measured.tsv.gz", index="sample")
     columns = run.samples.join(measured, rsuffix=" ") if len(measured) else run.samples
+    columns = columns.reindex(_values(run).index)  # those that it was found in
     return {
         row["feature"]: columns[row["column"]]
         for row in chosen.to_dict(orient="records")

@@ -85,8 +85,10 @@ class PairedConfig:
     ----------
     latent_dim
         Number of latent features.
-    encoder_dims, decoder_dims
-        Features of the hidden layers of q(z|x), from the genes inwards, and of p(x|z).
+    encoder_dims
+        Features of the hidden layers of q(z|x), from the genes inwards.
+    decoder_dims
+        Features of the hidden layers of p(x|z).
     draws
         Latent draws per sample and step, over which the bound is averaged.
     free_bits

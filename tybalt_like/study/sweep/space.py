@@ -45,8 +45,8 @@ class Sweep:
     Parameters
     ----------
     space
-        Dotted keys of the recipe (``training.learning_rate``), each with a list of values or a
-        `Range` as a table.
+        Dotted keys of the recipe (``training.learning_rate``), each with a list of values or with a
+        table of ``low`` and ``high``, and if wanted ``log = true`` and ``type = "int"``.
     objective
         Column of the training history to minimise, at the epoch whose weights are kept.
     sampler
