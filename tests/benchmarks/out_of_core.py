@@ -5,7 +5,6 @@ as h5ad and as zarr (version 3, sharded), in blocks of 64 samples, without compr
 
 - ``rates``: an epoch of Tybalt on 20,000 samples in memory and on disk, in turns; ratios are of
   one turn, so that a machine whose speed drifts favours none;
-- ``normalising``: what a pass over the matrix costs;
 - ``shuffling``: validation loss after some epochs, samples in memory, on disk, and on disk sorted
   by type;
 - ``coreset``, ``coreset, cross-fitted``, ``coreset of images``: AUROC of views that know but some
@@ -53,21 +52,18 @@ from tybalt_like.training.rows import Resident
 from tybalt_like.training.seed import seeded
 
 PARTS = (
-    *("rates", "normalising", "shuffling"),
-    *("coreset", "coreset, cross-fitted", "coreset of images", "limited"),
+    *("rates", "shuffling", "coreset", "coreset, cross-fitted", "coreset of images", "limited"),
     "long",
 )
 FEW, MANY, KNOWN, LIMIT = 20_000, 200_000, 2_000, 2_000_000_000
 GENES, NARROW, PROGRAMMES, TYPES, BLOCK, SHARD = 5000, 200, 60, 33, 64, 2048
-PASSED = 2000
-"""Genes of ``normalising``."""
 EPOCHS = 5
 """Of ``shuffling``."""
 CORESETS_OF_IMAGES, DIGITS = (300, 1000, 3000), ("1", "4", "8")
 FORMATS = ("h5ad", "zarr")
 MEASURED = ("seconds", "processor_seconds", "peak_mib")
 NUMBERS = (
-    *(*MEASURED, "nanoseconds", "rate", "processor", "loss", "auroc", "size", "seed", "train"),
+    *(*MEASURED, "rate", "processor", "loss", "auroc", "size", "seed", "train"),
     *("normal", "p_05", "p_01"),
 )
 SPLITS = {keys.TRAIN: 0.6, keys.VALIDATION: 0.05, keys.CALIBRATION: 0.15, keys.QUERY: 0.2}
@@ -118,7 +114,6 @@ def out_of_core(parts: list[str] | None, *, seeds: int, progress: Progress) -> p
     """Rows of `PARTS`; ``seeds`` turns or trainings each."""
     measure: dict[str, Callable[[Path, int], Iterator[dict[str, object]]]] = {
         "rates": _rates,
-        "normalising": _normalising,
         "shuffling": _shuffling,
         "coreset": lambda _, seeds: coreset(seeds),
         "coreset, cross-fitted": lambda _, seeds: cross_fitted(seeds),
@@ -154,26 +149,6 @@ def _rates(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
             }
             if turn:  # the first warms up
                 yield {"kind": kind, "seed": turn} | row
-
-
-def _normalising(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
-    """Nanoseconds of processors for a value that is read: of a pass of `pp.Normaliser.fit` and of
-    `write`. Half of the genes are chosen, by statistics of 8 and 4 blocks of genes."""
-    adata = pp.open_backed(write(folder / "m.h5ad", FEW, genes=PASSED))
-    how = pp.Normalisation(PASSED // 2, units="linear", library="none", log="log1p", scale="zscore")
-    everyone = np.ones(FEW, dtype=bool)
-    for seed in range(1, seeds + 1):
-        spent = [time.process_time()]
-        for n_blocks in (1, 8):
-            memory = 4e-9 * FEW * PASSED / n_blocks
-            normaliser = pp.Normaliser.fit(adata, how, train=everyone, memory=memory)
-            spent.append(time.process_time())
-        normaliser.write(adata, folder / "out.h5ad")
-        spent.append(time.process_time())
-        once, often, written = np.diff(spent)
-        # 1 + 1 + 1 passes (selection, medians, scale) and 8 + 4 + 4.
-        for stage, seconds in (("a pass", (often - once) / 13), ("writing", written)):
-            yield {"stage": stage, "seed": seed, "nanoseconds": seconds / FEW / PASSED * 1e9}
 
 
 def _shuffling(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
@@ -325,8 +300,6 @@ def print_out_of_core(rows: pd.DataFrame) -> None:
                     f"{kind:7} {rate:8,.0f} samples/s, {ratio[kind]:.2f} of memory; "
                     f"{spent[kind] / FEW * 1e6:,.0f} microseconds of processors each"
                 )
-        elif part == "normalising":
-            print(of_part.groupby("stage", sort=False)["nanoseconds"].median().round(1).to_string())
         elif part == "shuffling":
             trainings = of_part.pivot_table(index="seed", columns="kind", values="loss", sort=False)
             apart = trainings.sub(trainings["memory"], axis=0)
