@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint docs fuzz gallery lowest newest dist sbom audit
+.PHONY: demo test check lint docs fuzz channels gallery lowest newest dist man sbom audit
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -20,14 +20,23 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The site, build/docs/html/index.html. Warnings are errors, notebooks are executed where they or the
-# package have changed, and no network is needed.
+# The site, build/docs/html/index.html: warnings are errors, notebooks are executed where they or the
+# package have changed, no network is needed; then its spelling, for which codespell's dictionary of
+# American words is turned over. Links that leave the site: build/docs/html/links.txt.
 docs: $(INSTALLED).docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -d build/docs/doctrees docs build/docs/html
+	sed -E 's/^([^>]*)->([^,]*)$$/\2->\1/' > build/docs/british.txt \
+		.venv/lib/python3*/site-packages/codespell_lib/data/dictionary_en-GB_to_en-US.txt
+	$(BIN)/codespell --dictionary=- --dictionary=build/docs/british.txt *.md data docs
 
 # 10,000 damaged files of every format, on one core an hour or two; `make test` tries 40 of each.
 fuzz: $(INSTALLED)
 	$(BIN)/python -W ignore tests/fuzz --each 10000
+
+# Linters of packaging and .github, into build/channels, and wrappers and tools on a small cohort; what
+# cannot run here is named.
+channels: $(INSTALLED)
+	$(BIN)/python tests/channels
 
 # In an environment of its own: the lowest versions that pyproject.toml declares, the newest that there
 # are. Torch brings gigabytes of CUDA from PyPI; `make lowest TORCH=2.13.0` takes that one.
@@ -37,6 +46,11 @@ lowest newest:
 # Wheel and source archive; whoever builds the same commit with these versions gets the same bytes.
 dist: $(INSTALLED)
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/hatchling build -d dist
+
+# The man page: what --help says of every command.
+man: $(INSTALLED)
+	mkdir -p dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python docs/manpage.py > dist/tybalt-like.1
 
 # What a user installs with these versions, as CycloneDX; and which weaknesses are known of it.
 sbom: build/runtime build/auditors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -35,25 +36,30 @@ nitpick_ignore_regex = [
     # Types of other packages, and of the standard library.
     (
         r"py:.*",
-        r"(AnnData|Axes|DataFrame|Figure|Group|Path|Series|Index|NDArray|Tensor|tuple\[str)",
+        r"(AnnData|Axes|Client|DataFrame|Figure|Group|Path|Series|Index|NDArray|ArrayLike|Tensor|tuple\[str)",
     ),
-    (r"py:.*", r"(np|pd|nn|plt|torch|collections|typing|pathlib|annotated_types)\..*"),
+    (
+        r"py:.*",
+        r"(np|pd|nn|plt|numpy|pandas|torch|anndata|matplotlib|collections|typing|pathlib|annotated_types)\..*",
+    ),
     # Names for a choice of words, a shape or a function, which signatures write as they are.
     (
         r"py:.*",
         "Array|Axis|Chooser|Codes|Cut|EpochHook|Floats|How|Pair|Palette|Rotation|Rule|Source",
     ),
     # Inner parts of the package; those of recipes have a page of their own, by key.
-    (r"py:.*", r"Helpers|tybalt_like\.pl\.palette\.Style"),
+    (r"py:.*", r"Grid|Helpers|tybalt_like\..*\.(Hdf5|Lines|P|Style|_Seen)"),
     (r"py:.*", r"tybalt_like\.(run\.recipe|images\.settings|explain\.settings)\..*"),
 ]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 nb_execution_mode = "cache"
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # by kernels, which draw no bars
 
 
 def _source_hash() -> str:
@@ -74,6 +80,7 @@ numpydoc_xref_param_type = False
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 default_role = "name"
+smartquotes = False
 
 html_theme = "furo"
 html_title = "tybalt_like"

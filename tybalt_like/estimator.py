@@ -75,6 +75,17 @@ class ExpressionEncoder(TransformerMixin, OutlierMixin, BaseEstimator):  # type:
     detector_ : Detector
     offset_ : float
         ``decision_function = score_samples - offset_``; negative is anomalous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tybalt_like as ty
+    >>> X = np.random.default_rng(0).normal(8, 1, size=(200, 50))
+    >>> encoder = ty.ExpressionEncoder("pca", latent_dim=5).fit(X)
+    >>> encoder.transform(X).shape
+    (200, 5)
+    >>> encoder.predict([X[0], X[0] + 6])
+    array([ 1, -1])
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class Name(PyXRefRole):
         self, env: BuildEnvironment, refnode: Element, has_title: bool, title: str, target: str
     ) -> tuple[str, str]:
         found = super().process_link(env, refnode, has_title, title, target)
-        refnode["reftype"], refnode["in_backticks"] = "obj", True
+        refnode["refdomain"], refnode["reftype"], refnode["in_backticks"] = "py", "obj", True
         return found
 
 

@@ -1,9 +1,10 @@
-"""Pages that are written from the package before the others are read: public names, commands, cards
-of the models, keys of recipes. They lie in a folder that git ignores."""
+"""Pages that are written from the package before the others are read: public names, commands,
+cards of the models, keys of recipes, schemas, the list of tutorials. Git ignores their folder."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -19,7 +20,8 @@ from sphinx.config import Config
 from tybalt_like.cli import app as command_line
 from tybalt_like.io import datasets
 from tybalt_like.models import Model
-from tybalt_like.run.recipe_keys import RecipeKey, recipe_keys
+from tybalt_like.report.schemas import NAMES, schema
+from tybalt_like.run.recipe_keys import ABSENT, REQUIRED, RecipeKey, recipe_keys
 
 ROOMS = {
     "ty": "tybalt_like",
@@ -28,10 +30,10 @@ ROOMS = {
     "ty.pl": "tybalt_like.pl",
     "ty.datasets": "tybalt_like.io.datasets",
     "ty.models": "tybalt_like.models",
-    "tybalt_like.io": "tybalt_like.io",
-    "tybalt_like.evaluation": "tybalt_like.evaluation",
-    "tybalt_like.interpretation": "tybalt_like.interpretation",
-    "tybalt_like.anomaly": "tybalt_like.anomaly",
+    "io": "tybalt_like.io",
+    "evaluation": "tybalt_like.evaluation",
+    "interpretation": "tybalt_like.interpretation",
+    "anomaly": "tybalt_like.anomaly",
 }
 """Of which the public names have pages: as they are called there, and where they are."""
 BESIDE = {
@@ -52,14 +54,15 @@ DOMAINS = {
     "unit": "values between 0 and 1",
     "counts": "raw counts",
 }
-HEAD = "| key | holds | default | meaning |\n| --- | --- | --- | --- |\n"
 
 
 def write(app: Sphinx, _: Config) -> None:
     keys = recipe_keys()
     pages = {f"models/{name}.md": card(name, kind, keys) for name, kind in Model.registry.items()}
     pages["recipe_keys.md"] = tables(keys)
+    pages["tutorials.md"] = listed(Path(app.srcdir) / "tutorials")
     pages["datasets.md"] = datasets_table()
+    pages["schemas.md"] = "\n".join(map(schema_of, NAMES))
     whole = typer.main.get_command(command_line)
     pages["commands.md"] = "\n".join(commands(whole, "tybalt-like"))
     for called, module in ROOMS.items():
@@ -75,11 +78,18 @@ def write(app: Sphinx, _: Config) -> None:
             page.write_text(text, encoding="utf-8")
 
 
+def listed(tutorials: Path) -> str:
+    """The notebooks that are there, in the order of their files' names; there may be none."""
+    names = sorted(path.stem for path in tutorials.glob("*.md") if path.stem != "index")
+    return "\n".join(["```{toctree}", *names, "```", ""])
+
+
 def names_of(called: str, module: str) -> str:
     """The page of a module: a table of its public names, and what their docstrings say."""
     room = import_module(module)
     names = [name for name in sorted(room.__all__) if not inspect.ismodule(getattr(room, name))]
-    lines = [getdoc(room) or "", "", f".. currentmodule:: {module}", "", ".. autosummary::", ""]
+    lines = [getdoc(room) or "", "", f".. currentmodule:: {module}", "", ".. autosummary::"]
+    lines += ["   :nosignatures:", ""]
     lines += [f"   {name}" for name in names]
     for name in names:
         lines += documented(getattr(room, name), f"{module}.{name}")
@@ -92,9 +102,10 @@ def names_of(called: str, module: str) -> str:
 
 
 def documented(thing: object, name: str) -> list[str]:
-    """The directive of autodoc for it."""
+    """The directive of autodoc for it. Where a folder is depends on who builds the page."""
     kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
-    return ["", f".. auto{kind}:: {name}", *["   :members:"] * (kind == "class")]
+    how = {"class": ["   :members:"], "data": ["   :no-value:"] * isinstance(thing, Path)}
+    return ["", f".. auto{kind}:: {name}", *how.get(kind, [])]
 
 
 def commands(command: Any, called: str) -> Iterator[str]:
@@ -105,17 +116,15 @@ def commands(command: Any, called: str) -> Iterator[str]:
         return
     takes = [parameter for parameter in command.params if not parameter.hidden]
     named = [one.opts[0].upper() for one in takes if not one.opts[0].startswith("-")]
-    yield f"## `{called}`\n\n```text\n{' '.join([called, *named])}\n```\n"
+    yield f"## `{called}`\n\n```text\n{' '.join([called, *named, '[OPTIONS]'])}\n```\n"
     yield f"{escaped(command.help)}\n"
-    yield "| | |\n| --- | --- |"
     usual = [one for one in takes if one.rich_help_panel is None]
     for one in usual:
-        name = ", ".join(f"`{opt}`" for opt in one.opts) if one.opts[0].startswith("-") else ""
-        needed = " **Needed.**" if one.required else ""
-        yield f"| {name or f'`{one.opts[0].upper()}`'} | {escaped(one.help)}{needed} |"
+        options = [opt for opt in one.opts if opt.startswith("-")] or [one.opts[0].upper()]
+        needed = " · required" if one.required else ""
+        yield ", ".join(f"`{opt}`" for opt in options) + f"{needed}\n: {escaped(one.help)}\n"
     if len(usual) < len(takes):
-        yield "\nAnd [how to read the matrix](#how-to-read-the-matrix)."
-    yield ""
+        yield "And [how to read the matrix](#how-to-read-the-matrix).\n"
 
 
 def datasets_table() -> str:
@@ -125,6 +134,15 @@ def datasets_table() -> str:
     return head + "".join(
         f"| `{name}` | {escaped(one.title)} | {escaped(one.licence)} | {escaped(one.citation)} |\n"
         for name, one in rows
+    )
+
+
+def schema_of(name: str) -> str:
+    """What a schema is about, and itself, folded."""
+    found = schema(name)
+    return (
+        f"## `{name}`\n\n**{escaped(found['title'])}.** {escaped(found['description'])}\n\n"
+        f":::{{dropdown}} The schema\n```json\n{json.dumps(found, indent=1)}\n```\n:::\n"
     )
 
 
@@ -139,21 +157,21 @@ def card(name: str, kind: type[Model], keys: list[RecipeKey]) -> str:
         f"**Cite.** {kind.citation}\n",
     ]
     if settings := [key for key in own if key.key.startswith("model.")]:
-        parts.append("## Settings\n\n" + HEAD + "".join(map(row, settings)))
+        parts.append("## Settings\n\n" + "".join(map(entry, settings)))
     if training := [key for key in own if key.key.startswith("training.")]:
         parts.append(
             "## Training\n\nDefaults that are this model's own; "
-            "[the others](../../recipe.md#training).\n\n" + HEAD + "".join(map(row, training))
+            "[the others](../../recipe.md#training).\n\n" + "".join(map(entry, training))
         )
     return "\n".join(parts)
 
 
 def tables(keys: list[RecipeKey]) -> str:
-    """All keys that do not belong to one model, a table of Markdown for each table of a recipe."""
+    """All keys that do not belong to one model, table by table."""
     text = []
     for table, found in groupby((key for key in keys if not key.model), key=table_of):
         text.append(f"## `[{table}]`\n" if table else "## At the top\n")
-        text.append(HEAD + "".join(map(row, found)))
+        text.append("".join(map(entry, found)))
     return "\n".join(text)
 
 
@@ -161,9 +179,11 @@ def table_of(key: RecipeKey) -> str:
     return key.key.rpartition(".")[0]
 
 
-def row(key: RecipeKey) -> str:
-    cells = f"`{key.key}`", key.type, f"`{key.default}`", as_markdown(key.meaning)
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+def entry(key: RecipeKey) -> str:
+    """A key as the term of a definition list."""
+    default = {REQUIRED: "required", ABSENT: "unset"}.get(key.default, f"default `{key.default}`")
+    holds = re.sub(r'("[^"]*")', r"`\1`", key.type)
+    return f"`{key.key}` · {holds} · {default}\n: {as_markdown(key.meaning)}\n\n"
 
 
 def escaped(text: str | None) -> str:

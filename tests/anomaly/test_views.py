@@ -9,7 +9,8 @@ from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 
 from tybalt_like.anomaly import FittedViews, ModelOutputs
-from tybalt_like.anomaly.view import View
+from tybalt_like.anomaly.view import Reference, Samples, View
+from tybalt_like.anomaly.views import kth_neighbour
 
 N_GENES, N_PROGRAMMES, M = 300, 8, 60
 LATENT_DIM = M * 9 // 10 // 3
@@ -65,3 +66,15 @@ def test_scores_do_not_depend_on_how_many_samples_were_learned_from(view, higher
 
 def test_distances_in_units_of_the_precision_itself_do(higher_v) -> None:
     assert higher_v[UNSCALED] < -0.1
+
+
+def test_a_tenth_of_some_samples_is_as_far_as_a_tenth_of_all(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    outputs = ModelOutputs(*[rng.normal(size=(4000, n)) for n in (6, 6, 5)])
+
+    def farness() -> NDArray[np.float64]:
+        return kth_neighbour.KthNeighbour.fit(Reference(outputs)).score(Samples(outputs[:50], {}))
+
+    all_n = farness()
+    monkeypatch.setattr(kth_neighbour, "MOST", 2000)
+    np.testing.assert_allclose(farness(), all_n, rtol=0.1)

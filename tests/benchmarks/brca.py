@@ -11,9 +11,10 @@ from tybalt_like.benchmark.rows import mean_sd, print_table
 from tybalt_like.core import keys
 from tybalt_like.io.datasets import PIPELINES
 from tybalt_like.models import ModelSettings
+from tybalt_like.report.run_contents import BASELINE
 from tybalt_like.run.progress import Progress
 from tybalt_like.run.recipe import Recipe
-from tybalt_like.run.stages import BASELINE, analyse
+from tybalt_like.run.stages import analyse
 
 PCA_COMPONENTS = 20
 ALPHA = 0.1

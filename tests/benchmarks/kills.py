@@ -55,7 +55,7 @@ sweep = { space = { "training.epochs" = [5, 10, 15], "model.latent_dim" = [3, 5]
 """
 _PERTURBATION = (
     *("--set", "simulation.groups=60", "--set", "simulation.n_genes=40"),
-    *("--set", "perturbation.folds=2", "--set", "training.epochs=10"),
+    *("--set", "perturbation.folds=3", "--set", "training.epochs=10"),
 )
 
 

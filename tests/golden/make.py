@@ -13,6 +13,7 @@ from typing import Any
 from tybalt_like import Recipe, Run, io
 from tybalt_like.io import datasets
 from tybalt_like.run.stages import analyse
+from tybalt_like.run.told import tell
 
 
 def make(out: Path) -> None:
@@ -25,7 +26,7 @@ def make(out: Path) -> None:
     tables |= {"model": {"name": "tybalt", "latent_dim": 3}, "training": {"epochs": 40}}
     results = analyse(Recipe.from_tables(tables), device="cpu")
     results.save(out)
-    results.write_about(out, inputs={}, seconds={})
+    tell(results, out, inputs={}, seconds={})
     io.write_table(Run.load(out).score(io.read(out / "new.tsv")), out / "scores.tsv")
     (out / "known.tsv").unlink()
 

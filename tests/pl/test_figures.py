@@ -110,8 +110,9 @@ def test_heatmap_brings_similar_samples_together(n_samples: int) -> None:
     assert (colors_n[1:] != colors_n[:-1]).sum() == 2
     assert pd.Series(colors_n).value_counts().tolist() == sorted(np.bincount(group_n))[::-1]
     z_kn = np.asarray(axes["map"].images[0].get_array())
-    assert z_kn.shape == (11, n_samples)
-    assert z_kn.std(1) == pytest.approx(np.ones(11))
+    assert z_kn.shape == (11, min(n_samples, 2000))
+    assert z_kn.std(1) == pytest.approx(np.ones(11), abs=0.02)
+    assert np.abs(z_kn.mean(1)).max() < 0.02
     assert axes["features"].get_ylabel() == "11 latent features (1 more do not vary)"
     assert figure.legends[0].get_texts()[0].get_text() == "group"
 

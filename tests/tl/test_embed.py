@@ -3,6 +3,7 @@
 import anndata
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 
@@ -31,6 +32,15 @@ def test_the_first_components_alone_are_those_among_all(monkeypatch: pytest.Monk
     whole_nk = embed.reduced(x_ng)
     monkeypatch.setattr(embed, "MANY", 100)
     np.testing.assert_allclose(embed.reduced(x_ng), whole_nk, atol=1e-8)
+
+
+def test_components_of_some_samples_keep_the_distances_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    x_ng = (rng.normal(size=(190, 20)) @ rng.normal(size=(20, 120))).astype(np.float32)
+    monkeypatch.setattr(embed, "MOST", 80)
+    np.testing.assert_allclose(pdist(embed.reduced(x_ng)), pdist(x_ng), rtol=1e-4)
 
 
 def test_samples_beyond_the_most_are_placed_among_their_like(

@@ -3,87 +3,45 @@
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import trained_together
+from trained_together import N_STORED, SETTINGS
 
+from tybalt_like import Recipe
+from tybalt_like.core import keys, toml
+from tybalt_like.io import datasets
 from tybalt_like.models import Model
+from tybalt_like.run.stages import analyse
 
-SETTINGS = {
-    "tybalt": {"hidden_dim": 8, "mode": "as_described"},  # batch normalisation, noise
-    "count_vae": {"zero_inflation": True},
-    "linear_autoencoder": {},
-    "adage": {"noise": 0.2},  # dropout
-    # Losses that compare the samples of a mini-batch.
-    "mmd_vae": {},
-    "dip_vae": {},
-    "beta_tc_vae": {},
-    "ss_vae": {"covariates": ["batch"], "categories": [["a", "b"]], "mmd_weight": 5.0},
-    # Several optimisers, penalties on gradients, batch normalisation in the critic.
-    "wgan_gp": {"hidden_dims": [12], "critic_steps": 2},
-    "dcgan": {"image_shape": [1, 8, 8], "channels": 4},
-    "f_anogan": {"hidden_dims": [12], "critic_steps": 2},
-}
-TRAIN = """
-import json, sys
-from pathlib import Path
-import torch
-from tybalt_like.core import distributed
-from tybalt_like.models import Model, Training
-from tybalt_like.training.loop import train
-from tybalt_like.training.seed import seeded
-
-out, device, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-torch.set_num_threads(1)
-with distributed.joined():
-    for name, config in settings.items():
-        with seeded(0):
-            x_ng = torch.rand(101, 64)
-            x_ng = (20 * x_ng).round() if name == "count_vae" else x_ng
-            model = Model.create(name, 64, latent_dim=5, **config).to(device)
-            rows = {"x_ng": x_ng, "c_nc": torch.eye(2)[torch.arange(101) % 2]}
-            rows |= {"y_n": (torch.arange(101) % 3 == 0).float(), "x2_ng": x_ng.flip(1)}
-            taken = {"x_ng", "c_nc", *model.takes}
-            rows = {key: t.to(device) for key, t in rows.items() if key in taken}
-            # Few updates: rounding errors of a game between two networks grow with each.
-            how = dict(epochs=4, batch_size=25, min_batches=1, min_epochs=1, patience=9)
-            history = train(
-                model,
-                {key: t[:80] for key, t in rows.items()},
-                validation={key: t[80:] for key, t in rows.items()},
-                training=Training(**how),
-            )
-            if distributed.is_main():
-                model.save(out / f"{name}.safetensors")
-                history.frame().drop(columns="seconds").to_csv(out / f"{name}.csv", index=False)
-"""
-LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
-def trained(folder: Path, *, processes: int, device: str) -> Path:
-    """A folder with every model, trained by so many processes."""
-    out = folder / str(processes)
-    out.mkdir()
-    (folder / "train.py").write_text(TRAIN)
-    command = [*LAUNCH, f"--nproc-per-node={processes}", str(folder / "train.py")]
-    command += [str(out), device, json.dumps(SETTINGS)]
+def torchrun(*words: object) -> subprocess.CompletedProcess[str]:
+    """Two processes, which meet at a port that is free."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, *launch, *map(str, words)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    return out
+    return done
 
 
 @pytest.fixture(scope="module", params=["cpu", "cuda"])
 def both(request, tmp_path_factory) -> list[Path]:
+    """Folders with what one process has trained, and with what two have."""
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
-    folder = tmp_path_factory.mktemp("torchrun")
-    return [trained(folder, processes=n, device=request.param) for n in (1, 2)]
+    one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
+    trained_together.train_all(one, request.param)
+    torchrun(trained_together.__file__, two, request.param)
+    return [one, two]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_two_processes_equal_one_with_the_same_global_batch(both, name) -> None:
     # 80 samples in batches of 25 leave 5, which two processes cannot halve.
@@ -96,21 +54,31 @@ def test_two_processes_equal_one_with_the_same_global_batch(both, name) -> None:
     np.testing.assert_allclose(history, shared, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.slow
+def test_processes_read_disjoint_rows_and_end_where_one_does(both) -> None:
+    one, two = (Model.load(folder / "stored.safetensors").state_dict() for folder in both)
+    for key, value in one.items():
+        np.testing.assert_allclose(value, two[key], atol=1e-5, err_msg=key)
+    [whole], shares = (json.loads((folder / "shares.json").read_text()) for folder in both)
+    assert sorted(whole) == sorted(chain(*shares)) == list(range(N_STORED))
+    assert max(map(len, shares)) <= 1.1 * min(map(len, shares))
+
+
 def test_torchrun_makes_one_run_folder(tmp_path) -> None:
-    settings = ["training.epochs=3", "normalize.n_genes=100", "evaluation.seeds=0"]
-    settings += ["evaluation.baselines=['pca']", "pictures.maps=[]", "model.latent_dim=10"]
-    quick = [part for setting in settings for part in ("--set", setting)]
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [*launch, "-m", "tybalt_like", "run", "tybalt_brca", *quick]
-    outs = []
-    for arguments in (command, command[4:]):
-        outs.append(tmp_path / str(len(outs)))
-        whole = [sys.executable, *arguments, "--quiet", "--out", str(outs[-1])]
-        done = subprocess.run(whole, capture_output=True, text=True, timeout=400, check=True)
-        assert done.stdout.count("report: ") == 1
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "1"]
-    tables = [pd.read_csv(out / "latent.tsv.gz", sep="\t", index_col=0) for out in outs]
-    features = [f"tybalt_{i + 1}" for i in range(10)]
-    one, other = (table[features] for table in tables)
-    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    datasets.load("tcga_brca")[:200, :100].write_h5ad(tmp_path / "m.h5ad")
+    tables = {
+        "data": {"path": str(tmp_path / "m.h5ad")},
+        "model": {"name": "tybalt", "latent_dim": 10},
+        "training": {"epochs": 3},
+        "evaluation": {"seeds": 0},
+        "pictures": {"maps": []},
+    }
+    recipe, out = tmp_path / "r.toml", tmp_path / "out"
+    recipe.write_text(toml.document(tables))
+    done = torchrun("-m", "tybalt_like", "run", recipe, "--quiet", "--out", out)
+    assert done.stdout.count("report: ") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"m.h5ad", "r.toml", "out"}
+    two = pd.read_csv(out / "latent.tsv.gz", sep="\t", index_col=0).filter(regex=r"^tybalt_\d")
+    alone = analyse(Recipe.from_tables(tables), device="cpu").adata
+    assert list(two.index) == list(alone.obs_names)
+    one_nk = alone.obsm[keys.latent("tybalt")]
+    np.testing.assert_allclose(one_nk, two.to_numpy(), rtol=1e-3, atol=1e-4)

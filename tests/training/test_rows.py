@@ -1,8 +1,5 @@
 """Rows on disk: every one is seen once an epoch, read once, and the result is that of memory."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -145,49 +142,3 @@ def test_what_goes_wrong_while_reading_ahead_is_raised(x_ng) -> None:
     rows = Stored(read, np.arange(N), n_vars=N_VARS, block=BLOCK)
     with pytest.raises(OSError, match="the disk is gone"):
         list(rows.batches(torch.arange(N).split(10)))
-
-
-TRAIN = """
-import sys
-import numpy as np, torch
-from pathlib import Path
-from tybalt_like.core import distributed
-from tybalt_like.models import Model, Training
-from tybalt_like.training import rows
-from tybalt_like.training.loop import train
-from tybalt_like.training.seed import seeded
-
-torch.set_num_threads(1)
-rows.WINDOW = 60 * 40
-x_ng = np.random.default_rng(0).random((301, 40), dtype=np.float32)
-read = []
-def rows_of(numbers):
-    read.extend(numbers.tolist())
-    return x_ng[numbers]
-with distributed.joined(), seeded(0):
-    model = Model.create("tybalt", 40, latent_dim=5)
-    training = Training(epochs=1, batch_size=20, patience=None, min_batches=1)
-    train(model, rows.Stored(rows_of, np.arange(301), n_vars=40, block=8), training=training)
-    shares = distributed.gathered(read)
-    if distributed.is_main():
-        assert sorted(sum(shares, [])) == list(range(301)), "shares are disjoint, and all"
-        assert max(map(len, shares)) <= 1.1 * min(map(len, shares))
-        model.save(Path(sys.argv[1]))
-"""
-
-
-@pytest.mark.slow
-def test_processes_read_disjoint_rows_and_end_where_one_does(tmp_path) -> None:
-    (tmp_path / "train.py").write_text(TRAIN)
-    models = []
-    for n in (1, 2):
-        out = tmp_path / f"{n}.safetensors"
-        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
-        command = [sys.executable, *launch, tmp_path / "train.py", out]
-        done = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        models.append(Model.load(out).state_dict())
-    for key, value in models[0].items():
-        np.testing.assert_allclose(value, models[1][key], atol=1e-5, err_msg=key)

@@ -177,6 +177,12 @@ def conformal_p_values(score_n: ArrayLike, calibration_m: ArrayLike) -> Array:
         Scores, higher is stranger; NaN gives NaN.
     calibration_m
         Scores of samples that were neither trained on nor selected by their score.
+
+    Examples
+    --------
+    >>> from tybalt_like import anomaly
+    >>> anomaly.conformal_p_values([0.5, 3.1], [1.0, 2.0, 3.0, 4.0])
+    array([1. , 0.4])
     """
     known_m = np.asarray(calibration_m, dtype=np.float64)
     calibration = Calibration(len(known_m), rule="conformal")
@@ -246,6 +252,12 @@ def q_values(p_n: ArrayLike) -> Array:
 
     Flagging ``q <= a`` keeps the expected share of false flags below a; this holds for
     conformal p-values that share one calibration set (Bates et al. 2023, theorem 2).
+
+    Examples
+    --------
+    >>> from tybalt_like import anomaly
+    >>> anomaly.q_values([0.01, 0.02, 0.5])
+    array([0.03, 0.03, 0.5 ])
     """
     from scipy.stats import false_discovery_control
 

@@ -104,6 +104,15 @@ def auroc_interval(score_n: ArrayLike, strange_n: NDArray[np.bool_]) -> Area:
         Higher is stranger.
     strange_n
         True for the anomalies; at least one sample is, and at least one is not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tybalt_like import anomaly
+    >>> strange_n = np.array([False, False, False, True, False, True])
+    >>> area, low, high = anomaly.auroc_interval([1, 2, 3, 4, 5, 6], strange_n)
+    >>> print(f"{area:.3f} ({low:.2f} to {high:.2f})")
+    0.875 (0.23 to 0.99)
     """
     at_a, at_m = _placements(np.asarray(score_n, dtype=np.float64), strange_n)
     area, error = float(at_a.mean()), _error(at_a, at_m)

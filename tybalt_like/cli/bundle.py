@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from tybalt_like.cli.options import Finished
+
 
 def bundle(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    run_dir: Finished,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Zip to write; RUN.zip beside the folder if not given."),

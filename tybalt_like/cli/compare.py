@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
+from tybalt_like.cli import completion
 from tybalt_like.cli.options import Json, Overwrite
 
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN1 RUN2 ...", help="Folders of finished runs.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN1 RUN2 ...",
+            help="Folders of finished runs.",
+            autocompletion=completion.runs,
+        ),
     ],
     out: Annotated[
         Path | None,

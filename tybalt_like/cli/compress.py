@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tybalt_like.cli import completion
 from tybalt_like.cli.options import (
     Change,
     Device,
@@ -23,7 +24,10 @@ from tybalt_like.cli.options import (
 def compress(
     recipe: Annotated[
         Path,
-        typer.Argument(help="TOML recipe with a table 'compression', or a shipped one's name."),
+        typer.Argument(
+            help="TOML recipe with a table 'compression', or a shipped one's name.",
+            autocompletion=completion.recipes,
+        ),
     ],
     out: RunOut = None,
     job: Annotated[

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tybalt_like.cli import completion
 from tybalt_like.cli.options import Obs, reads
+
+Name = Annotated[str, typer.Argument(autocompletion=completion.datasets)]
 
 data = typer.Typer(help="Named data sets.", no_args_is_help=True)
 
@@ -23,7 +26,7 @@ def data_list() -> None:
 
 
 @data.command()
-def fetch(name: str) -> None:
+def fetch(name: Name) -> None:
     """Bring a data set onto this machine and print where it is."""
     from tybalt_like.io import datasets
 
@@ -51,7 +54,7 @@ def inspect(
 
 
 @data.command()
-def path(name: str) -> None:
+def path(name: Name) -> None:
     """Print where a data set is, without downloading it."""
     from tybalt_like.io import datasets
 

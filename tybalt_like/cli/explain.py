@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from tybalt_like.cli.options import Device, Quiet, Threads, listed, use
+from tybalt_like.cli.options import Device, Finished, Quiet, Threads, listed, use
 
 
 def explain(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    run_dir: Finished,
     gene_sets: Annotated[
         str | None,
         typer.Option(help="GMT file, or a collection by name, such as hallmark."),

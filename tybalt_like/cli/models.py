@@ -6,9 +6,14 @@ from typing import Annotated
 
 import typer
 
+from tybalt_like.cli import completion
+
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="A model, for its whole card.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A model, for its whole card.", autocompletion=completion.models),
+    ] = None,
 ) -> None:
     """The models that a recipe can name; with NAME its card: idea, loss, source, settings."""
     from inspect import cleandoc, getdoc

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tybalt_like.cli import completion
 from tybalt_like.core.errors import RecipeError
 from tybalt_like.core.files import check_file
+from tybalt_like.core.shipped import PIPELINES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all if not given.", min=1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only.")]
-RunDir = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
+Finished = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Folder of a finished run.", autocompletion=completion.runs),
+]
+RunDir = Annotated[
+    Path,
+    typer.Option("--run", help="Folder of a finished run.", autocompletion=completion.runs),
+]
 Matrix = Annotated[Path, typer.Argument(help="Expression matrix of the new samples.")]
 GenesOfInterest = Annotated[
     Path | None,
@@ -147,8 +156,6 @@ def shipped(recipe: Path) -> Path:
     RecipeError
         If there is neither; it lists those that are shipped.
     """
-    from tybalt_like.io.datasets import PIPELINES
-
     if recipe.exists():
         return recipe
     known = {path.stem: path for path in sorted(PIPELINES.glob("*.toml"))}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tybalt_like.cli import completion
 from tybalt_like.cli.options import (
     Change,
     Device,
@@ -27,7 +28,10 @@ from tybalt_like.core.errors import RecipeError
 def perturbation(
     recipe: Annotated[
         Path,
-        typer.Argument(help="TOML recipe with a table 'perturbation', or a shipped one's name."),
+        typer.Argument(
+            help="TOML recipe with a table 'perturbation', or a shipped one's name.",
+            autocompletion=completion.recipes,
+        ),
     ],
     out: RunOut = None,
     jobs: Annotated[

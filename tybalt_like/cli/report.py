@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tybalt_like.cli.options import Overwrite
+from tybalt_like.cli.options import Finished, Overwrite
 from tybalt_like.core.errors import RecipeError
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run_dir: Finished,
     portable: Annotated[
         bool, typer.Option("--portable", help="Let the page score files that are dropped onto it.")
     ] = False,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tybalt_like.cli import completion
 from tybalt_like.cli.options import (
     Change,
     Device,
@@ -32,7 +33,11 @@ from tybalt_like.core.errors import RecipeError
 def run(
     reading: Mapping[str, Any],
     recipe: Annotated[
-        Path | None, typer.Argument(help="TOML recipe, or the name of one that is shipped.")
+        Path | None,
+        typer.Argument(
+            help="TOML recipe, or the name of one that is shipped.",
+            autocompletion=completion.recipes,
+        ),
     ] = None,
     matrix: Annotated[
         Path | None, typer.Option("--data", help="Expression matrix, instead of a recipe's.")

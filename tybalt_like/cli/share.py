@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from tybalt_like.cli.options import Overwrite
+from tybalt_like.cli.options import Finished, Overwrite
 
 
 def push(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    run_dir: Finished,
     dest: Annotated[
         str, typer.Argument(metavar="DEST", help="Folder to make, or hf://OWNER/NAME.")
     ],

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tybalt_like.cli import completion
 from tybalt_like.cli.options import (
     Change,
     Device,
@@ -22,7 +23,11 @@ from tybalt_like.core.errors import RecipeError
 
 def sweep(
     recipe: Annotated[
-        Path, typer.Argument(help="TOML recipe with a table 'sweep', or the name of a shipped one.")
+        Path,
+        typer.Argument(
+            help="TOML recipe with a table 'sweep', or the name of a shipped one.",
+            autocompletion=completion.recipes,
+        ),
     ],
     out: RunOut = None,
     trials: Annotated[

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from tybalt_like.cli.options import Quiet, use
+from tybalt_like.cli.options import Finished, Quiet, use
 
 
 def verify(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    run_dir: Finished,
     data: Annotated[
         list[Path] | None,
         typer.Option(

@@ -61,6 +61,14 @@ def grouped(values: pd.Series, group_n: NDArray[np.intp] | None = None) -> Label
 
     With groups of samples that stay together, classes of a single one do not count: whoever has
     not seen it cannot know them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from tybalt_like import evaluation
+    >>> column = pd.Series(["basal"] * 5 + ["luminal"] * 7 + ["NA"], name="pam50")
+    >>> evaluation.grouped(column).classes
+    ('basal', 'luminal')
     """
     text = values.astype(str).str.strip()
     text = text.where(values.notna() & ~text.str.lower().isin(UNKNOWN))

@@ -22,6 +22,14 @@ def linear_cka(a_nk: ArrayLike, b_nl: ArrayLike) -> float:
     -------
     float
         NaN for fewer than 4 samples or where an encoding does not vary.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tybalt_like import evaluation
+    >>> z_nk = np.random.default_rng(0).normal(size=(50, 3))
+    >>> print(f"{evaluation.linear_cka(z_nk, 2 * z_nk[:, ::-1]):.3f}")
+    1.000
     """
     gram_nn = [_gram(values) for values in (a_nk, b_nl)]
     if len(gram_nn[0]) < 4:

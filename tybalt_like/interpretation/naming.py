@@ -116,7 +116,14 @@ def names(
 
 def set_title(name: str) -> str:
     """What a gene set is about: ``HALLMARK_ESTROGEN_RESPONSE_EARLY`` is ``estrogen response
-    early``, ``Mitotic Prophase R-HSA-68875`` is ``Mitotic Prophase``."""
+    early``, ``Mitotic Prophase R-HSA-68875`` is ``Mitotic Prophase``.
+
+    Examples
+    --------
+    >>> from tybalt_like import interpretation
+    >>> interpretation.set_title("HALLMARK_ESTROGEN_RESPONSE_EARLY")
+    'estrogen response early'
+    """
     bare = _IDENTIFIER.sub("", _COLLECTION.sub("", name, count=1))
     if bare.upper() != bare:
         return bare.replace("_", " ")

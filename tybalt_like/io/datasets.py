@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.shipped import DATA, PIPELINES, REGISTRY
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,15 +25,6 @@ __all__ = ["DATA", "PIPELINES", "Dataset", "fetch", "load", "path", "registry"]
 def __dir__() -> list[str]:
     return __all__
 
-
-def _shipped(folder: str) -> Path:
-    """Inside the installed package with an underscore before its name, or in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / f"_{folder}"
-    return installed if installed.is_dir() else package.parent / folder
-
-
-DATA, PIPELINES = _shipped("data"), _shipped("pipelines")
 
 ENVIRONMENT = "TYBALT_LIKE_DATA"
 """Names a folder that is looked in before anything is downloaded."""
@@ -89,7 +81,7 @@ class Dataset:
 @cache
 def registry() -> dict[str, Dataset]:
     """Every named data set."""
-    files = sorted((DATA / "registry").glob("*.toml"))
+    files = sorted(REGISTRY.glob("*.toml"))
     return {f.stem: Dataset(f.stem, **tomllib.loads(f.read_text("utf-8"))) for f in files}
 
 
@@ -138,6 +130,12 @@ def load(name: str) -> AnnData:
     ------
     DataError
         As `fetch` and `tybalt_like.read` do.
+
+    Examples
+    --------
+    >>> import tybalt_like as ty
+    >>> ty.datasets.load("tcga_brca").shape
+    (769, 2000)
     """
     from tybalt_like import io
     from tybalt_like.core import keys, provenance

@@ -58,7 +58,7 @@ class Hdf5:
             raise DataError(
                 f"{self.name}: its data take {self.n_bytes / 2**30:,.1f} GB of memory, of which "
                 f"{free / 2**30:,.1f} GB are free; take a part of the samples, more memory, "
-                "or leave the matrix on disk (pp.open_backed)"
+                "or leave the matrix on disk (data.in_memory in a recipe, pp.open_backed)"
             )
 
 

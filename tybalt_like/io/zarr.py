@@ -59,7 +59,7 @@ def check_folder(folder: Path, *, whole: bool) -> None:
             raise DataError(
                 f"{path}: its data take {needed / 2**30:,.1f} GB of memory, of which "
                 f"{free / 2**30:,.1f} GB are free; take a part of the samples, more memory, "
-                "or leave the matrix on disk (pp.open_backed)"
+                "or leave the matrix on disk (data.in_memory in a recipe, pp.open_backed)"
             )
 
 

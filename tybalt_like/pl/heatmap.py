@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 MAX_LEAVES = 2000
-"""Above this many samples the tree is grown over groups of similar samples."""
+"""Above this many samples the tree is grown over groups of similar samples, and a column is the
+mean of neighbours: a picture has no more of them."""
+GROUPS, MAX_LEARNED = 200, 20_000
+"""Such groups, and samples that they are found among."""
 MAX_NAMES = 60
 """Up to this many features are named at the side."""
 MAX_LEGEND = 36
@@ -48,8 +51,9 @@ def latent_heatmap(
     """Clustered heat map: latent features in rows, each standardised; samples in columns.
 
     Figure 2C of Way & Greene (PSB 2018). Features are clustered by correlation (average
-    linkage), samples by Ward's method, above `MAX_LEAVES` samples over k-means groups. Features
-    without variance are left out and counted in the title.
+    linkage), samples by Ward's method. Above `MAX_LEAVES` samples, Ward's tree is that of k-means
+    groups, and each column shows the mean of neighbouring samples. Features without variance are
+    left out and counted in the title.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def latent_heatmap(
     _draw_tree(axes["samples"], samples, orientation="top")
     for name, values in bars.items():
         _draw_bar(axes[f"bar {name}"], values.iloc[order_n], palettes[name], name=name)
-    _draw_map(axes["map"], z_kn[order_k][:, order_n])
+    _draw_map(axes["map"], _means(z_kn[order_k][:, order_n]))
     if len(z_kn) <= MAX_NAMES:
         names = [f"{model}_{i + 1}" for i in np.flatnonzero(varies_k)[order_k]]
         axes["map"].yaxis.tick_right()
@@ -115,9 +119,19 @@ def _sample_order(z_nk: Array) -> tuple[NDArray[np.intp], Array | None]:
         return hierarchy.leaves_list(tree).astype(np.intp), tree
     from sklearn.cluster import KMeans
 
-    groups = KMeans(200, n_init=1, random_state=0).fit(z_nk)
+    rows = np.random.default_rng(0).permutation(len(z_nk))[:MAX_LEARNED]
+    learned = z_nk if len(rows) == len(z_nk) else z_nk[np.sort(rows)]
+    groups = KMeans(GROUPS, n_init=1, random_state=0).fit(learned)
     rank_of = np.argsort(hierarchy.leaves_list(hierarchy.linkage(groups.cluster_centers_, "ward")))
-    return np.argsort(rank_of[groups.labels_], kind="stable"), None
+    return np.argsort(rank_of[groups.predict(z_nk)], kind="stable"), None
+
+
+def _means(z_kn: Array) -> Array:
+    """At most `MAX_LEAVES` columns: means of neighbours, where there are more."""
+    starts = np.unique(np.linspace(0, z_kn.shape[1], MAX_LEAVES, endpoint=False).astype(np.intp))
+    if len(starts) == z_kn.shape[1]:
+        return z_kn
+    return np.asarray(np.add.reduceat(z_kn, starts, 1) / np.diff(starts, append=z_kn.shape[1]))
 
 
 def _layout(bars: list[str]) -> tuple[Figure, dict[str, Axes]]:

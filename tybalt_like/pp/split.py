@@ -74,6 +74,14 @@ def split(
     DataError
         If a column or a label does not exist, fewer than 20 reference samples are found, there
         are fewer groups than parts, or `by` cuts through a group.
+
+    Examples
+    --------
+    >>> import tybalt_like as ty
+    >>> adata = ty.datasets.load("tcga_brca")
+    >>> ty.pp.split(adata, label="pam50", normal=["Luminal A", "Luminal B"])
+    >>> adata.obs["tybalt_split"].value_counts().to_dict()
+    {'train': 302, 'query': 210, 'test': 112, 'calibration': 111, 'validation': 34}
     """
     strata_n = labels_of(adata, label)
     reference_n = np.ones(adata.n_obs, bool)

@@ -24,7 +24,7 @@ def maps_of(x_nk: np.ndarray, how: Pictures, *, use: str, end: str, seed: int) -
     """UMAP and t-SNE of latents or genes, by the usual keys and `end`."""
     from anndata import AnnData
 
-    x_nk = reduced(x_nk)  # once for both
+    x_nk = reduced(x_nk, seed=seed)  # once for both
     bare = AnnData(obsm={use: x_nk}) if use != "X" else AnnData(x_nk)
     if "umap" in how.maps:
         tl.umap(

@@ -297,6 +297,12 @@ class Recipe:
         ------
         RecipeError
             Names the unknown key or the value that does not fit.
+
+        Examples
+        --------
+        >>> import tybalt_like as ty
+        >>> ty.Recipe.from_tables({"data": {"dataset": "tcga_brca"}}).model.name
+        'ppca_vae'
         """
         own = {one.name for one in fields(cls)} - {"given"} | {"training"}
         for key in tables:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 COLUMNS = ["sample", "rank", "reference", "distance"]
+MEMORY_MIB = 64
+"""Of distances in flight at once."""
 
 
 def closest_reference(adata: AnnData, samples: Sequence[str], *, n: int = 3) -> pd.DataFrame:
@@ -43,7 +45,7 @@ def closest_reference(adata: AnnData, samples: Sequence[str], *, n: int = 3) -> 
     DataError
         If a sample does not exist.
     """
-    from sklearn.metrics import pairwise_distances
+    from sklearn.metrics import pairwise_distances_chunked
 
     if not len(samples):
         return pd.DataFrame(columns=COLUMNS)
@@ -51,20 +53,31 @@ def closest_reference(adata: AnnData, samples: Sequence[str], *, n: int = 3) -> 
     if (rows < 0).any():
         raise DataError(f"there is no sample {samples[int(np.argmin(rows))]!r}")
     x_ng, known_n = np.asarray(adata.X, dtype=np.float64), in_split(adata, keys.CALIBRATION)
+    known, names = np.flatnonzero(known_n), adata.obs_names[known_n].astype(str)
     sd_g = x_ng[known_n].std(0)
     varies_g = sd_g > 1e-8 * max(1.0, float(sd_g.max(initial=0)))
-    z_ng = x_ng[:, varies_g] / sd_g[varies_g]
-    names = adata.obs_names[known_n].astype(str)
-    distance_sm = pairwise_distances(z_ng[rows], z_ng[known_n]) / np.sqrt(max(1, varies_g.sum()))
-    distance_sm[rows[:, None] == np.flatnonzero(known_n)] = np.inf
-    n = min(n, int(np.isfinite(distance_sm).sum(1).min()))
-    near_sj = np.argsort(distance_sm, axis=1, kind="stable")[:, :n]
+    scale_g = sd_g[varies_g] * np.sqrt(max(1, varies_g.sum()))
+    n = min(n, len(known) - bool(known_n[rows].any()))
+
+    def nearest(distance_sm: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+        itself_sm = rows[start : start + len(distance_sm), None] == known
+        distance_sm[itself_sm] = np.inf
+        near_sj = np.argsort(distance_sm, axis=1, kind="stable")[:, :n]
+        return near_sj, np.take_along_axis(distance_sm, near_sj, axis=1)
+
+    found = pairwise_distances_chunked(
+        x_ng[rows][:, varies_g] / scale_g,
+        x_ng[known_n][:, varies_g] / scale_g,
+        reduce_func=nearest,
+        working_memory=MEMORY_MIB,
+    )
+    near_sj, distance_sj = map(np.concatenate, zip(*found, strict=True))
     return pd.DataFrame(
         {
             "sample": np.repeat(np.asarray(samples, dtype=object), n),
             "rank": np.tile(np.arange(1, n + 1), len(samples)),
             "reference": names.to_numpy()[near_sj.ravel()],
-            "distance": np.take_along_axis(distance_sm, near_sj, axis=1).ravel(),
+            "distance": distance_sj.ravel(),
         },
         columns=COLUMNS,
     )

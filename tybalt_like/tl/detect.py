@@ -96,6 +96,16 @@ def detect(
     ------
     DataError
         If there are fewer than 20 reference samples, or the values do not suit.
+
+    Examples
+    --------
+    >>> import tybalt_like as ty
+    >>> adata = ty.datasets.load("tcga_brca")[:, :100].copy()
+    >>> ty.pp.split(adata, label="pam50", normal=["Luminal A", "Luminal B"])
+    >>> scorer = ty.tl.detect(adata, folds=3)
+    >>> adata.obs.groupby("pam50", observed=True)["default_combined"].mean().idxmax()
+    'Basal-like'
+    >>> scores = scorer.score(adata[:5])  # of further samples
     """
     n = int(reference(adata).sum())
     if n < MIN_REFERENCE:

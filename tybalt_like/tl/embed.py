@@ -47,7 +47,7 @@ def umap(
     Adds ``obsm[key]``, (n, 2). Coordinates differ between machines: keep the saved ones. Of more
     than 20,000 samples, so many random ones make the map; the others are placed between those.
     """
-    x_nk = _input(adata, use)
+    x_nk = _input(adata, use, seed)
     rows = _some(len(x_nk), seed)
     learned_mk = x_nk[rows]
     with warnings.catch_warnings(), _torch_threads():
@@ -82,7 +82,7 @@ def tsne(
     Perplexity 20 is the Tybalt paper's. Adds ``obsm[key]``, (n, 2). Of more than 20,000 samples,
     so many random ones make the map; the others are placed between those.
     """
-    x_nk = _input(adata, use)
+    x_nk = _input(adata, use, seed)
     rows = _some(len(x_nk), seed)
     perplexity = min(perplexity, (len(rows) - 1) / 3)
     with warnings.catch_warnings(), _torch_threads():
@@ -173,22 +173,30 @@ def _torch_threads() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _input(adata: AnnData, use: str) -> np.ndarray:
+def _input(adata: AnnData, use: str, seed: int) -> np.ndarray:
     if use != "X" and use not in adata.obsm:
         raise DataError(f"no obsm[{use!r}] to embed; run tl.fit first or use='X'")
-    return reduced(np.asarray(adata.X if use == "X" else adata.obsm[use]))
+    return reduced(np.asarray(adata.X if use == "X" else adata.obsm[use]), seed=seed)
 
 
-def reduced(x_ng: np.ndarray) -> np.ndarray:
-    """What maps are made of: the first principal components of wide inputs, (n, k)."""
-    x_ng = x_ng.astype(np.float64)
+def reduced(x_ng: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """What maps are made of: the first principal components of wide inputs, (n, k); of more than
+    20,000 samples, those of the ones that make the map."""
     if min(x_ng.shape) <= N_PCS:
-        return x_ng
+        return x_ng.astype(np.float64)
     from sklearn.decomposition import PCA
 
+    rows = _some(len(x_ng), seed)
+    learned_mg = x_ng[rows].astype(np.float64)
     # The first alone, to machine precision too, where all would take long.
-    solver = "arpack" if min(x_ng.shape) > MANY else "full"
-    return np.asarray(PCA(N_PCS, svd_solver=solver, random_state=0).fit_transform(x_ng))
+    solver = "arpack" if min(learned_mg.shape) > MANY else "full"
+    pca = PCA(N_PCS, svd_solver=solver, random_state=0)
+    if len(rows) == len(x_ng):
+        return np.asarray(pca.fit_transform(learned_mg))
+    pca.fit(learned_mg)
+    return np.concatenate(
+        [pca.transform(x_ng[i : i + MOST].astype(np.float64)) for i in range(0, len(x_ng), MOST)]
+    )
 
 
 def _note(adata: AnnData, key: str, **how: object) -> None:

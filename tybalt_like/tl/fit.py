@@ -89,6 +89,16 @@ def fit(
         If there is no split, or the values do not suit the model.
     NonFiniteLossError
         If training diverged; it names the samples.
+
+    Examples
+    --------
+    >>> import tybalt_like as ty
+    >>> adata = ty.datasets.load("tcga_brca")[:, :100].copy()
+    >>> ty.pp.split(adata)
+    >>> adata = ty.pp.Normaliser.fit(adata).transform(adata)
+    >>> model = ty.tl.fit(adata, model="pca", latent_dim=10)
+    >>> adata.obsm["X_pca"].shape, adata.varm["pca_weights"].shape
+    ((769, 10), (100, 10))
     """
     chosen = model if isinstance(model, ModelSettings) else ModelSettings.of(model, config)
     if training is not None:

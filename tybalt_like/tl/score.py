@@ -82,6 +82,17 @@ def score(
     DataError
         If the model has not been applied, the column does not exist, or there are fewer than 4
         calibration samples.
+
+    Examples
+    --------
+    >>> import tybalt_like as ty
+    >>> adata = ty.datasets.load("tcga_brca")[:, :100].copy()
+    >>> ty.pp.split(adata, label="pam50", normal=["Luminal A", "Luminal B"])
+    >>> adata = ty.pp.Normaliser.fit(adata).transform(adata)
+    >>> model = ty.tl.fit(adata, model="pca", latent_dim=10)
+    >>> detector = ty.tl.score(adata, model=model)
+    >>> adata.obs.groupby("pam50", observed=True)["pca_combined"].mean().idxmax()
+    'Basal-like'
     """
     detector, scores = fit_detector(
         adata,

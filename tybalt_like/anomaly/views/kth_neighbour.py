@@ -18,6 +18,9 @@ N_AXES = 5
 LEAST, SHARE = 5, 0.1
 """Which neighbour: a tenth of the training samples away, so that a few strange ones among these
 cannot vouch for each other; at least the fifth."""
+MOST = 20_000
+"""Training samples that are kept, drawn at random: a tenth of so many is as far away as a tenth of
+all, and each sample is compared with all that are kept."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class KthNeighbour(
         z_mk = np.asarray(train.outputs.z_nk, dtype=np.float64)
         mean_k = z_mk.mean(0)
         axes_ka = np.linalg.svd(z_mk - mean_k, full_matrices=False)[2][:N_AXES].T
+        if len(z_mk) > MOST:
+            z_mk = z_mk[np.random.default_rng(0).permutation(len(z_mk))[:MOST]]
         return cls(mean_k, axes_ka, (z_mk - mean_k) @ axes_ka)
 
     def score(self, samples: Samples) -> Array:

@@ -23,7 +23,7 @@ class AtAGlance(Section[RunContents], name="glance", title="At a glance", kind="
     """Five samples with their genes, the model beside PCA, and the gravest doubts."""
 
     template = """
-<p>{{ compared }}</p>
+<p>{{ compared }}{% if about.flagged.tested > n %} {{ about.flagged.tested | count }} were tested in all: shown here are those that are held in memory and the strangest of the others; <code>all_scores.tsv.gz</code> has every one.{% endif %}</p>
 <div class="scroll" role="region" aria-label="The strangest samples" tabindex="0">
 <table class="plain stacked">
 <caption>The strangest samples{% if about.flagged.flagged %}, of {{ about.flagged.flagged | count }} that are flagged{% endif %}</caption>
