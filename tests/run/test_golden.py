@@ -26,11 +26,15 @@ def test_golden_run_scores_as_it_did(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", WHOLE, ids=lambda folder: folder.name)
-def test_golden_run_is_verified_compared_explained_and_drawn(folder: Path, tmp_path: Path) -> None:
+def test_golden_run_is_verified_compared_explained_and_drawn(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tybalt_like.run.about.__version__", "99")  # what was released is older
     run, other = tmp_path / "run", tmp_path / "other"
     for copy in (run, other):
         shutil.copytree(folder / "run", copy)
     verified = verify.verify(run, data=[folder], device="cpu")
+    assert "now 99" in verified.elsewhere[0]
     assert verified.differs is None
     assert "scores.tsv" in verified.compared
     compare.compare([run, other], tmp_path / "both")
