@@ -101,7 +101,7 @@ MEASUREMENTS = {
     "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
     "survival": Measurement(_at_once(survival), print_survival),
-    "page": Measurement(_at_once(page), print_page),
+    "page": Measurement(_at_once(page, "sizes"), print_page),
     "again": Measurement(again, print_again),
     "kills": Measurement(kills, print_kills, seeds=30),
     "scale": Measurement(_at_once(scale, "sizes"), print_scale, seeds=1),

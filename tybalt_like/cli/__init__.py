@@ -114,11 +114,21 @@ def _find_caches() -> None:
     except (OSError, RuntimeError):  # read-only, or a user without a home
         is_writable = False
     if not is_writable:
-        import tempfile
-
-        folder = Path(tempfile.gettempdir()) / f"tybalt_like-{os.getuid()}"
+        folder = _own_temporary_folder()
         os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / "numba"))
         os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+
+
+def _own_temporary_folder() -> Path:
+    """One that nobody else can write to: what numba kept there is run by whoever finds it."""
+    import tempfile
+
+    folder = Path(tempfile.gettempdir()) / f"tybalt_like-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid == os.getuid() and not (found.st_mode & 0o022 or folder.is_symlink()):
+        return folder
+    return Path(tempfile.mkdtemp(prefix="tybalt_like-"))
 
 
 def _print_version(wanted: bool) -> None:
