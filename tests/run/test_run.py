@@ -19,7 +19,7 @@ from tybalt_like.io import datasets
 from tybalt_like.run.about import located_again
 from tybalt_like.run.stages import analyse
 
-pytestmark = pytest.mark.usefixtures("without_figures", "one_thread")
+pytestmark = pytest.mark.usefixtures("module_without_figures", "one_thread")
 COMMAND = [sys.executable, "-m", "tybalt_like"]
 QUICK = ["--set", "training.epochs=40", "--set", "training.min_epochs=5"]
 

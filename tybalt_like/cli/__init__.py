@@ -43,6 +43,7 @@ from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
 from tybalt_like.core.files import notes_of
 from tybalt_like.core.sigterm import Terminated, heeded
+from tybalt_like.core.threads import brief_waits
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
 """Of the processes that torchrun starts, one talks."""
@@ -76,9 +77,7 @@ app.command()(merge)
 
 def main() -> None:
     """Entry point: errors that the user can mend become one sentence and exit code 2."""
-    # Before torch is loaded: threads that wait by spinning make training many times slower where
-    # other programs share the cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(brief_waits())  # before torch is loaded
     os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # of what Apple's devices lack
     _find_caches()
