@@ -65,4 +65,4 @@ def _kth_distance(
     starts = range(0, len(z_ng), ROWS)
     last_n2 = [nearest.kneighbors(z_ng[i : i + ROWS])[0][:, [k - 1, k]] for i in starts]
     before_n, at_n = np.concatenate(last_n2).T
-    return np.where(trusted_n, at_n, before_n)
+    return np.asarray(np.where(trusted_n, at_n, before_n))
