@@ -48,6 +48,11 @@ BESIDE = {
     "anomaly.combination.Combination anomaly.null.Tail anomaly.view.Reference anomaly.view.Samples",
 }
 """What these take and return, and what extends them."""
+COURSE = (
+    *("first_report", "cohort_to_flags", "why_this_sample", "what_did_it_learn"),
+    *("aberrant_counts", "new_samples", "digits", "treated_samples", "cluster"),
+)
+"""Tutorials, in the order in which they are learned; there may be others, or fewer."""
 DOMAINS = {
     "real": "any values, standardised as a rule",
     "non-negative": "values of at least 0",
@@ -79,8 +84,9 @@ def write(app: Sphinx, _: Config) -> None:
 
 
 def listed(tutorials: Path) -> str:
-    """The notebooks that are there, in the order of their files' names; there may be none."""
-    names = sorted(path.stem for path in tutorials.glob("*.md") if path.stem != "index")
+    """The notebooks that are there, in the order in which they are learned, then by name."""
+    found = {path.stem for path in tutorials.glob("*.md")} - {"index"}
+    names = [*(name for name in COURSE if name in found), *sorted(found - {*COURSE})]
     return "\n".join(["```{toctree}", *names, "```", ""])
 
 
