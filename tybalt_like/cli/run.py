@@ -76,7 +76,7 @@ def run(
 ) -> None:
     """From an expression matrix, or a recipe of any kind, to a report.
 
-    A recipe with a table [sweep], [compression] or [perturbation] is carried out as such.
+    A recipe with a table "sweep", "compression" or "perturbation" is carried out as such.
     """
     if recipe is None and matrix is None:
         raise RecipeError("give a recipe or --data with an expression matrix")
