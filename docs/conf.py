@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -31,12 +32,11 @@ extensions = [
 ]
 exclude_patterns = ["_extensions", "**/.ipynb_checkpoints", "reference/written/*.md"]
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]
 nitpick_ignore_regex = [
     # Types of other packages, and of the standard library.
     (
         r"py:.*",
-        r"(AnnData|Axes|DataFrame|Figure|Group|Path|Series|Index|NDArray|ArrayLike|Tensor|tuple\[str)",
+        r"(AnnData|Axes|Client|DataFrame|Figure|Group|Path|Series|Index|NDArray|ArrayLike|Tensor|tuple\[str)",
     ),
     (
         r"py:.*",
@@ -59,6 +59,7 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # by kernels, which draw no bars
 
 
 def _source_hash() -> str:

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch
+from tybalt_like.core.threads import brief_waits
+
+os.environ.update(brief_waits())
 os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes keeps to one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tybalt_like import cli
+
 HOMES = [{"HOME": "/dev/null", "XDG_CACHE_HOME": ""}, {"HOME": ""}]
 RUN_THEN_UMAP = """
 from tybalt_like.cli import main
@@ -41,3 +43,18 @@ def test_a_run_needs_no_home(home: dict[str, str], tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_caches_go_where_nobody_else_can_write(tmp_path: Path, monkeypatch) -> None:
+    """numba runs what it finds in its cache."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/none")
+    usual = tmp_path / f"tybalt_like-{os.getuid()}"
+    usual.mkdir()
+    for mode, is_trusted in ((0o700, True), (0o777, False)):
+        usual.chmod(mode)
+        for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+            monkeypatch.delenv(name, raising=False)
+        cli._find_caches()
+        assert (Path(os.environ["NUMBA_CACHE_DIR"]).parent == usual) is is_trusted
+    assert Path(os.environ["MPLCONFIGDIR"]).parent.stat().st_mode & 0o077 == 0
