@@ -35,7 +35,6 @@ labels = ["pam50"]
 training = { epochs = 20000, min_epochs = 20000 }
 """
 PAIRS = ("--set", "perturbation.folds=3", "--set", "simulation.n_genes=60")
-PAIRS += ("--set", "simulation.groups=150", "--set", "perturbation.labelled=0.5")
 
 
 @pytest.fixture
