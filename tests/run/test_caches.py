@@ -19,7 +19,7 @@ try:
 finally:
     import umap
 """
-"""It is when it is imported that numba looks for a place; to compile it takes half a minute."""
+"""It is when it is imported that numba looks for a place; a map would have it compile more."""
 
 
 @pytest.mark.slow

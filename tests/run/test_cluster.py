@@ -104,7 +104,7 @@ def test_training_goes_on_after_the_time_limit(folder, programs, tmp_path) -> No
     tables = {
         "data": {"path": str(folder / "known.h5ad")},
         "model": {"name": "tybalt", "latent_dim": 4},
-        "training": {"epochs": 500, "min_epochs": 5000},
+        "training": {"epochs": 150, "min_epochs": 5000},
         "evaluation": {"seeds": 0},
         "pictures": {"maps": []},
     }
@@ -121,7 +121,7 @@ def test_training_goes_on_after_the_time_limit(folder, programs, tmp_path) -> No
         line = first.stderr.readline()
         assert line, said
         said += line
-    time.sleep(1)
+    time.sleep(0.5)
     first.send_signal(signal.SIGTERM)  # to the script, as --signal=B:TERM does
     said += first.communicate(timeout=120)[1]
     assert first.returncode == 143, said

@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-m", "tybalt_like"]
 RECIPE = """
 data = { path = "m.tsv" }
 model = { name = "tybalt", latent_dim = 20 }
-training = { epochs = 400, min_epochs = 1000 }
+training = { epochs = 120, min_epochs = 1000 }
 evaluation = { seeds = 0 }
 pictures = { maps = [] }
 """
