@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -69,6 +70,9 @@ def _source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+# Notebooks call the command line, which is beside this Python; pages have no use for moving bars.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 nb_execution_cache_path = str(ROOT / "build" / "notebooks" / _source_hash())
 
 autodoc_member_order = "bysource"

@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from textwrap import wrap
+from typing import ParamSpec, TypeVar
 
-from matplotlib import rc_context
+import matplotlib.pyplot as plt
 
-theme = rc_context(
-    {
-        "axes.axisbelow": True,
-        "axes.grid": True,
-        "axes.labelcolor": "#222222",
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlelocation": "left",
-        "axes.titlesize": 11,
-        "axes.titleweight": "bold",
-        "figure.constrained_layout.use": True,
-        "figure.facecolor": "white",
-        "font.family": ["DejaVu Sans"],
-        "font.size": 9.5,
-        "grid.color": "#E6E6E6",
-        "grid.linewidth": 0.8,
-        "legend.fontsize": 9,
-        "legend.frameon": False,
-        "savefig.dpi": 160,
-        "svg.fonttype": "none",  # text stays text, to be edited in Inkscape or Illustrator
-        "svg.hashsalt": "tybalt_like",  # the same figure gives the same bytes
-        "text.parse_math": False,  # a "$" in a label is a "$"
-    }
-)
-"""Decorator: draws with the look of tybalt_like."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOOK = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelcolor": "#222222",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",  # text stays text, to be edited in Inkscape or Illustrator
+    "svg.hashsalt": "tybalt_like",  # the same figure gives the same bytes
+    "text.parse_math": False,  # a "$" in a label is a "$"
+}
+
+
+def theme(draw: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: draws with the look of tybalt_like."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        # The first figure loads the backend. Within the context, what it sets would be taken back:
+        # notebooks would show the first figure and no other.
+        plt.draw_if_interactive()
+        with plt.rc_context(LOOK):
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 def legible(text: str, *, width: int = 26, lines: int = 2) -> str:
