@@ -8,6 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from nbclient import NotebookClient
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
@@ -70,6 +71,11 @@ def _source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+# Notebooks call the command line, which is beside this Python; pages have no use for moving bars.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
+# What commands print comes in pieces of 100 bytes, each of which would end with a line.
+NotebookClient.coalesce_streams = True
 nb_execution_cache_path = str(ROOT / "build" / "notebooks" / _source_hash())
 
 autodoc_member_order = "bysource"

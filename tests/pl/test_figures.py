@@ -1,5 +1,9 @@
 """Figures hold the data, colours and words they promise."""
 
+import os
+import subprocess
+import sys
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -186,3 +190,20 @@ def test_saved_figures_keep_text_and_rasterise_points(tmp_path) -> None:
     assert "rare &lt;kind&gt; (50)" in svg
     assert svg.count("<image") == 1
     assert (tmp_path / "figures" / "map.png").stat().st_size > 1000
+
+
+def test_what_the_backend_sets_when_it_is_loaded_stays(tmp_path) -> None:
+    """Notebooks' backend asks to be shown after each cell; the first figure loads it."""
+    (tmp_path / "a_backend.py").write_text(
+        "import matplotlib\n"
+        "from matplotlib.backends.backend_agg import *\n"
+        "matplotlib.interactive(True)\n"
+    )
+    code = (
+        "import matplotlib, pandas as pd; from tybalt_like import pl\n"
+        "pl.score_distribution(pd.DataFrame({'score': [1.0, 2.0]}), 'score')\n"
+        "assert matplotlib.is_interactive()\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    env = os.environ | {"MPLBACKEND": "module://a_backend", "PYTHONPATH": paths}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from textwrap import wrap
+from typing import ParamSpec, TypeVar
 
+import matplotlib.pyplot as plt
 from matplotlib import rc_context
 
-theme = rc_context(
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOOK = rc_context(
     {
         "axes.axisbelow": True,
         "axes.grid": True,
@@ -30,7 +37,20 @@ theme = rc_context(
         "text.parse_math": False,  # a "$" in a label is a "$"
     }
 )
-"""Decorator: draws with the look of tybalt_like."""
+
+
+def theme(draw: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: draws with the look of tybalt_like."""
+    inside = LOOK(draw)
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        # The first figure loads the backend. Within the context, what it sets would be taken back:
+        # notebooks would show the first figure and no other.
+        plt.draw_if_interactive()  # type: ignore[no-untyped-call]
+        return inside(*args, **kwargs)
+
+    return drawn
 
 
 def legible(text: str, *, width: int = 26, lines: int = 2) -> str:
