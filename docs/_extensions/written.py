@@ -1,5 +1,5 @@
 """Pages that are written from the package before the others are read: public names, commands,
-cards of the models, keys of recipes, schemas, the list of tutorials. Git ignores their folder."""
+cards of the models, keys of recipes, schemas. Git ignores their folder."""
 
 from __future__ import annotations
 
@@ -48,11 +48,6 @@ BESIDE = {
     "anomaly.combination.Combination anomaly.null.Tail anomaly.view.Reference anomaly.view.Samples",
 }
 """What these take and return, and what extends them."""
-COURSE = (
-    *("first_report", "cohort_to_flags", "why_this_sample", "what_did_it_learn"),
-    *("aberrant_counts", "new_samples", "digits", "treated_samples", "cluster"),
-)
-"""Tutorials, in the order in which they are learned; there may be others, or fewer."""
 DOMAINS = {
     "real": "any values, standardised as a rule",
     "non-negative": "values of at least 0",
@@ -65,7 +60,6 @@ def write(app: Sphinx, _: Config) -> None:
     keys = recipe_keys()
     pages = {f"models/{name}.md": card(name, kind, keys) for name, kind in Model.registry.items()}
     pages["recipe_keys.md"] = tables(keys)
-    pages["tutorials.md"] = listed(Path(app.srcdir) / "tutorials")
     pages["datasets.md"] = datasets_table()
     pages["schemas.md"] = "\n".join(map(schema_of, NAMES))
     whole = typer.main.get_command(command_line)
@@ -81,13 +75,6 @@ def write(app: Sphinx, _: Config) -> None:
         page.parent.mkdir(parents=True, exist_ok=True)
         if not page.is_file() or page.read_text(encoding="utf-8") != text:  # else it is built again
             page.write_text(text, encoding="utf-8")
-
-
-def listed(tutorials: Path) -> str:
-    """The notebooks that are there, in the order in which they are learned, then by name."""
-    found = {path.stem for path in tutorials.glob("*.md")} - {"index"}
-    names = [*(name for name in COURSE if name in found), *sorted(found - {*COURSE})]
-    return "\n".join(["```{toctree}", *names, "```", ""])
 
 
 def names_of(called: str, module: str) -> str:
