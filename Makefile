@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint docs fuzz gallery lowest newest dist man sbom audit
+.PHONY: demo test check lint docs fuzz channels gallery lowest newest dist man sbom audit
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -32,6 +32,11 @@ docs: $(INSTALLED).docs
 # 10,000 damaged files of every format, on one core an hour or two; `make test` tries 40 of each.
 fuzz: $(INSTALLED)
 	$(BIN)/python -W ignore tests/fuzz --each 10000
+
+# Linters of packaging and .github, into build/channels, and wrappers and tools on a small cohort; what
+# cannot run here is named.
+channels: $(INSTALLED)
+	$(BIN)/python tests/channels
 
 # In an environment of its own: the lowest versions that pyproject.toml declares, the newest that there
 # are. Torch brings gigabytes of CUDA from PyPI; `make lowest TORCH=2.13.0` takes that one.

@@ -33,12 +33,11 @@ extensions = [
 ]
 exclude_patterns = ["_extensions", "**/.ipynb_checkpoints", "reference/written/*.md"]
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]
 nitpick_ignore_regex = [
     # Types of other packages, and of the standard library.
     (
         r"py:.*",
-        r"(AnnData|Axes|DataFrame|Figure|Group|Path|Series|Index|NDArray|ArrayLike|Tensor|tuple\[str)",
+        r"(AnnData|Axes|Client|DataFrame|Figure|Group|Path|Series|Index|NDArray|ArrayLike|Tensor|tuple\[str)",
     ),
     (
         r"py:.*",
@@ -61,6 +60,7 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # by kernels, which draw no bars
 
 
 def _source_hash() -> str:
@@ -71,9 +71,8 @@ def _source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-# Notebooks call the command line, which is beside this Python; pages have no use for moving bars.
+# Notebooks call the command line, which is beside this Python.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 # What commands print comes in pieces of 100 bytes, each of which would end with a line.
 NotebookClient.coalesce_streams = True
 nb_execution_cache_path = str(ROOT / "build" / "notebooks" / _source_hash())

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch
+from tybalt_like.core.threads import brief_waits
+
+os.environ.update(brief_waits())
 os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes keeps to one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -43,8 +45,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def without_figures() -> Iterator[None]:
+def undrawn() -> Iterator[None]:
     """Pages made in this process have blank figures: to draw them takes longer than all else of a
     small run, and what uses this looks at none."""
     from tybalt_like.report.figure import Figure
@@ -59,6 +60,10 @@ def without_figures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as changed:
         changed.setattr(Figure, "__init__", blank)
         yield
+
+
+without_figures = pytest.fixture(undrawn)
+module_without_figures = pytest.fixture(undrawn, scope="module")
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,5 @@
-"""Pages that are written from the package before the others are read: public names, commands, cards
-of the models, keys of recipes, schemas. They lie in a folder that git ignores."""
+"""Pages that are written from the package before the others are read: public names, commands,
+cards of the models, keys of recipes, schemas. Git ignores their folder."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ ROOMS = {
     "ty.pl": "tybalt_like.pl",
     "ty.datasets": "tybalt_like.io.datasets",
     "ty.models": "tybalt_like.models",
-    "tybalt_like.io": "tybalt_like.io",
-    "tybalt_like.evaluation": "tybalt_like.evaluation",
-    "tybalt_like.interpretation": "tybalt_like.interpretation",
-    "tybalt_like.anomaly": "tybalt_like.anomaly",
+    "io": "tybalt_like.io",
+    "evaluation": "tybalt_like.evaluation",
+    "interpretation": "tybalt_like.interpretation",
+    "anomaly": "tybalt_like.anomaly",
 }
 """Of which the public names have pages: as they are called there, and where they are."""
 BESIDE = {
@@ -81,7 +81,8 @@ def names_of(called: str, module: str) -> str:
     """The page of a module: a table of its public names, and what their docstrings say."""
     room = import_module(module)
     names = [name for name in sorted(room.__all__) if not inspect.ismodule(getattr(room, name))]
-    lines = [getdoc(room) or "", "", f".. currentmodule:: {module}", "", ".. autosummary::", ""]
+    lines = [getdoc(room) or "", "", f".. currentmodule:: {module}", "", ".. autosummary::"]
+    lines += ["   :nosignatures:", ""]
     lines += [f"   {name}" for name in names]
     for name in names:
         lines += documented(getattr(room, name), f"{module}.{name}")
@@ -94,9 +95,10 @@ def names_of(called: str, module: str) -> str:
 
 
 def documented(thing: object, name: str) -> list[str]:
-    """The directive of autodoc for it."""
+    """The directive of autodoc for it. Where a folder is depends on who builds the page."""
     kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
-    return ["", f".. auto{kind}:: {name}", *["   :members:"] * (kind == "class")]
+    how = {"class": ["   :members:"], "data": ["   :no-value:"] * isinstance(thing, Path)}
+    return ["", f".. auto{kind}:: {name}", *how.get(kind, [])]
 
 
 def commands(command: Any, called: str) -> Iterator[str]:

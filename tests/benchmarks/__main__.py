@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# As the command line does, before torch: threads that wait must not spin.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from tybalt_like.core.threads import brief_waits
+
+os.environ.update(brief_waits())
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pandas as pd
@@ -100,8 +101,8 @@ MEASUREMENTS = {
     "nonlinear": Measurement(nonlinear, print_nonlinear, seeds=3),
     "arithmetic": Measurement(arithmetic, print_arithmetic, seeds=3),
     "survival": Measurement(_at_once(survival), print_survival),
-    "page": Measurement(_at_once(page), print_page),
-    "again": Measurement(_at_once(again, "only"), print_again),
+    "page": Measurement(_at_once(page, "sizes"), print_page),
+    "again": Measurement(again, print_again),
     "kills": Measurement(kills, print_kills, seeds=30),
     "scale": Measurement(_at_once(scale, "sizes"), print_scale, seeds=1),
     "out_of_core": Measurement(_at_once(out_of_core, "parts"), print_out_of_core, seeds=3),

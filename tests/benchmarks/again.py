@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tybalt_like.benchmark.rows import Kept
 from tybalt_like.io import datasets
 from tybalt_like.run.progress import Progress
 from tybalt_like.run.recipe import Recipe
@@ -17,20 +19,32 @@ from tybalt_like.run.stages import run
 from tybalt_like.run.verify import verify
 from tybalt_like.tl import encoders
 
-MODELS = ("tybalt", "beta_vae")
+COHORTS, MODELS = ("tcga_brca", "gaussian", "counts"), ("tybalt", "beta_vae")
 N, GENES = 120, 150
 
 
-def again(*, only: list[str] | None = None, seeds: int = 5, progress: Progress) -> pd.DataFrame:
+def again(
+    *,
+    only: list[str] | None = None,
+    seeds: int = 5,
+    file: Path | None = None,
+    progress: Progress,
+) -> pd.DataFrame:
     """Made with one thread and carried out again with two.
 
     Arrays are shared among threads however small they are, so that sums are taken in another order.
     One row for each quantity that `verify` bounds.
     """
+    kept, cohorts = Kept(file, ("cohort", "model", "seed")), only or list(COHORTS)
     small, threads = encoders.SMALL, torch.get_num_threads()
     encoders.SMALL = 0
     try:
-        return pd.DataFrame(_rows(only or ["tcga_brca", "gaussian", "counts"], seeds, progress))
+        with TemporaryDirectory(prefix="tybalt_like-again-") as scratch:
+            for seed, cohort, model in product(range(seeds), cohorts, MODELS):
+                if not kept.has(cohort, model, seed):
+                    progress.say(f"{cohort}, {model}, seed {seed}")
+                    kept.add(pd.DataFrame(_pair(cohort, model, seed, Path(scratch))))
+        return kept.rows()
     finally:
         encoders.SMALL = small
         torch.set_num_threads(threads)
@@ -47,18 +61,8 @@ def print_again(rows: pd.DataFrame) -> None:
     print(f"{int(runs.sum())} of {len(runs)} runs are the same within bounds, with the same calls")
 
 
-def _rows(cohorts: list[str], seeds: int, progress: Progress) -> Iterator[dict[str, object]]:
-    with TemporaryDirectory(prefix="tybalt_like-again-") as scratch:
-        place = Path(scratch)
-        for cohort in cohorts:
-            _write(cohort, place / f"{cohort}.tsv")
-            for model in MODELS:
-                for seed in range(seeds):
-                    yield from _pair(cohort, model, seed, place)
-                    progress.say(f"{cohort}, {model}, seed {seed}")
-
-
 def _pair(cohort: str, model: str, seed: int, place: Path) -> Iterator[dict[str, object]]:
+    _write(cohort, place / f"{cohort}.tsv")
     tables = {
         "seed": seed,
         "data": {"path": str(place / f"{cohort}.tsv")},

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from tybalt_like.core.threads import brief_waits
+
+os.environ.update(brief_waits())
 
 import argparse
 import time

@@ -62,7 +62,10 @@ EPOCHS = 5
 CORESETS_OF_IMAGES, DIGITS = (300, 1000, 3000), ("1", "4", "8")
 FORMATS = ("h5ad", "zarr")
 MEASURED = ("seconds", "processor_seconds", "peak_mib")
-NUMBERS = (*MEASURED, "rate", "processor", "loss", "auroc", "size", "seed", "train")
+NUMBERS = (
+    *(*MEASURED, "rate", "processor", "loss", "auroc", "size", "seed", "train"),
+    *("normal", "p_05", "p_01"),
+)
 SPLITS = {keys.TRAIN: 0.6, keys.VALIDATION: 0.05, keys.CALIBRATION: 0.15, keys.QUERY: 0.2}
 MEASURE = """
 import json, resource, sys, time

@@ -20,7 +20,8 @@ from tybalt_like.run.progress import Progress
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 from made_runs import write_large_run
 
-SIZES = (1_000, 10_000)
+SIZES = ("1000", "10000")
+"""Samples."""
 _READY = """
 new MutationObserver((_, observer) => {
   if (!document.querySelector("#samples[data-ready]")) return;
@@ -56,7 +57,7 @@ box.scrollTop = Math.random() * box.scrollHeight;
 _ACTS = {"select": _SELECT, "colour": _COLOUR, "sort": _SORT, "scroll": _SCROLL}
 
 
-def page(*, seeds: int = 5, progress: Progress) -> pd.DataFrame:
+def page(*, sizes: list[str] | None = None, seeds: int = 5, progress: Progress) -> pd.DataFrame:
     """Pages with 100 latent features, 200 genes, 33 labels and 20 clinical columns.
 
     Returns
@@ -69,7 +70,7 @@ def page(*, seeds: int = 5, progress: Progress) -> pd.DataFrame:
     """
     rows = []
     with TemporaryDirectory() as work, _chromium() as browser:
-        for n in SIZES:
+        for n in map(int, sizes or SIZES):
             progress.say(f"{n:,} samples")
             folder = write_large_run(
                 *(Path(work) / str(n), n), latents=100, genes=200, labels=33, clinical=20

@@ -70,6 +70,7 @@ def run(recipe: Path, out: Path, *words: object) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_names_in_the_page_are_escaped(tmp_path: Path) -> None:
     adata = simulate(Simulation(groups=30, n_genes=6, latent_dim=2, unknown=0.2))
     adata.var_names = [f"<b>{name}</b>" for name in adata.var_names]
@@ -87,6 +88,7 @@ def test_names_in_the_page_are_escaped(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
     from tybalt_like.perturbation import analysis as verb
 
@@ -112,6 +114,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_trainings_one_by_one_are_the_run(tmp_path: Path, capsys) -> None:
     from tybalt_like.core import toml
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from made_runs import HOSTILE_LABEL, write_run
 
+from tybalt_like.report import sample_data
 from tybalt_like.report.contents import Contents
 from tybalt_like.report.sample_data import agreement, packed_samples
 
@@ -94,3 +95,10 @@ def test_marks_are_what_counting_says(run) -> None:
             assert mark == (2 if share == 1 else 1 if share >= 0.95 else 0)
     counts = (found.mark_ns[known] > 0).sum(1)
     assert (counts <= found.usual).mean() >= 0.95
+
+
+def test_columns_of_many_samples_are_few(run, monkeypatch) -> None:
+    monkeypatch.setattr(sample_data, "MOST_VALUES", 300)
+    groups = pd.Series([column.group for column in sample_data.columns(run)]).value_counts()
+    assert groups["Sample"] == groups["Latent features"] == 3
+    assert "Genes" not in groups

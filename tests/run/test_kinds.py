@@ -15,7 +15,7 @@ from tybalt_like.io import datasets
 from tybalt_like.run.results import Results
 from tybalt_like.run.stages import analyse, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "module_without_figures")]
 
 COHORT = """
 data = { dataset = "tcga_brca" }

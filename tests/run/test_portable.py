@@ -19,7 +19,7 @@ from tybalt_like.run.portable import FILE, make_portable
 from tybalt_like.run.stages import run
 from tybalt_like.tl.score import model_outputs
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "module_without_figures")]
 QUICK = {
     "model": {"name": "pca", "latent_dim": 10},
     "evaluation": {"seeds": 1, "baselines": ["pca"]},
@@ -46,13 +46,13 @@ def made(tmp_path_factory, shared_data) -> dict[str, Made]:
     """One of log2 values with a label, one of counts without."""
     folder = tmp_path_factory.mktemp("portable")
     found = {}
-    tumours = datasets.load("tcga_brca").to_memory()
+    tumours = datasets.load("tcga_brca")[:, :1000].to_memory()
     kind_n = tumours.obs["pam50"].astype(str).to_numpy()
     luminal_n = np.isin(kind_n, ["Luminal A", "Luminal B"])
     known_n = luminal_n & (np.arange(tumours.n_obs) % 2 == 0)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(datasets.ENVIRONMENT, str(shared_data))
-        counts = datasets.load("geuvadis_counts").to_memory()
+        counts = datasets.load("geuvadis_counts")[:, :1500].to_memory()
     for name, adata, rows_n, data in (
         ("log2", tumours, known_n, {"label": "pam50", "normal": ["Luminal A", "Luminal B"]}),
         ("counts", counts, np.arange(counts.n_obs) >= 50, {}),
@@ -213,7 +213,7 @@ def test_what_cannot_be_scored_gets_one_sentence(made, opened, tmp_path) -> None
     whole = packed(few.T, tmp_path / "whole.tsv.gz").read_bytes()
     (tmp_path / "damaged.tsv.gz").write_bytes(whole[: len(whole) // 2])
     packed((2**few).T, tmp_path / "linear.tsv.gz")
-    packed(few.iloc[:, :1000].T, tmp_path / "half.tsv.gz")
+    packed(few.iloc[:, :500].T, tmp_path / "half.tsv.gz")
     thousands = few.T.round(3).astype(str).replace({str(few.iloc[0, 0].round(3)): "1,234.5"})
     thousands.to_csv(tmp_path / "thousands.tsv", sep="\t")
     (tmp_path / "ragged.tsv").write_text("gene\ta\tb\nESR1\t1.5\t2.5\nAR\t1.5\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tybalt_like.io import datasets
 from tybalt_like.run.about import located_again
 from tybalt_like.run.stages import analyse
 
-pytestmark = pytest.mark.usefixtures("without_figures", "one_thread")
+pytestmark = pytest.mark.usefixtures("module_without_figures", "one_thread")
 COMMAND = [sys.executable, "-m", "tybalt_like"]
 QUICK = ["--set", "training.epochs=40", "--set", "training.min_epochs=5"]
 
@@ -376,3 +377,17 @@ def test_recipes_of_other_kinds_have_no_quick_form(tmp_path, monkeypatch, capsys
     options = ["sweep_brca", "--quick", "--out", tmp_path / "x"]
     assert call("run", *options, monkeypatch=monkeypatch) == 2
     assert "sweep has no quick form" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_r_reads_the_folder_with_nothing_but_r(finished) -> None:
+    if shutil.which("Rscript") is None:
+        pytest.skip("there is no R here: install r-base-core")
+    script = Path(cli.__file__).parents[2] / "packaging" / "r" / "read_run.R"
+    done = subprocess.run(
+        ["Rscript", script, finished], check=True, capture_output=True, text=True
+    ).stdout
+    tested = scores_of(finished).query("tybalt_split in ['test', 'query']")
+    flagged = tested["default_flagged"].eq(True).sum()
+    assert f"{flagged} of {len(tested)} tested samples are flagged" in done
+    assert tested["default_p_value"].idxmin() in done

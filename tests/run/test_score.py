@@ -12,7 +12,7 @@ from tybalt_like.io import datasets
 from tybalt_like.report import Contents
 from tybalt_like.run.stages import run
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "module_without_figures")
 LUMINAL = ["Luminal A", "Luminal B"]
 
 

@@ -19,7 +19,7 @@ from tybalt_like.run import portions
 from tybalt_like.run.seen import Seen
 from tybalt_like.run.stages import run
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "module_without_figures")
 GENES = 150
 SEXED = ["XIST", "DDX3Y", "RPS4Y1", "KDM5D"]
 

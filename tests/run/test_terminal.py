@@ -10,6 +10,7 @@ import pytest
 from tybalt_like.core import files
 from tybalt_like.io import datasets
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 QUICK = ["--set", "model.latent_dim=4", "--set", "evaluation.baselines=[]", "--set"]
 QUICK += ["pictures.maps=[]", "--set", "training.epochs=6", "--set", "evaluation.seeds=1"]
 LUMINAL = ["--label", "pam50", "--normal", "Luminal A,Luminal B", "--anomaly", "Basal-like"]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "tybalt_like"]
 RECIPE = """
@@ -68,20 +69,16 @@ def terminated(place: Path, *words: str, after: str, more: float) -> str:
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_from_the_epoch_in_which_it_was_ended(place):
+def test_a_run_goes_on_from_the_epoch_in_which_it_was_ended(place, command):
     words = ("run", "run.toml", "--out", "ended")
     said = terminated(place, *words, after="Training", more=0.5)
     checkpoint = place / "ended.partial" / "checkpoint.safetensors"
     assert checkpoint.is_file()  # none was due yet
     assert "the same command with --resume goes on" in said
     for name in ("ended", "whole"):
-        done = subprocess.run(
-            [*COMMAND, "run", "run.toml", "--out", name, "--resume", "--threads", "1"],
-            cwd=place,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        words = ("run", "run.toml", "--out", name, "--resume", "--threads", 1)
+        done = command(*words, cwd=place)
+        assert done.returncode == 0, done.stderr
         assert ("goes on from what an interrupted run has kept" in done.stderr) == (name == "ended")
     for file in ("model.safetensors", "scores.tsv", "latent.tsv.gz"):
         assert (place / "ended" / file).read_bytes() == (place / "whole" / file).read_bytes()
@@ -100,18 +97,13 @@ def test_studies_say_how_to_go_on(place, verb, kind, begun):
 
 
 @pytest.mark.slow
-def test_trainings_of_pairs_are_kept(place):
+def test_trainings_of_pairs_are_kept(place, command):
     words = ("perturbation", "drvae_simulated", "--out", "pairs", *PAIRS)
     said = terminated(place, *words, after=" epochs, ", more=0.2)
     assert len(list((place / "pairs.partial" / "jobs").glob("*.npz"))) in {1, 2}
     assert "the same command with --resume goes on" in said
-    done = subprocess.run(
-        [*COMMAND, *words, "--resume", "--threads", "1"],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = command(*words, "--resume", "--threads", 1, cwd=place)
+    assert done.returncode == 0, done.stderr
     assert "trainings are done already" in done.stderr
     assert (place / "pairs" / "report.html").is_file()
 

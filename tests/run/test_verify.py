@@ -10,6 +10,7 @@ import pytest
 from tybalt_like.core import files
 from tybalt_like.tl import encoders
 
+pytestmark = pytest.mark.usefixtures("without_figures")
 CHECKOUT = Path(__file__).resolve().parents[2]
 QUICK = ("--label", "pam50", "--normal", "Luminal A", "--quick", "--quiet", "--threads", 1)
 

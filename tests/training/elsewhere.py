@@ -118,10 +118,10 @@ def elsewhere(*, doubles: bool = True) -> Iterator[None]:
     doubles
         Whether it has double precision, which those of Apple have not.
     """
-    from tybalt_like.run import stages
+    from tybalt_like.run import analysis
     from tybalt_like.tl import fit
 
-    at = sys.modules[fit.__module__], stages
+    at = sys.modules[fit.__module__], analysis
     fused = "torch.optim.optimizer._get_fused_kernels_supported_devices"
     dtype = torch.float64 if doubles else torch.float32
     with (

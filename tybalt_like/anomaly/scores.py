@@ -70,13 +70,14 @@ def with_q_values(
     tested
         Names of samples; all if None.
     """
-    scores = scores.copy()
     asked = scores["sample"].isin(tested) if tested is not None else True
     asked &= (scores["score"] == COMBINED) & (scores["model"] != "")
+    q_n = scores["q_value"].copy()
     for _, rows in scores[asked].groupby("model", sort=False):
-        scores.loc[rows.index, "q_value"] = q_values(rows["p_value"])
-    scores["flagged"] = scores["q_value"] <= fdr
-    return scores
+        q_n.loc[rows.index] = q_values(rows["p_value"])
+    result = scores.copy(deep=False)  # a table of many samples is large
+    result["q_value"], result["flagged"] = q_n, q_n <= fdr
+    return result
 
 
 def of(
@@ -103,10 +104,10 @@ def wide(scores: pd.DataFrame) -> pd.DataFrame:
     """A row per sample, in the order of the table; a column per model and score, and those that
     say how sure its combined score is."""
     samples = pd.Index(scores["sample"].unique(), name="sample")
-    rows_of = scores.groupby(["model", "score"], sort=False).indices
+    model_n, score_n = (scores[name].astype("category") for name in ("model", "score"))
     found = {}
     for name, model, score, what in columns(scores):
-        rows = scores[["sample", what]].iloc[rows_of[model, score]]
+        rows = scores.loc[(model_n == model) & (score_n == score), ["sample", what]]
         column = rows.set_index("sample")[what].reindex(samples)
         found[name] = column.eq(True) if what in YES_OR_NO else column
     return pd.DataFrame(found, index=samples)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_NEIGHBORS = 5
+ROWS = 1024
+"""Samples whose neighbours are looked for at once."""
 
 
 def trimmed(
@@ -60,5 +62,7 @@ def _kth_distance(
     z_ng = (x_ng - mean_g) / np.where(sd_g > 1e-8, sd_g, np.inf)
     k = min(k, int(trusted_n.sum()) - 1)
     nearest = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(z_ng[trusted_n])
-    distance_nk = nearest.kneighbors(z_ng)[0]
-    return np.asarray(np.where(trusted_n, distance_nk[:, k], distance_nk[:, k - 1]))
+    starts = range(0, len(z_ng), ROWS)
+    last_n2 = [nearest.kneighbors(z_ng[i : i + ROWS])[0][:, [k - 1, k]] for i in starts]
+    before_n, at_n = np.concatenate(last_n2).T
+    return np.asarray(np.where(trusted_n, at_n, before_n))

@@ -43,6 +43,7 @@ from tybalt_like.cli.verify import verify
 from tybalt_like.core.errors import TybaltLikeError
 from tybalt_like.core.files import notes_of
 from tybalt_like.core.sigterm import Terminated, heeded
+from tybalt_like.core.threads import brief_waits
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
 """Of the processes that torchrun starts, one talks."""
@@ -76,9 +77,7 @@ app.command()(merge)
 
 def main() -> None:
     """Entry point: errors that the user can mend become one sentence and exit code 2."""
-    # Before torch is loaded: threads that wait by spinning make training many times slower where
-    # other programs share the cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.update(brief_waits())  # before torch is loaded
     os.environ.setdefault("MPLBACKEND", "Agg")  # never a window, also where there is a display
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # of what Apple's devices lack
     _find_caches()
@@ -115,11 +114,21 @@ def _find_caches() -> None:
     except (OSError, RuntimeError):  # read-only, or a user without a home
         is_writable = False
     if not is_writable:
-        import tempfile
-
-        folder = Path(tempfile.gettempdir()) / f"tybalt_like-{os.getuid()}"
+        folder = _own_temporary_folder()
         os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / "numba"))
         os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+
+
+def _own_temporary_folder() -> Path:
+    """One that nobody else can write to: what numba kept there is run by whoever finds it."""
+    import tempfile
+
+    folder = Path(tempfile.gettempdir()) / f"tybalt_like-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid == os.getuid() and not (found.st_mode & 0o022 or folder.is_symlink()):
+        return folder
+    return Path(tempfile.mkdtemp(prefix="tybalt_like-"))
 
 
 def _print_version(wanted: bool) -> None:

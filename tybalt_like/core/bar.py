@@ -34,6 +34,7 @@ class Bar:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         self._start = self._last = (0.0, 0)
+        self._of = 0
         self._shown: _InTerminal | _InNotebook | None = None
 
     def __enter__(self) -> Self:
@@ -65,9 +66,9 @@ class Bar:
             The time left in words; empty until a rate is measured, and at the end.
         """
         now = time.monotonic()
-        if done <= self._last[1] or self._last[1] == 0:  # another training
+        if of != self._of or done <= self._last[1] or self._last[1] == 0:  # something else begins
             self._start = now, done
-        self._last = now, done
+        self._last, self._of = (now, done), of
         steps = done - self._start[1]
         seconds = (of - done) * (now - self._start[0]) / steps if steps else 0.0
         left = f"{'at most ' * early}{duration(seconds)} left" if steps and done < of else ""

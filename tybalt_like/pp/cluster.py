@@ -102,8 +102,8 @@ class Cluster:
         path = path_of(adata)
         if path is None:
             raise DataError(
-                "the workers of a cluster read the matrix themselves: open an h5ad or zarr with "
-                "pp.open_backed"
+                "the workers of a cluster read the matrix themselves: give an h5ad or zarr whose X "
+                "stays on disk (in Python: pp.open_backed)"
             )
         self.client, self.path = client, path.resolve()
         self.n_threads = sum(client.nthreads().values())

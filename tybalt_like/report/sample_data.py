@@ -17,7 +17,8 @@ from tybalt_like.pl.scatter import is_continuous
 from tybalt_like.report.run_contents import NORM, RunContents, detector_title
 
 MOST_VALUES = 3_500_000
-"""Latent features and genes beyond these, over all samples, stay out of the page."""
+"""Latent features and genes beyond these, over all samples, stay out of the page; so do columns of
+the sample table beyond as many."""
 STEPS = 65_534
 """Of numbers whose last digits nobody looks at: their range in 16 bits; one code is "missing"."""
 EXACT = 2**24
@@ -140,7 +141,9 @@ def columns(run: RunContents) -> Iterator[Column]:
     """All that a reader may look at, sort by and colour by."""
     yield from _calls(run)
     first = (*run.about["normal"], *run.about["anomalies"])
-    for name in dict.fromkeys([*([run.label] if run.label else []), *map(str, run.samples)]):
+    room = MOST_VALUES // max(len(run.samples), 1)
+    clinical = dict.fromkeys([*([run.label] if run.label else []), *map(str, run.samples)])
+    for name in [*clinical][:room]:
         of_label, title = name == run.label, "split" if name == keys.SPLIT else name
         values, own = (run.labels, first) if of_label else (run.samples[name], ())
         yield Column(f"sample {name}", name, title, SAMPLE, values, own)
@@ -149,7 +152,6 @@ def columns(run: RunContents) -> Iterator[Column]:
             title, name = run.worded(detector_title(model, score)), keys.score(model, score)
             group = f"Scores of {run.title(model)}" if model else "Scores without a model"
             yield Column(f"score {model} {score}", name, title, group, run.value(model, score))
-    room = MOST_VALUES // max(len(run.samples), 1)
     for name in [str(name) for name in run.latent][:room]:
         yield Column(f"latent {name}", name, name, LATENT, run.latent[name], coarse=True)
     yield from _genes(run, room - run.latent.shape[1])

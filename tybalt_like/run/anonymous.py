@@ -127,7 +127,7 @@ def _write_measures(run: RunContents, work: Path) -> None:
     together = metrics[~metrics["anomaly"].isin(anomalies) | (len(anomalies) == 1)]
     io.write_table(together.assign(anomaly=ANOMALOUS).set_index("model"), work / "metrics.tsv")
     evaluation = run.table("evaluation.tsv")
-    if len(evaluation):
+    if len(evaluation.columns):  # without rows where too few samples were measured
         columns = evaluation["column"].dropna().unique()
         called = {column: f"column {i + 1}" for i, column in enumerate(columns)}
         renamed = evaluation.assign(column=evaluation["column"].map(called))

@@ -83,10 +83,10 @@ def bundle(
             info.compress_type = ZIP_STORED if name.endswith(PACKED) else ZIP_DEFLATED
             file.writestr(info, content, compresslevel=9)
     left_out = [name for name in names if name not in held]
-    return Bundle(out, _bytes(folder, held), _bytes(folder, left_out), told(folder, about))
+    return Bundle(out, _bytes(folder, held), _bytes(folder, left_out), disclosed(folder, about))
 
 
-def told(folder: Path, about: Mapping[str, Any]) -> str:
+def disclosed(folder: Path, about: Mapping[str, Any]) -> str:
     """What page and tables of a run tell of its samples."""
     said = "it holds the names of all samples, and their clinical columns"
     if about["name"] == ANONYMOUS:

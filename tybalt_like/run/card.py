@@ -13,10 +13,17 @@ from tybalt_like.models import Model
 from tybalt_like.report import PACKAGE
 from tybalt_like.report.run_contents import RunContents, title
 from tybalt_like.report.words import counted
-from tybalt_like.run.bundle import told
+from tybalt_like.run.bundle import disclosed
+from tybalt_like.run.folder import SCORERS
 
 CARD = "README.md"
 TASK = {"type": "tabular-classification", "name": "anomaly detection"}
+
+USE = """```bash
+pip install tybalt-like
+tybalt-like pull SOURCE run
+tybalt-like score --run run NEW_SAMPLES.tsv
+```"""
 
 
 def card(folder: Path, about: Mapping[str, Any], *, licence: str, profiles: Sequence[str]) -> str:
@@ -47,43 +54,47 @@ def card(folder: Path, about: Mapping[str, Any], *, licence: str, profiles: Sequ
 def _text(
     run: RunContents, name: str, measured: Sequence[Mapping[str, Any]], profiles: Sequence[str]
 ) -> list[str]:
-    about = run.about
-    reading, kind = about["reading"], Model.registry.get(name)
-    size = f"{counted(reading['n_obs'], 'sample')} x {counted(reading['n_vars'], 'gene')}"
-    version = about["versions"][PACKAGE]
-    scored = (
-        "```bash\npip install tybalt-like\ntybalt-like pull SOURCE run\n"
-        "tybalt-like score --run run NEW_SAMPLES.tsv\n```"
-    )
-    said = str(about.get("discloses", "")) if profiles else ""
-    lines = [
-        f"# {_plain(about['name'])}",
-        f"{_plain(title(name))}, learned from {size}, with a detector of anomalous samples; made "
-        f"by {PACKAGE} {version}, seed {about['seed']}. `report.html` is its page, `run.json` its "
-        "recipe.",
-        "## What it found",
-        "\n".join(f"- {_plain(sentence)}" for sentence in about["summary"]),
-        "## What it tells of its samples",
-        " ".join([_plain(said), _plain(f"Of page and tables: {told(run.folder, about)}.")]).strip(),
-        *(
-            ["Whole profiles are in " + ", ".join(f"`{one}`" for one in profiles) + "."]
-            * bool(profiles)
-        ),
-        "## What to be careful about",
-        "\n".join(f"- {_plain(sentence)}" for sentence in about["warnings"])
-        or "Nothing was noted.",
-    ]
+    about, kind = run.about, Model.registry.get(name)
+    scores = (run.folder / SCORERS).is_dir()
+    warnings = about["warnings"] or ["Nothing was noted."]
+    lines = [f"# {_plain(about['name'])}", _what(run, name, scores=scores)]
+    lines += ["## What it found", _list(about["summary"])]
+    lines += ["## What it tells of its samples", *_told(run, profiles)]
+    lines += ["## What to be careful about", _list(warnings)]
     if measured:
         rows = [_row(one["metrics"][0]) for one in measured]
         lines += [
             "## AUROC",
             "\n".join(["| anomaly | AUROC | 95 % |", "| --- | --- | --- |", *rows]),
         ]
-    lines += ["## Use", scored if (run.folder / "scorers").is_dir() else "Open `report.html`."]
+    lines += ["## Use", USE if scores else "Open `report.html`."]
     if kind is not None and kind.citation:
         lines += ["## To cite", _plain(kind.citation)]
     lines.append("SHA-256 of every file: `.tybalt_like.json`; `pull` checks them.")
     return ["\n\n".join(lines)]
+
+
+def _what(run: RunContents, name: str, *, scores: bool) -> str:
+    about, reading = run.about, run.about["reading"]
+    size = f"{counted(reading['n_obs'], 'sample')} x {counted(reading['n_vars'], 'gene')}"
+    beside = ", with a detector of anomalous samples" if scores else ""
+    return (
+        f"{_plain(title(name))}, learned from {size}{beside}; made by {PACKAGE} "
+        f"{about['versions'][PACKAGE]}, seed {about['seed']}. `report.html` is its page, "
+        "`run.json` its recipe."
+    )
+
+
+def _told(run: RunContents, profiles: Sequence[str]) -> list[str]:
+    said = [f"As for page and tables: {disclosed(run.folder, run.about)}."]
+    if profiles:
+        said = [str(run.about.get("discloses", "")), *said]
+    files = "Whole profiles are in " + ", ".join(f"`{one}`" for one in profiles) + "."
+    return [_plain(" ".join(said)), *([files] if profiles else [])]
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {_plain(sentence)}" for sentence in sentences)
 
 
 def _measured(run: RunContents) -> list[dict[str, Any]]:

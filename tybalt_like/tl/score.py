@@ -154,23 +154,37 @@ def fit_detector(
         stratum_c=[group_n[row] for row in calibration_n] if group_n else (),
         rule=p_values,
     )
-    scores = [
-        detector.score(
-            samples.outputs(rows),
-            names=[names[row] for row in rows],
-            model=name_of(model),
-            groups=[group_n[row] for row in rows] if group_n else None,
-        )
-        for rows in samples.parts(np.arange(adata.n_obs))
-    ]
     own = detector.score_held_out(
         measures, names=[names[row] for row in calibration_n], model=name_of(model)
     )
-    others = pd.concat(scores, ignore_index=True)
-    others = others[~others["sample"].isin(own["sample"])]
-    found = pd.concat([others, own], ignore_index=True)
+    found = _of_all(detector, samples, own, names=names, model=name_of(model), group_n=group_n)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
     return detector, tables.with_q_values(found, fdr=fdr, tested=list(adata.obs_names[tested_n]))
+
+
+def _of_all(
+    detector: anomaly.Detector,
+    samples: StoredInputs | _InMemory,
+    own: pd.DataFrame,
+    *,
+    names: Sequence[str],
+    model: str,
+    group_n: Sequence[str] | None,
+) -> pd.DataFrame:
+    """The scores of all samples, some at a time; those in `own` as they are there.
+
+    The table is as large as a matrix of a hundred genes: there are never more than two of it.
+    """
+    parts = []
+    for rows in samples.parts(np.arange(len(names))):
+        part = detector.score(
+            samples.outputs(rows),
+            names=[names[row] for row in rows],
+            model=model,
+            groups=[group_n[row] for row in rows] if group_n else None,
+        )
+        parts.append(part[~part["sample"].isin(own["sample"])])
+    return pd.concat([*parts, own], ignore_index=True)
 
 
 class _InMemory:

@@ -55,7 +55,8 @@ class Update:
         with self.cast():
             parts = self.loss(batch)
         loss, weight = parts["loss"], distributed.weight()
-        self.optimizer.zero_grad(set_to_none=True)
+        for param in self.params:
+            param.grad = None
         (loss if weight == 1 else loss * weight).backward()
         norm = {}
         if want_norm or self.max_norm is not None:

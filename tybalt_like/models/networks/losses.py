@@ -40,7 +40,7 @@ class _BernoulliNLL(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_n: Tensor) -> tuple[Tensor, None]:
         slope_ng: Tensor = ctx.saved_tensors[0]
-        return slope_ng * grad_n[0].unsqueeze(1), None
+        return slope_ng.mul_(grad_n[0].unsqueeze(1)), None  # in place: another call is refused
 
 
 GROUP = 64

@@ -88,6 +88,9 @@ def data(run: RunContents) -> str:
         f"The matrix holds {size}. {joined}{capital(run.title())} learned to encode them from "
         f"{counted(splits['train'])}{of}{watched}"
     )
+    held = run.about.get("held", reading["n_obs"])
+    if held < reading["n_obs"]:
+        encoded += f"; {held:,} of all, drawn at random, were held in memory for all else"
     detector = run.about["detector"]
     known = counted(detector["reference"], "reference sample")
     unit = f" ({counted(detector['units'], detector['group'])})" if detector["group"] else ""

@@ -84,7 +84,7 @@ def test_the_command_shares_its_work(adata, scheduler, command, tmp_path) -> Non
     adata.to_df().T.to_csv(tmp_path / "counts.csv")
     done = command("normalize", tmp_path / "counts.csv", "-o", tmp_path / "x.h5ad", *more)
     assert done.returncode == 2
-    assert "open an h5ad or zarr" in done.stderr
+    assert "give an h5ad or zarr" in done.stderr
 
 
 def test_nobody_answers(adata, command, monkeypatch, tmp_path: Path) -> None:
