@@ -71,9 +71,8 @@ def _source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-# Notebooks call the command line, which is beside this Python; pages have no use for moving bars.
+# Notebooks call the command line, which is beside this Python.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 # What commands print comes in pieces of 100 bytes, each of which would end with a line.
 NotebookClient.coalesce_streams = True
 nb_execution_cache_path = str(ROOT / "build" / "notebooks" / _source_hash())
