@@ -111,7 +111,11 @@ def test_an_error_keeps_what_can_be_resumed(tmp_path: Path) -> None:
     assert "--resume" in refused(out)
     with files.whole_folder(out, kind="run", settings={}, resume=True) as work:
         assert (work / files.CHECKPOINT).read_text() == "state"
+        (work / files.JOBS).mkdir()
+        (work / files.JOBS / ".fold.npz.123.partial").touch()  # of a process that was killed
+        (work / files.JOBS / "fold.npz").touch()
     assert not (out / files.CHECKPOINT).exists()
+    assert [path.name for path in (out / files.JOBS).iterdir()] == ["fold.npz"]
 
 
 def test_an_error_before_that_leaves_nothing(tmp_path: Path) -> None:

@@ -508,7 +508,8 @@ def _begin(work: Path, settings: Mapping[str, Any], *, resume: bool, overwrite: 
 
 def _end(work: Path, out: Path, kind: str) -> None:
     """The unfinished folder, now whole, becomes `out`."""
-    for path in [work / SETTINGS, *work.glob(RESUMABLE[0])]:
+    killed = [path for path in work.rglob(".*.partial") if _becomes(path.name) != path.name]
+    for path in [work / SETTINGS, *work.glob(RESUMABLE[0]), *killed]:
         path.unlink(missing_ok=True)
     files = sorted(path for path in work.rglob("*") if path.is_file())
     known = {path.relative_to(work).as_posix(): checksum(path) for path in files}
