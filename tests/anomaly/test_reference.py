@@ -11,6 +11,7 @@ from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.io import datasets
 from tybalt_like.run.results import Results
 from tybalt_like.run.stages import analyse
+from tybalt_like.run.told import tell
 
 
 def analysed(tmp_path, obs: pd.DataFrame, **tables) -> Results:
@@ -67,7 +68,7 @@ def test_p_values_hold_within_each_group(clinical, tmp_path) -> None:
         np.testing.assert_allclose(np.sort(p), np.arange(1, m + 1) / m)
     assert table.loc[other.index, "default_p_value"].isna().all()
     results.save(tmp_path)
-    results.write_about(tmp_path, inputs={}, seconds={})
+    tell(results, tmp_path, inputs={}, seconds={})
     run = Run.load(tmp_path)
     assert any("3 samples have no p-value" in line for line in run.about["warnings"])
     adata = datasets.load("tcga_brca")[:, :200].to_memory()

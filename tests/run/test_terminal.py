@@ -72,13 +72,13 @@ def test_quiet_is_silent_verbose_has_the_table_and_json_is_one_line(
 def test_an_interrupted_run_says_that_it_goes_on(
     data, tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tybalt_like.run import stages
+    from tybalt_like.run import analysis
 
     def fails(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(stages, "detected", fails)
+        broken.setattr(analysis, "detected", fails)
         done = command("run", *data, "--out", tmp_path / "run")
     assert done.returncode == 130
     assert "--resume" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def check(recipe: Recipe, adata: AnnData) -> Recipe:
     if is_images(adata) and recipe.normalize.select != "all":
         raise RecipeError(
             "these samples are images, whose pixels must stay in their places: add [normalize] "
-            f"{', '.join(f'{key} = {value!r}' for key, value in IMAGES.items())} to the recipe"
+            f"{', '.join(f'{key} = {json.dumps(value)}' for key, value in IMAGES.items())} to the recipe"
         )
     named = {"evaluation.batch": recipe.evaluation.batch}
     named["scores.conditional_on"] = recipe.scores.conditional_on
