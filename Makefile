@@ -98,7 +98,7 @@ gallery: $(INSTALLED)
 		done; \
 	done
 	for name in brca suite contaminated adbench mnist calibration domain split genes aberrant \
-			perturbation latent nonlinear features gene_sets survival kills; do \
+			perturbation latent nonlinear features gene_sets survival kills again; do \
 		rm -f reports/gallery/$$name.tsv.gz; \
 		$(BIN)/python tests/benchmarks $$name --table reports/gallery/$$name.tsv.gz \
 			> reports/gallery/$$name.txt; \

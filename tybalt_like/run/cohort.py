@@ -124,9 +124,10 @@ def check(recipe: Recipe, adata: AnnData) -> Recipe:
         Names the column, the label or the file.
     """
     if is_images(adata) and recipe.normalize.select != "all":
+        keep = ", ".join(f"{key} = {json.dumps(value)}" for key, value in IMAGES.items())
         raise RecipeError(
             "these samples are images, whose pixels must stay in their places: add [normalize] "
-            f"{', '.join(f'{key} = {json.dumps(value)}' for key, value in IMAGES.items())} to the recipe"
+            f"{keep} to the recipe"
         )
     named = {"evaluation.batch": recipe.evaluation.batch}
     named["scores.conditional_on"] = recipe.scores.conditional_on
