@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ class OnDisk:
             "scored"
         )
 
-    @property
+    @cached_property
     def others_n(self) -> Numbers:
         """Numbers of all other samples."""
         return np.setdiff1d(np.arange(self.adata.n_obs), self.held_n)
