@@ -20,14 +20,9 @@ import pandas as pd
 
 from tybalt_like.benchmark.rows import Kept
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import (
-    MARKER,
-    RESUMABLE,
-    check_intact,
-    checksum,
-    unfinished,
-    written_files,
-)
+from tybalt_like.core.files import checksum
+from tybalt_like.core.folders import RESUMABLE, unfinished
+from tybalt_like.core.marker import MARKER, check_intact, written_files
 from tybalt_like.io import datasets
 from tybalt_like.report import PAGE
 from tybalt_like.run.progress import Progress

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tybalt_like.core import errors, files
+from tybalt_like.core import errors, files, folders, marker
 from tybalt_like.io import datasets
 
 COMMAND = [sys.executable, "-m", "tybalt_like"]
@@ -29,7 +29,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(out: Path, *, text: str = "new", **how: object) -> None:
-    with files.whole_folder(out, kind="run", settings={"text": text}, **how) as work:
+    with folders.whole_folder(out, kind="run", settings={"text": text}, **how) as work:
         (work / "result").write_text(text)
 
 
@@ -97,9 +97,9 @@ def test_files_and_links_are_not_folders(tmp_path: Path) -> None:
 
 
 def broken(out: Path, error: type[BaseException], *, checkpoint: bool, **settings: int) -> None:
-    with files.whole_folder(out, kind="run", settings=settings) as work:
+    with folders.whole_folder(out, kind="run", settings=settings) as work:
         if checkpoint:
-            (work / files.CHECKPOINT).write_text("state")
+            (work / folders.CHECKPOINT).write_text("state")
         raise error
 
 
@@ -107,15 +107,15 @@ def test_an_error_keeps_what_can_be_resumed(tmp_path: Path) -> None:
     out = tmp_path / "mine"
     with pytest.raises(ZeroDivisionError) as caught:
         broken(out, ZeroDivisionError, checkpoint=True)
-    assert "--resume" in files.notes_of(caught.value)[0]
+    assert "--resume" in errors.notes_of(caught.value)[0]
     assert "--resume" in refused(out)
-    with files.whole_folder(out, kind="run", settings={}, resume=True) as work:
-        assert (work / files.CHECKPOINT).read_text() == "state"
-        (work / files.JOBS).mkdir()
-        (work / files.JOBS / ".fold.npz.123.partial").touch()  # of a process that was killed
-        (work / files.JOBS / "fold.npz").touch()
-    assert not (out / files.CHECKPOINT).exists()
-    assert [path.name for path in (out / files.JOBS).iterdir()] == ["fold.npz"]
+    with folders.whole_folder(out, kind="run", settings={}, resume=True) as work:
+        assert (work / folders.CHECKPOINT).read_text() == "state"
+        (work / folders.JOBS).mkdir()
+        (work / folders.JOBS / ".fold.npz.123.partial").touch()  # of a process that was killed
+        (work / folders.JOBS / "fold.npz").touch()
+    assert not (out / folders.CHECKPOINT).exists()
+    assert [path.name for path in (out / folders.JOBS).iterdir()] == ["fold.npz"]
 
 
 def test_an_error_before_that_leaves_nothing(tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
 def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
     out = tmp_path / "mine"
     code = (
-        "from pathlib import Path; from tybalt_like.core import files\n"
-        f"with files.whole_folder(Path({str(out)!r}), kind='run', settings={{}}) as work:\n"
+        "from pathlib import Path; from tybalt_like.core import folders\n"
+        f"with folders.whole_folder(Path({str(out)!r}), kind='run', settings={{}}) as work:\n"
         "    print('started', flush=True); input(); (work / 'result').write_text('first')\n"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -182,7 +182,7 @@ def test_a_replacement_that_was_killed_is_mended(tmp_path: Path, killed: str) ->
 
 
 def explain(out: Path, text: str) -> None:
-    with files.whole_part(out, "explained") as work:
+    with folders.whole_part(out, "explained") as work:
         (work / f"{text}.tsv").write_text(text)
 
 
@@ -211,13 +211,13 @@ def test_a_part_whose_replacement_was_killed_leaves_a_sound_folder(
             changed.setattr(of, step, until_killed(getattr(of, step)))
         with pytest.raises(Killed):
             explain(out, "new")
-    files.check_intact(out, files.written_files(out))
+    marker.check_intact(out, marker.written_files(out))
     shutil.copytree(out, tmp_path / "other")
     write(tmp_path / "other", overwrite=True)
     explain(out, "newest")
-    assert files.written_files(out) == ["explained/newest.tsv", "result"]
+    assert marker.written_files(out) == ["explained/newest.tsv", "result"]
     left = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert left == {files.MARKER, "explained/newest.tsv", "result"}
+    assert left == {marker.MARKER, "explained/newest.tsv", "result"}
 
 
 def test_what_a_killed_process_was_writing_does_not_count_as_somebody_elses(tmp_path: Path) -> None:
@@ -232,13 +232,13 @@ def test_what_a_killed_process_was_writing_does_not_count_as_somebody_elses(tmp_
 
 def test_a_growing_folder_is_entered_by_its_kind_only(tmp_path: Path) -> None:
     for _ in range(2):
-        files.growing_folder(tmp_path / "s", kind="sweep", owns=["jobs/", "trials.tsv"])
+        folders.growing_folder(tmp_path / "s", kind="sweep", owns=["jobs/", "trials.tsv"])
     with pytest.raises(errors.RunError, match="holds a sweep"):
-        files.growing_folder(tmp_path / "s", kind="compression", owns=["jobs/"])
+        folders.growing_folder(tmp_path / "s", kind="compression", owns=["jobs/"])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("four years")
     with pytest.raises(errors.RunError, match="other files"):
-        files.growing_folder(tmp_path / "other", kind="sweep", owns=["jobs/"])
+        folders.growing_folder(tmp_path / "other", kind="sweep", owns=["jobs/"])
 
 
 @pytest.fixture

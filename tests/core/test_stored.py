@@ -12,7 +12,8 @@ import tybalt_like as ty
 from tybalt_like import Run
 from tybalt_like.anomaly import Norm
 from tybalt_like.core.errors import DataError, RunError, TybaltLikeError
-from tybalt_like.core.files import MARKER, whole_folder
+from tybalt_like.core.folders import whole_folder
+from tybalt_like.core.marker import MARKER
 from tybalt_like.core.stored import check_axes, read_json
 from tybalt_like.models import Model
 from tybalt_like.pp import Normaliser

@@ -21,7 +21,7 @@ from scipy.io import mmwrite
 import tybalt_like as ty
 from tybalt_like import Recipe, Run, io, pp
 from tybalt_like.aberrant.reference import Reference
-from tybalt_like.core import files
+from tybalt_like.core import folders
 from tybalt_like.core.toml import tables_of
 
 TESTS = Path(__file__).parents[1]
@@ -202,7 +202,7 @@ def run_folder(folder: Path) -> Path:
 
 def sealed_folder(folder: Path) -> Path:
     """With checksums."""
-    with files.whole_folder(folder / "run", kind="run", settings={}) as work:
+    with folders.whole_folder(folder / "run", kind="run", settings={}) as work:
         shutil.copytree(GOLDEN, work, dirs_exist_ok=True)
     return folder / "run"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tybalt_like import report
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import add_to_marker, check_intact, written_files
+from tybalt_like.core.marker import add_to_marker, check_intact, written_files
 from tybalt_like.run.bundle import bundle
 
 

@@ -12,7 +12,7 @@ from scipy.stats import binomtest, spearmanr
 from sklearn.metrics import roc_auc_score
 
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import MARKER
+from tybalt_like.core.marker import MARKER
 from tybalt_like.run.compare import compare
 
 NAMES = ["mine", '<i>"theirs"</i>']

@@ -10,7 +10,7 @@ import pytest
 
 from tybalt_like import Recipe, Run, cli
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.files import MARKER
+from tybalt_like.core.marker import MARKER
 from tybalt_like.io import datasets
 from tybalt_like.run.results import Results
 from tybalt_like.run.stages import analyse, run

@@ -12,7 +12,8 @@ import yaml
 from huggingface_hub import HfApi
 
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import MARKER, add_to_marker, checksum
+from tybalt_like.core.files import checksum
+from tybalt_like.core.marker import MARKER, add_to_marker
 from tybalt_like.run import hub
 from tybalt_like.run.share import profiles_in, pull, push
 

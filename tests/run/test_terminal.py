@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tybalt_like.core import files
+from tybalt_like.core import folders, marker
 from tybalt_like.io import datasets
 
 pytestmark = pytest.mark.usefixtures("without_figures")
@@ -65,7 +65,7 @@ def test_quiet_is_silent_verbose_has_the_table_and_json_is_one_line(
     assert done.stderr == ""
     assert checked("summary", done.stdout)["summary"] == about["summary"]
     checked("run", tmp_path / "run" / "run.json")
-    checked("marker", tmp_path / "run" / files.MARKER)
+    checked("marker", tmp_path / "run" / marker.MARKER)
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_an_interrupted_run_says_that_it_goes_on(
         done = command("run", *data, "--out", tmp_path / "run")
     assert done.returncode == 130
     assert "--resume" in done.stderr
-    assert (tmp_path / "run.partial" / files.CHECKPOINT).exists()
+    assert (tmp_path / "run.partial" / folders.CHECKPOINT).exists()
     done = command("run", *data, "--out", tmp_path / "run", "--resume")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^step 3 of 9: .+\n  goes on from what an inter.+ kept$", done.stderr, re.M)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tybalt_like.core import files
+from tybalt_like.core import marker
 from tybalt_like.tl import encoders
 
 pytestmark = pytest.mark.usefixtures("without_figures")
@@ -92,7 +92,7 @@ def test_two_threads_give_what_one_gives_within_bounds(data, tmp_path, command, 
     about = json.loads((run / "run.json").read_text())  # as another version would have written it
     about["versions"]["torch"] = "0.1"
     (run / "run.json").write_text(json.dumps(about))
-    files.add_to_marker(run, ["run.json"])
+    marker.add_to_marker(run, ["run.json"])
     scores = pd.read_csv(run / "scores.tsv", sep="\t")
     scores.loc[3, "default_flagged"] = not scores.loc[3, "default_flagged"]
     scores.to_csv(run / "scores.tsv", sep="\t", index=False)

@@ -22,13 +22,14 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {
-    "lowest": ("excel", "pyod", "scanpy", "survival", "sweep"),
-    "newest": ("excel", "pyod", "scanpy", "sweep"),  # lifelines 0.30.3 holds pandas below 3
+    "lowest": ("dask", "excel", "pyod", "scanpy", "survival", "sweep"),
+    "newest": ("dask", "excel", "pyod", "scanpy", "sweep"),  # lifelines 0.30.3 holds pandas below 3
 }
 TESTS = (
     "core",
     "io/test_formats.py",
     "io/test_write.py",
+    "pp/test_dask.py",
     "pp/test_normaliser.py",
     "report/test_report.py",
     "run/test_golden.py",

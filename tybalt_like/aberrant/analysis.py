@@ -13,7 +13,7 @@ from tybalt_like.aberrant.reach import reach
 from tybalt_like.aberrant.reference import LatentSize, Reference, Tested
 from tybalt_like.aberrant.statistics import inflation, tail_inflation
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.files import whole_folder
+from tybalt_like.core.folders import whole_folder
 from tybalt_like.core.provenance import reading_notes
 from tybalt_like.io.lengths import BROUGHT, at_lengths, save_lengths
 from tybalt_like.pp.findings import check_samples

@@ -17,7 +17,7 @@ from tybalt_like.aberrant.latent_size import by_injection
 from tybalt_like.aberrant.samples import Samples
 from tybalt_like.aberrant.statistics import Floats, adjusted
 from tybalt_like.core.errors import DataError, RunError
-from tybalt_like.core.files import check_intact
+from tybalt_like.core.marker import check_intact
 from tybalt_like.core.messages import some
 from tybalt_like.core.stored import check_axes, read_arrays, read_json, sound
 from tybalt_like.genes import align

@@ -40,8 +40,7 @@ from tybalt_like.cli.score import merge, score
 from tybalt_like.cli.share import pull, push
 from tybalt_like.cli.sweep import sweep
 from tybalt_like.cli.verify import verify
-from tybalt_like.core.errors import TybaltLikeError
-from tybalt_like.core.files import notes_of
+from tybalt_like.core.errors import TybaltLikeError, notes_of
 from tybalt_like.core.sigterm import Terminated, heeded
 from tybalt_like.core.threads import brief_waits
 

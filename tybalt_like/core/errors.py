@@ -64,3 +64,10 @@ class NonFiniteLossError(TybaltLikeError):
         """The same with the names of the samples, from those of all training rows."""
         samples = [names[int(row)] for row in self.samples]
         return NonFiniteLossError(epoch=self.epoch, step=self.step, part=self.part, samples=samples)
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """What is to be said beside an error, such as how to resume."""
+    cause = error.__cause__ if isinstance(error, TybaltLikeError) else None
+    own = getattr(error, "__notes__", [])
+    return [*own, *(getattr(cause, "__notes__", []) if cause else [])]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tybalt_like import io, tl
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RecipeError
-from tybalt_like.core.files import check_intact, write_text
+from tybalt_like.core.files import write_text
+from tybalt_like.core.marker import check_intact
 from tybalt_like.core.settings import plain
 from tybalt_like.core.stored import read_json
 from tybalt_like.explain.settings import Explain

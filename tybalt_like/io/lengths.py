@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import check_intact
+from tybalt_like.core.marker import check_intact
 from tybalt_like.core.provenance import record, recorded
 from tybalt_like.io.tx2gene import LENGTH
 from tybalt_like.io.write import write_table

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tybalt_like import io, report
-from tybalt_like.core import files
+from tybalt_like.core import folders
 from tybalt_like.core.provenance import reading_notes
 from tybalt_like.core.settings import by_name
 from tybalt_like.perturbation import prediction_tables as tables
@@ -67,7 +67,7 @@ def run(
     inputs = [*inputs, *plan.inputs(), *([] if jobs is None else [jobs])]
     tables_given = plan.to_tables()
     inputs_read = inputs_of(tables_given)
-    with files.whole_folder(
+    with folders.whole_folder(
         out,
         kind=TABLE,
         settings={"recipe": by_name(tables_given), "inputs": inputs_read},
@@ -79,11 +79,11 @@ def run(
         with progress.stage("Reading"):
             samples = _read(plan, progress)
         planned = plan.jobs(list(samples.units), samples.n_folds)
-        store = Store(jobs or work / files.JOBS)
+        store = Store(jobs or work / folders.JOBS)
         train(plan, planned, samples, store, device=device, progress=progress)
         with progress.stage("Drawing and writing"):
             if jobs is not None:
-                _copy(planned, jobs, work / files.JOBS)
+                _copy(planned, jobs, work / folders.JOBS)
             results = {job: store.load(job) for job in planned}
             _write(plan, samples, results, work, inputs=inputs_read, seconds=progress.seconds)
     return out / report.PAGE

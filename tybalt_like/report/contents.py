@@ -12,7 +12,7 @@ import pandas as pd
 
 from tybalt_like.core.discovery import load_from_rooms
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import check_intact
+from tybalt_like.core.marker import check_intact
 from tybalt_like.core.stored import read_json, sound
 
 ABOUT, PAGE = "run.json", "report.html"

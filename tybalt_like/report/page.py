@@ -17,15 +17,10 @@ from uuid import uuid4
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tybalt_like.core.files import (
-    MARKER,
-    SETTINGS,
-    about_to_write,
-    add_to_marker,
-    write_text,
-    written_files,
-)
+from tybalt_like.core.files import write_text
+from tybalt_like.core.folders import SETTINGS
 from tybalt_like.core.helpers import Helpers
+from tybalt_like.core.marker import MARKER, about_to_write, add_to_marker, written_files
 from tybalt_like.core.stored import sound
 from tybalt_like.pl.saving import save
 from tybalt_like.pl.theme import theme

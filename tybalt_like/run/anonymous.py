@@ -13,7 +13,8 @@ import pandas as pd
 from tybalt_like import io, report
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import whole_folder, write_text
+from tybalt_like.core.files import write_text
+from tybalt_like.core.folders import whole_folder
 from tybalt_like.report.contents import ABOUT, Contents
 from tybalt_like.report.run_contents import RunContents
 from tybalt_like.report.sample_data import order

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from tybalt_like.core.files import MARKER, check_file, check_intact, whole_file, written_files
+from tybalt_like.core.files import check_file, whole_file
+from tybalt_like.core.marker import MARKER, check_intact, written_files
 from tybalt_like.report import ABOUT, PAGE, about_of, linked
 from tybalt_like.run.anonymous import NAME as ANONYMOUS
 from tybalt_like.run.portable import FILE as PORTABLE

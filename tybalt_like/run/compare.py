@@ -11,7 +11,7 @@ import pandas as pd
 
 from tybalt_like import io, report
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import whole_folder
+from tybalt_like.core.folders import whole_folder
 from tybalt_like.report.contents import Contents
 from tybalt_like.report.run_contents import RunContents, title
 from tybalt_like.report.words import counted, listed

@@ -11,7 +11,8 @@ from tybalt_like import report, tl
 from tybalt_like.anomaly.scores import COMBINED
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import check_intact, whole_part
+from tybalt_like.core.folders import whole_part
+from tybalt_like.core.marker import check_intact
 from tybalt_like.core.provenance import is_images
 from tybalt_like.core.settings import files_in
 from tybalt_like.core.stored import sound

@@ -13,7 +13,7 @@ import pandas as pd
 from tybalt_like import anomaly, pp, tl
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import check_intact
+from tybalt_like.core.marker import check_intact
 from tybalt_like.core.representation import as_html, as_text
 from tybalt_like.core.stored import sound
 from tybalt_like.io.lengths import FILE as LENGTHS

@@ -13,7 +13,7 @@ import pandas as pd
 from tybalt_like import io, report
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import keys
-from tybalt_like.core.files import whole_folder
+from tybalt_like.core.folders import whole_folder
 from tybalt_like.core.provenance import recorded
 from tybalt_like.pl.palette import clean
 from tybalt_like.report.new_samples import GENES, KIND, LABEL, NEW, PLACED, SCORES, VALUES

@@ -26,7 +26,8 @@ from tybalt_like.anomaly.domain import PER_AXIS, SIZES
 from tybalt_like.anomaly.parts.profiles import Profiles
 from tybalt_like.core import keys
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import add_to_marker, forget, whole_file
+from tybalt_like.core.files import whole_file
+from tybalt_like.core.marker import add_to_marker, forget
 from tybalt_like.genes import search_terms
 from tybalt_like.models import Model
 from tybalt_like.models.pca import PCA

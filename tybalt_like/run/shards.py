@@ -21,15 +21,9 @@ from numpy.typing import NDArray
 
 from tybalt_like import anomaly, io
 from tybalt_like.core.errors import RecipeError, RunError
-from tybalt_like.core.files import (
-    check_intact,
-    checksum,
-    content_of,
-    kind_of,
-    whole_file,
-    whole_folder,
-    write_text,
-)
+from tybalt_like.core.files import checksum, content_of, whole_file, write_text
+from tybalt_like.core.folders import whole_folder
+from tybalt_like.core.marker import check_intact, kind_of
 from tybalt_like.core.rows import block_starts
 from tybalt_like.core.stored import read_json, sound
 from tybalt_like.io.not_genes import not_genes

@@ -11,15 +11,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import (
-    check_intact,
-    check_place,
-    checksum,
-    known_checksums,
-    whole_folder,
-    write_text,
-    written_files,
-)
+from tybalt_like.core.files import checksum, write_text
+from tybalt_like.core.folders import check_place, whole_folder
+from tybalt_like.core.marker import check_intact, known_checksums, written_files
 from tybalt_like.report import about_of
 from tybalt_like.run import hub
 from tybalt_like.run.card import CARD, card

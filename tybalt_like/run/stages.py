@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tybalt_like import images, report, tl
 from tybalt_like.anomaly import scores as tables
-from tybalt_like.core import distributed, files, keys
+from tybalt_like.core import distributed, folders, keys
 from tybalt_like.core.helpers import Helpers, one_thread
 from tybalt_like.core.provenance import is_images, record
 from tybalt_like.core.settings import by_name
@@ -78,14 +78,14 @@ def run(
     progress = progress or Progress(quiet=True)
     with distributed.joined():
         if not distributed.is_main():  # of several processes, all train and one writes
-            checkpoint = files.unfinished(out) / files.CHECKPOINT
+            checkpoint = folders.unfinished(out) / folders.CHECKPOINT
             state = State(recipe, device, Progress(quiet=True), checkpoint)
             _go(state, [stage for stage in STAGES if stage.everywhere])
             return out / report.PAGE
         alone, tables = distributed.n_processes() > 1, recipe.to_tables()
         inputs_read = inputs_of(tables)
         with (
-            files.whole_folder(
+            folders.whole_folder(
                 out,
                 kind=KIND,
                 settings={"recipe": by_name(tables), "inputs": inputs_read},
@@ -95,7 +95,7 @@ def run(
             ) as work,
             Helpers() if alone else Helpers.of_threads() as helpers,
         ):
-            state = State(recipe, device, progress, work / files.CHECKPOINT, work, inputs_read)
+            state = State(recipe, device, progress, work / folders.CHECKPOINT, work, inputs_read)
             state.helpers = helpers
             state.can_map = helpers.begin(partial(check_maps, recipe.pictures.maps))
             _go(state, STAGES)

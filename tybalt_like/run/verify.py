@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import checksum, written_files
+from tybalt_like.core.files import checksum
+from tybalt_like.core.marker import written_files
 from tybalt_like.core.stored import sound
 from tybalt_like.explain import FOLDER as EXPLAINED
 from tybalt_like.models import Model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
-from tybalt_like.core.files import check_intact
+from tybalt_like.core.marker import check_intact
 from tybalt_like.report.run_contents import RunContents
 from tybalt_like.report.section import Section
 from tybalt_like.run.portable import FILE, Portable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tybalt_like import io
 from tybalt_like.core.errors import RunError
-from tybalt_like.core.files import JOBS, growing, growing_folder
+from tybalt_like.core.folders import JOBS, growing, growing_folder
 from tybalt_like.genes.gene_sets import GeneSets
 from tybalt_like.run.cohort import prepared
 from tybalt_like.run.progress import Progress

@@ -14,7 +14,8 @@ import pandas as pd
 from tybalt_like import io, tl
 from tybalt_like.core import toml
 from tybalt_like.core.errors import DataError, NonFiniteLossError, RecipeError, RunError
-from tybalt_like.core.files import growing, growing_folder, write_text
+from tybalt_like.core.files import write_text
+from tybalt_like.core.folders import growing, growing_folder
 from tybalt_like.core.messages import without_folders
 from tybalt_like.core.settings import files_in, with_files
 from tybalt_like.models.history import History
