@@ -207,3 +207,17 @@ def test_what_the_backend_sets_when_it_is_loaded_stays(tmp_path) -> None:
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     env = os.environ | {"MPLBACKEND": "module://a_backend", "PYTHONPATH": paths}
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
+
+
+def test_names_of_points_do_not_touch() -> None:
+    called = 6
+    pairs = pd.DataFrame({"gene": [f"ENSG{i:09d}" for i in range(40)], "sample": "S"})
+    pairs["pvalue"] = np.r_[np.geomspace(1e-9, 2e-9, called), np.linspace(0.1, 1, 40 - called)]
+    pairs["padjust"] = np.r_[np.full(called, 0.01), np.ones(40 - called)]
+    pairs["l2fc"] = np.r_[-2, 2, -2.1, 2.1, 2.2, -1.9, np.linspace(-1, 1, 40 - called)]
+    ax = pl.volcano(pairs, "S")
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert {text.get_text() for text in ax.texts} == set(pairs["gene"][:called])
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 for box in boxes)

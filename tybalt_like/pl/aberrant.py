@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from tybalt_like.core.errors import DataError
+from tybalt_like.pl.names import name_points
 from tybalt_like.pl.palette import DOWN, MISSING, UP, styles
 from tybalt_like.pl.theme import legible, theme
 
@@ -87,18 +88,6 @@ def volcano(
     for of_kind, color in ((called & (x > 0), UP), (called & (x <= 0), DOWN)):
         ax.scatter(x[of_kind], y[of_kind], s=26, color=color, lw=0, zorder=3)
     limit = 1.35 * max(1.0, float(np.abs(x).max()))
-    for i in np.flatnonzero(called)[:MAX_NAMED]:
-        side, away = ("right", -5) if x[i] > 0.4 * limit else ("left", 5)
-        name = legible(str(rows["gene"].iloc[i]), width=18, lines=1)
-        ax.annotate(
-            name,
-            (x[i], y[i]),
-            (away, 0),
-            textcoords="offset points",
-            ha=side,
-            va="center",
-            fontsize=8,
-        )
     ax.axvline(0, color="#999999", lw=0.8)
     ax.set(
         title=f"{legible(sample, width=30, lines=1)}: {called.sum()} aberrant",
@@ -107,6 +96,8 @@ def volcano(
         xlim=(-limit, limit),
         ylim=(0, 1.08 * max(float(y.max()), 4.0)),
     )
+    named = np.flatnonzero(called)[:MAX_NAMED]
+    name_points(ax, rows["gene"].iloc[named], x[named], y[named])
     return ax
 
 
@@ -179,19 +170,6 @@ def expected_observed(
     ax.scatter(x[~called], y[~called], s=11, color=MISSING.color, lw=0)
     colors = np.where(rows["l2fc"].to_numpy() > 0, UP, DOWN)
     ax.scatter(x[called], y[called], s=34, color=colors[called], lw=0, zorder=3)
-    for i in np.flatnonzero(called)[:MAX_NAMED]:
-        right = np.log(x[i] / low) > 0.55 * np.log(high / low)
-        side, away = ("right", -6) if right else ("left", 6)
-        name = legible(str(rows["sample"].iloc[i]), width=18, lines=1)
-        ax.annotate(
-            name,
-            (x[i], y[i]),
-            (away, 0),
-            textcoords="offset points",
-            ha=side,
-            va="center",
-            fontsize=8,
-        )
     ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
@@ -199,6 +177,8 @@ def expected_observed(
         axis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="expected count + 1", ylabel="observed count + 1")
     ax.set_title(legible(gene, width=30, lines=1))
+    named = np.flatnonzero(called)[:MAX_NAMED]
+    name_points(ax, rows["sample"].iloc[named], x[named], y[named])
     return ax
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from tybalt_like.pl.names import name_points
 from tybalt_like.pl.palette import DOWN, MISSING, UP
 from tybalt_like.pl.theme import legible, theme
 
@@ -76,15 +77,6 @@ def _panel(
         axis.set_major_formatter("{x:,.0f}")
         axis.set_minor_formatter(NullFormatter())
     apart = (np.log2(x_n) - np.log2(y_n)).abs().nlargest(NAMED)
-    for sample in apart.index[apart > 1]:
-        left = x_n[sample] > np.sqrt(last)
-        ax.annotate(
-            legible(str(sample), width=18, lines=1),
-            (x_n[sample], y_n[sample]),
-            xytext=(-5 if left else 5, 0),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="center",
-            fontsize=7.5,
-        )
+    named = apart.index[apart > 1]
+    name_points(ax, named, x_n[named], y_n[named])
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, handletextpad=0.1)

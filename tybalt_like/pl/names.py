@@ -1,0 +1,49 @@
+"""Names beside points of a scatter plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike
+
+from tybalt_like.pl.theme import legible
+
+AWAY = 5.5
+"""From a point to its name, in points (1/72 inch)."""
+TURN = 0.6
+"""Names are left of points that lie further right on the axis than this."""
+
+
+def name_points(ax: Axes, names: Iterable[object], x: ArrayLike, y: ArrayLike) -> None:
+    """Write names beside points; where two would touch, the lower one moves down.
+
+    Limits and scales of the axes are to be set before.
+    """
+    figure = ax.get_figure(root=True)
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)  # else the axes are not yet as wide as they will be
+    at = np.column_stack([np.asarray(x), np.asarray(y)])
+    pixels = ax.transData.transform(at)
+    left = ax.transAxes.inverted().transform(pixels)[:, 0] > TURN
+    texts, per_point = list(names), figure.dpi / 72
+    taken: list[Bbox] = []
+    for i in np.argsort(-pixels[:, 1], kind="stable"):
+        name = ax.annotate(
+            legible(str(texts[i]), width=18, lines=1),
+            at[i],
+            (-AWAY if left[i] else AWAY, 0),
+            textcoords="offset points",
+            ha="right" if left[i] else "left",
+            va="center",
+            fontsize=8,
+        )
+        box, down = name.get_window_extent(), 0.0
+        for other in sorted(taken, key=lambda placed: -placed.y1):
+            if box.overlaps(other):
+                step = box.y1 - other.y0 + 1
+                box, down = box.translated(0, -step), down + step
+        name.set_position((name.get_position()[0], -down / per_point))
+        taken.append(box)
