@@ -3,7 +3,7 @@ BIN := .venv/bin
 CHROMIUM ?= chromium
 INSTALLED := .venv/installed
 
-.PHONY: demo test check lint docs fuzz channels gallery lowest newest dist man sbom audit
+.PHONY: demo test tested check lint docs fuzz channels gallery lowest newest dist man sbom audit
 
 demo: $(INSTALLED)
 	$(BIN)/tybalt-like run pipelines/tybalt_brca.toml --overwrite
@@ -12,7 +12,10 @@ demo: $(INSTALLED)
 check: $(INSTALLED) lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-test: $(INSTALLED) lint
+test: $(INSTALLED)
+	$(MAKE) --jobs 2 lint tested
+
+tested:
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)

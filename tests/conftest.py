@@ -160,12 +160,11 @@ class Opened:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The Chromium of this machine, or that which TYBALT_LIKE_CHROMIUM names."""
-    from playwright.sync_api import sync_playwright
-
+    driven = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = os.environ.get("TYBALT_LIKE_CHROMIUM") or shutil.which("chromium")
     if path is None:
         pytest.skip("no Chromium: install it, or name one by TYBALT_LIKE_CHROMIUM")
-    with sync_playwright() as driver:
+    with driven.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()

@@ -27,13 +27,14 @@ EXTRAS = {
 }
 TESTS = (
     "core",
-    "io/test_formats.py",
-    "io/test_write.py",
-    "pp/test_dask.py",
-    "pp/test_normaliser.py",
+    "io",
+    "pl",
+    "pp",
     "report/test_report.py",
     "run/test_golden.py",
+    "run/test_run_on_disk.py",
     "run/test_score.py",
+    "run/test_shards.py",
     "test_estimator.py",
 )
 """Reading and writing, where pandas and anndata show; pages; scores as they were."""

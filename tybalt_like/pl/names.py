@@ -23,6 +23,7 @@ def name_points(ax: Axes, names: Iterable[object], x: ArrayLike, y: ArrayLike) -
     Limits and scales of the axes are to be set before.
     """
     figure = ax.get_figure(root=True)
+    assert figure is not None
     if layout := figure.get_layout_engine():
         layout.execute(figure)  # else the axes are not yet as wide as they will be
     at = np.column_stack([np.asarray(x), np.asarray(y)])

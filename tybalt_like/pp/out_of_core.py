@@ -132,28 +132,28 @@ def write_pieces(
         with h5py.File(partial, "r+") as file:
             if "X" in file:  # anndata writes an empty one
                 del file["X"]
-            start = 0
+            layers, start = file.require_group("layers"), 0
             for x_ng, as_read in pieces:
                 _write_rows(file, "X", x_ng.astype(np.float32), start, frame.n_obs)
                 if counts:
-                    _write_rows(file, f"layers/{keys.COUNTS}", as_read, start, frame.n_obs)
+                    _write_rows(layers, keys.COUNTS, as_read, start, frame.n_obs)
                 start += len(x_ng)
 
 
-def _write_rows(file: h5py.File, name: str, rows: Any, start: int, n_obs: int) -> None:
+def _write_rows(group: h5py.Group, name: str, rows: Any, start: int, n_obs: int) -> None:
     """Write rows of a matrix that has `n_obs` of them in the end, making it with the first."""
     from anndata.io import sparse_dataset, write_elem
     from scipy import sparse
 
     if sparse.issparse(rows):
         if start:
-            sparse_dataset(file[name]).append(rows)
+            sparse_dataset(group[name]).append(rows)
         else:
-            write_elem(file, name, rows)
+            write_elem(group, name, rows)
         return
     if not start:
         g = rows.shape[1]
         together = (min(len(rows), max(1, BLOCK // g)), g)  # to be read in any order
-        matrix = file.create_dataset(name, (n_obs, g), rows.dtype, chunks=together)
+        matrix = group.create_dataset(name, (n_obs, g), rows.dtype, chunks=together)
         matrix.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-    file[name][start : start + len(rows)] = rows
+    group[name][start : start + len(rows)] = rows
