@@ -293,7 +293,8 @@ def test_a_wrong_matrix_of_10x_is_refused_by_line(tmp_path: Path, text: str, mes
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("blanks", [" ", "\t", "   "])
 def test_matrix_market_reads_as_scipy_writes(tmp_path: Path, field, dense, blanks) -> None:
-    x = sparse.random_array((20, 14), density=0.3, rng=np.random.default_rng(0), format="coo")
+    rng = np.random.default_rng(0)
+    x = sparse.coo_array(np.where(rng.random((20, 14)) < 0.3, rng.random((20, 14)), 0))
     x.data = np.round(20 * x.data) if field == "integer" else x.data - 0.5
     written = x.toarray() if dense else x
     mmwrite(tmp_path / "m.mtx", written, field=field, precision=17)

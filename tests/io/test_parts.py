@@ -49,7 +49,7 @@ def stored(request, tmp_path: Path) -> Path:
             scaled().write_zarr(path)
     else:
         with h5py.File(path, "w") as file:
-            anndata.io.write_elem(file, "mod/rna", scaled())
+            anndata.io.write_elem(file.create_group("mod"), "rna", scaled())
             anndata.io.write_elem(file, "obs", scaled().obs[[]])
     return path
 
@@ -128,7 +128,7 @@ def with_kinds(kinds: list[str]) -> anndata.AnnData:
 
 def of_kinds_h5mu(path: Path, kinds: list[str]) -> None:
     with h5py.File(path, "w") as file:
-        anndata.io.write_elem(file, "mod/rna", with_kinds(kinds))
+        anndata.io.write_elem(file.create_group("mod"), "rna", with_kinds(kinds))
         anndata.io.write_elem(file, "obs", pd.DataFrame(index=SAMPLES))
 
 
@@ -186,7 +186,7 @@ def mudata(path: Path, *modalities: str) -> Path:
     with h5py.File(path, "w") as file:
         for name in modalities:
             one = proteins if name == "prot" else with_kinds(["Gene Expression"] * G)
-            anndata.io.write_elem(file, f"mod/{name}", one)
+            anndata.io.write_elem(file.require_group("mod"), name, one)
         shared = pd.DataFrame({"donor": "d", "rna:kind": "k"}, index=[*SAMPLES, "x", "y"])
         anndata.io.write_elem(file, "obs", shared)
     return path

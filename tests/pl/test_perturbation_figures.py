@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.integrate import trapezoid
 
 from tybalt_like.core.errors import DataError
 from tybalt_like.pl.perturbation import (
@@ -33,7 +34,7 @@ def test_curves_name_their_areas() -> None:
     figure = response_curves(predictions(), areas)
     assert labelled(figure)
     x, y = figure.axes[0].lines[0].get_data()
-    assert np.trapezoid(y, x) == pytest.approx(1)
+    assert trapezoid(y, x) == pytest.approx(1)
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert texts[:2] == ["ours: 1.000", "theirs: 0.500"]
     with pytest.raises(DataError, match="both classes"):

@@ -38,6 +38,7 @@ TESTS = (
     "test_estimator.py",
 )
 """Reading and writing, where pandas and anndata show; pages; scores as they were."""
+TOOLS = ("hypothesis", "jsonschema", "pytest")
 VERBS = """
 import typer
 from tybalt_like.cli import app
@@ -85,7 +86,7 @@ def check(place: Path, constraints: Sequence[str], extras: Sequence[str]) -> lis
     run([*pip, "install", "--quiet", "--upgrade", "pip>=25.1"], place)
     run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", place, CHECKOUT], place)
     [wheel] = place.glob("*.whl")
-    run([*quietly, f"{wheel}[{','.join(extras)}]", "pytest", "hypothesis"], place)
+    run([*quietly, f"{wheel}[{','.join(extras)}]", *TOOLS], place)
     run([*pip, "check"], place)
     run([*pip, "list", "--format", "freeze"], place)
 
