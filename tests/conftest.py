@@ -19,6 +19,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes keeps to one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 THREADS = os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+if numba := sys.modules.get("numba"):  # a plugin was first
+    THREADS = os.environ["NUMBA_NUM_THREADS"] = str(numba.config.NUMBA_NUM_THREADS)
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
