@@ -15,6 +15,8 @@ from tybalt_like.anomaly.outputs import Array, ModelOutputs
 
 USUAL = 0.05, 0.95
 """Quantiles of the reference samples that a sample's value is shown beside."""
+AT_ONCE = 1 << 20
+"""Values whose quantiles are taken at once: copies are as large."""
 OF_INTEREST = 0.5
 """Share of the false-discovery budget that genes of interest get, however few they are."""
 
@@ -43,7 +45,8 @@ class UsualGenes:
         chosen_cg: NDArray[np.bool_] | None = None,
     ) -> Self:
         """Learn from held-out samples; see `ResidualNull.fit`."""
-        low_g, high_g = np.quantile(observed_cg.astype(np.float64), USUAL, axis=0)
+        few = np.array_split(observed_cg, -(-observed_cg.size // AT_ONCE), axis=1)
+        low_g, high_g = np.hstack([np.quantile(x.astype(np.float64), USUAL, axis=0) for x in few])
         return cls(ResidualNull.fit(residual_cg, chosen_cg=chosen_cg), low_g, high_g)
 
 

@@ -250,8 +250,9 @@ class _Standard:
     def fit(cls, residual_cg: Array) -> Self:
         known_cg = ~np.isnan(residual_cg)
         n_g = known_cg.sum(0)
-        mean_g = np.where(known_cg, residual_cg, 0.0).sum(0) / np.maximum(n_g, 1)
-        apart_g = np.nansum(np.abs(residual_cg - mean_g), axis=0)
+        mean_g = residual_cg.sum(0, where=known_cg) / np.maximum(n_g, 1)
+        off_cg = residual_cg - mean_g
+        apart_g = np.abs(off_cg, out=off_cg).sum(0, where=known_cg)
         raw_g = NORMAL * apart_g / np.maximum(n_g - 1, 1)
         return cls(mean_g, apart_g, n_g, _Moderated.fit(raw_g, len(residual_cg)))
 

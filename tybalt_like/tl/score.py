@@ -140,15 +140,17 @@ def fit_detector(
             f"{len(calibration_n)} calibration samples; at least {MIN_CALIBRATION} are needed"
         )
     group_n, names = groups(adata, conditional_on), list(adata.obs_names)
-    train = samples.outputs(_some(train_n, n_train), own=False)
-    views = anomaly.FittedViews.fit(train, n_neighbors=n_neighbors)
+    # What models make of samples is let go as soon as something is learned from it: this is where a
+    # matrix on disk takes the most memory.
+    views = anomaly.FittedViews.fit(
+        samples.outputs(_some(train_n, n_train), own=False), n_neighbors=n_neighbors
+    )
     parts = samples.parts(calibration_n)
     measured = [views.measure(samples.outputs(rows)) for rows in parts]
     measures = pd.concat(measured, ignore_index=True)
-    usual = samples.outputs(_some(calibration_n, samples.most), own=False)
     detector = anomaly.Detector.calibrated(
         views,
-        anomaly.HeldOut(measures, usual.residual_ng, usual.x_ng),
+        _held_out(samples, _some(calibration_n, samples.most), measures),
         combined=combined or usual_views(adata),
         conditional_on=conditional_on,
         stratum_c=[group_n[row] for row in calibration_n] if group_n else (),
@@ -160,6 +162,14 @@ def fit_detector(
     found = _of_all(detector, samples, own, names=names, model=name_of(model), group_n=group_n)
     tested_n = in_split(adata, keys.TEST) | in_split(adata, keys.QUERY)
     return detector, tables.with_q_values(found, fdr=fdr, tested=list(adata.obs_names[tested_n]))
+
+
+def _held_out(
+    samples: StoredInputs | _InMemory, rows: NDArray[np.intp], measures: pd.DataFrame
+) -> anomaly.HeldOut:
+    """Calibration samples as they were measured, and what some of them say of every gene."""
+    usual = samples.outputs(rows, own=False)
+    return anomaly.HeldOut(measures, usual.residual_ng, usual.x_ng)
 
 
 def _of_all(
