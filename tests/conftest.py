@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hypothesis
 import pytest
 
 from tybalt_like.core.threads import brief_waits
@@ -21,6 +22,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes keeps to on
 THREADS = os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 if numba := sys.modules.get("numba"):  # a plugin was first
     THREADS = os.environ["NUMBA_NUM_THREADS"] = str(numba.config.NUMBA_NUM_THREADS)
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -42,7 +42,7 @@ def test_planted_processes_are_found_in_arbitrary_axes(how: str) -> None:
     assert np.all(np.diff(np.linalg.norm(found_mg, axis=1)) <= 1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6))
 def test_the_result_does_not_depend_on_the_axes_of_the_model(seed: int) -> None:
     """Nor on how long they are: what is turned is what was learned."""

@@ -21,9 +21,7 @@ from test_formats import WRITERS
 import tybalt_like as ty
 from tybalt_like.core.errors import DataError
 
-FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PACK = {
     "plain": bytes,
     "gzip": gzip.compress,

@@ -99,7 +99,7 @@ def test_what_is_ambiguous_is_refused_and_both_are_named(joined, names, rows, me
     assert "not done: " in notes(adata)
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(ids=st.lists(st.text("aAbB01._- X", min_size=1, max_size=5), min_size=2, unique=True))
 def test_no_row_goes_to_two_samples(ids: list[str]) -> None:
     from tybalt_like.io.samples import SampleTable

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from quick import plate
 
@@ -77,7 +77,6 @@ def test_shared_controls_serve_one_fold_each() -> None:
         chosen_controls(found, many, fold_n, np.random.default_rng(0))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_folds_never_divide_a_group(seed: int, k: int) -> None:
     adata = simulate(Simulation(groups=30, n_genes=2, latent_dim=2, unknown=0.3, seed=seed))
