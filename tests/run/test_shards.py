@@ -112,8 +112,9 @@ def test_a_large_file_is_scored_in_portions(folder, command, tmp_path, monkeypat
 
     monkeypatch.setattr(Seen, "of", classmethod(watched))
     made, said = {}, {}
-    for name, values in (("whole", portions.PORTION), ("parts", ROWS * GENES)):
-        monkeypatch.setattr(portions, "PORTION", values)
+    monkeypatch.setattr(portions, "PORTION", ROWS * GENES)
+    for name, values in (("whole", portions.LARGE), ("parts", ROWS * GENES)):
+        monkeypatch.setattr(portions, "LARGE", values)
         monkeypatch.setattr(matrix_module, "CHUNK", 50 * GENES)  # few samples stand for all
         (tmp_path / name).mkdir()
         out, genes = (tmp_path / name / table for table in tables)
@@ -130,7 +131,8 @@ def test_a_large_file_is_scored_in_portions(folder, command, tmp_path, monkeypat
 
 
 def test_a_refused_large_file_leaves_no_table(folder, command, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(portions, "PORTION", ROWS * GENES)
+    for name in ("LARGE", "PORTION"):
+        monkeypatch.setattr(portions, name, ROWS * GENES)
     new = cohort(2 * ROWS + 2, 6)
     new.obs_names = [*new.obs_names[:-1], new.obs_names[0]]  # in two portions
     with warnings.catch_warnings(action="ignore"):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from tybalt_like.run.folder import Run
 
-PORTION = 1 << 24
-"""Values read at once, 64 MB; scoring them takes ten times as much."""
+LARGE, PORTION = 1 << 24, 1 << 22
+"""Files of more values are read so many at a time: 16 MB, and scoring them takes 20 times as much."""
 
 
 class Large(NamedTuple):
@@ -60,6 +60,8 @@ def how_many(
     if shape is None:
         return 1
     n_obs, n_vars = shape
+    if n_obs * n_vars <= LARGE:
+        return 1
     return min(-(-n_obs * n_vars // PORTION), len(block_starts(n_obs)))
 
 
