@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from tybalt_like.run.folder import Run
 
-LARGE, PORTION = 1 << 24, 1 << 22
-"""Files of more values are read so many at a time: 16 MB, and scoring them takes 20 times as much."""
+LARGE, PORTION = 1 << 24, 1 << 21
+"""Files of more values are read so many at a time, 8 MB; scoring them takes 100 times as much."""
 
 
 class Large(NamedTuple):
