@@ -9,9 +9,9 @@ as h5ad and as zarr (version 3, sharded), in blocks of 64 samples, without compr
   by type;
 - ``coreset``, ``coreset, cross-fitted``, ``coreset of images``: AUROC of views that know but some
   of the training samples (`coreset`);
-- ``limited``: one epoch on 200,000 samples, their latents and scores, and ``tybalt-like score`` of
-  them by a finished run, in processes with RLIMIT_DATA (what they allocate, their libraries
-  included) of 2 GB;
+- ``limited h5ad``, ``limited zarr``: one epoch on 200,000 samples, their latents and scores, and
+  ``tybalt-like score`` of them by a finished run, in processes with RLIMIT_DATA (what they
+  allocate, their libraries included) of 2 GB;
 - ``long``: the same with 200 genes, for what grows with the samples.
 """
 
@@ -52,8 +52,8 @@ from tybalt_like.training.rows import Resident
 from tybalt_like.training.seed import seeded
 
 PARTS = (
-    *("rates", "shuffling", "coreset", "coreset, cross-fitted", "coreset of images", "limited"),
-    "long",
+    *("rates", "shuffling", "coreset", "coreset, cross-fitted", "coreset of images"),
+    *("limited h5ad", "limited zarr", "long"),
 )
 FEW, MANY, KNOWN, LIMIT = 20_000, 200_000, 2_000, 2_000_000_000
 GENES, NARROW, PROGRAMMES, TYPES, BLOCK, SHARD = 5000, 200, 60, 33, 64, 2048
@@ -118,7 +118,8 @@ def out_of_core(parts: list[str] | None, *, seeds: int, progress: Progress) -> p
         "coreset": lambda _, seeds: coreset(seeds),
         "coreset, cross-fitted": lambda _, seeds: cross_fitted(seeds),
         "coreset of images": _coreset_of_images,
-        "limited": _limited,
+        "limited h5ad": lambda folder, _: _limited(folder, "h5ad"),
+        "limited zarr": lambda folder, _: _limited(folder, "zarr"),
         "long": _long,
     }
     rows: list[dict[str, object]] = []
@@ -193,11 +194,10 @@ def _of_coresets(adata: AnnData, sizes: tuple[int, ...]) -> Iterator[tuple[int, 
         yield size or 0, roc_auc_score(split_n[tested_n] == keys.QUERY, score_n[tested_n])
 
 
-def _limited(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
+def _limited(folder: Path, suffix: str) -> Iterator[dict[str, object]]:
     """Seconds, also of processors, and the peak of memory in MiB by stage; one run."""
     finished = _run_of(folder, GENES)
-    for suffix in FORMATS:
-        yield from _stages(write(folder / f"m.{suffix}", MANY), finished)
+    yield from _stages(write(folder / f"m.{suffix}", MANY), finished)
 
 
 def _long(folder: Path, seeds: int) -> Iterator[dict[str, object]]:  # noqa: ARG001
