@@ -1,8 +1,10 @@
-"""How much memory there is, to refuse what could never fit before it is touched."""
+"""How much memory there is, to refuse what could never fit before it is touched; giving it back."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _UNKNOWN = 8 << 30
@@ -12,6 +14,8 @@ _CONTAINERS = {
     Path("/sys/fs/cgroup/memory"): ("memory.limit_in_bytes", "memory.usage_in_bytes"),
 }
 """Of cgroups, version 2 and 1: the limit, and what is used of it, with files in the cache."""
+MMAP_THRESHOLD, ARRAY = -3, 1 << 20
+"""M_MMAP_THRESHOLD of ``mallopt``: the bytes from which an array has a map of its own."""
 
 
 def available() -> int:
@@ -67,3 +71,13 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+def give_back_arrays() -> None:
+    """Have arrays that are let go given back to the system at once, where glibc manages memory.
+
+    Otherwise it raises its threshold with the arrays that it sees: smaller ones lie between what is
+    kept of each piece of work, leave holes, and memory creeps from piece to piece.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, ARRAY)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from tybalt_like import io
+from tybalt_like.core.memory import give_back_arrays
 from tybalt_like.core.provenance import reading_notes
 from tybalt_like.core.rows import block_starts
 from tybalt_like.run import shards
@@ -88,6 +89,7 @@ def assess(
     DataError
         If the samples do not suit.
     """
+    give_back_arrays()
     seen, first, notes, judged = list[Seen](), list[pd.Series](), list[str](), list[Assessed]()
 
     def pieces() -> Iterator[pd.DataFrame]:
