@@ -5,6 +5,7 @@ What is held at once does not grow with the file, but for a few numbers for each
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -106,6 +107,8 @@ def assess(
             seen.append(replace(part, genes=part.genes.head(0).copy(), encoded=None))
             first.append(of_genes(part.genes))
             yield part.genes.set_index("sample")
+            del read, part
+            gc.collect()  # an AnnData is a cycle, which would lie about with its arrays
         # What is refused now leaves no table.
         judged.append(Seen.joined(seen).judged(run))
 
