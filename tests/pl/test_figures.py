@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tybalt_like import pl
 from tybalt_like.core.errors import DataError
+from tybalt_like.pl.aberrant import expected_observed
 from tybalt_like.pl.palette import styles
 from tybalt_like.pl.scores import metric_dots
 
@@ -221,3 +222,16 @@ def test_names_of_points_do_not_touch() -> None:
     assert {text.get_text() for text in ax.texts} == set(pairs["gene"][:called])
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     assert all(ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 for box in boxes)
+
+
+def test_names_at_the_end_of_the_axes_stay_within_them() -> None:
+    pairs = pd.DataFrame({"gene": "g", "sample": [f"patient {i}" for i in range(30)]})
+    pairs["expected"], pairs["padjust"], pairs["l2fc"] = np.geomspace(50, 900, 30), 1.0, 0.1
+    pairs["observed"] = pairs["expected"].round()
+    pairs.loc[10:12, ["observed", "padjust", "l2fc"]] = [3.0, 0.01, -5.0]
+    ax = expected_observed(pairs, "g")
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 3
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(ax.bbox.y0 <= box.y0 and box.y1 <= ax.bbox.y1 for box in boxes)

@@ -18,7 +18,8 @@ TURN = 0.6
 
 
 def name_points(ax: Axes, names: Iterable[object], x: ArrayLike, y: ArrayLike) -> None:
-    """Write names beside points; where two would touch, the lower one moves down.
+    """Write names beside points; where two would touch, the lower one moves down or,
+    where the axes end, up.
 
     Limits and scales of the axes are to be set before.
     """
@@ -41,10 +42,17 @@ def name_points(ax: Axes, names: Iterable[object], x: ArrayLike, y: ArrayLike) -
             va="center",
             fontsize=8,
         )
-        box, down = name.get_window_extent(), 0.0
-        for other in sorted(taken, key=lambda placed: -placed.y1):
-            if box.overlaps(other):
-                step = box.y1 - other.y0 + 1
-                box, down = box.translated(0, -step), down + step
-        name.set_position((name.get_position()[0], -down / per_point))
+        own = name.get_window_extent()
+        box = _beside(own, taken, up=False)
+        if box.y0 < ax.bbox.y0:
+            box = _beside(own, taken, up=True)
+        name.set_position((name.get_position()[0], (box.y0 - own.y0) / per_point))
         taken.append(box)
+
+
+def _beside(box: Bbox, taken: list[Bbox], *, up: bool) -> Bbox:
+    """The box, moved until it touches no other."""
+    for other in sorted(taken, key=lambda placed: placed.y0 if up else -placed.y1):
+        if box.overlaps(other):
+            box = box.translated(0, other.y1 - box.y0 + 1 if up else other.y0 - box.y1 - 1)
+    return box
