@@ -113,11 +113,13 @@ gallery: $(INSTALLED)
 		--detectors "default detector" "default detector, without profiles" \
 		--table reports/gallery/without_profiles.tsv.gz > reports/gallery/without_profiles.txt
 
+# Compiled by all cores, which pip does by one; a few files are for later versions of Python.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	touch $@
 
 $(INSTALLED).docs: $(INSTALLED)

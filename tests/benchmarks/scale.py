@@ -3,7 +3,8 @@
 A matrix of so many samples and 5,000 genes (``20000x2000``: of 2,000) is made: programmes of genes
 that samples share in other measure, 33 tumour types, noise of each gene. ``tybalt-like run`` takes
 30 of the types for the reference, trains Tybalt for 20 epochs, for 4 beyond 10,459 samples, and
-does all else that it usually does.
+does all else that it usually does. ``100000x2000x5000`` holds 5,000 of the samples in memory
+(``data.in_memory``); the others stay on disk.
 """
 
 from __future__ import annotations
@@ -63,19 +64,22 @@ def scale(sizes: list[str] | None, *, seeds: int, progress: Progress) -> pd.Data
     """A row for each size and stage: ``seconds`` on the clock and of processors, ``peak_mib``."""
     rows = []
     for size in sizes or SIZES:
-        n, genes = map(int, size.split("x") if "x" in size else (size, GENES))
+        n, *said = map(int, size.split("x"))
+        genes, held = *said, *(GENES, 0)[len(said) :]
         for seed in range(seeds):
-            with tempfile.TemporaryDirectory() as folder, progress.stage(f"{n} x {genes}"):
-                found = measured(n, genes, Path(folder), seed=seed)
+            with tempfile.TemporaryDirectory() as folder, progress.stage(size):
+                found = measured(n, genes, held, Path(folder), seed=seed)
             rows += [
-                {"samples": n, "genes": genes, "seed": seed, "stage": stage}
+                {"samples": n, "genes": genes, "held": held or n, "seed": seed, "stage": stage}
                 | dict(zip(MEASURED, one, strict=True))
                 for stage, one in found.items()
             ]
     return pd.DataFrame(rows)
 
 
-def measured(n: int, genes: int, folder: Path, *, seed: int) -> dict[str, tuple[float, ...]]:
+def measured(
+    n: int, genes: int, held: int, folder: Path, *, seed: int
+) -> dict[str, tuple[float, ...]]:
     """`MEASURED` by stage, of a run in a process of its own."""
     matrix = folder / "matrix.h5ad"
     write_matrix(matrix, n, genes, seed=seed)
@@ -86,6 +90,7 @@ def measured(n: int, genes: int, folder: Path, *, seed: int) -> dict[str, tuple[
             "label": "type",
             "normal": types[STRANGE:],
             "anomalies": types[:STRANGE],
+            **({"in_memory": held} if held else {}),
         },
         "model": {"name": "tybalt", "latent_dim": 100},
         "normalize": {"n_genes": genes, "scale": "zero_one"},
@@ -133,7 +138,7 @@ def print_scale(rows: pd.DataFrame) -> None:
     """Seconds and MiB by stage and size, and the exponent by which seconds grow."""
     for what in MEASURED:
         table = rows.pivot_table(
-            index="stage", columns=["samples", "genes"], values=what, sort=False
+            index="stage", columns=["samples", "genes", "held"], values=what, sort=False
         )
         shown = table.map("{:,.0f}".format if what == "peak_mib" else "{:,.1f}".format)
         if what != "peak_mib" and len(table.columns) > 1 and len(set(rows["genes"])) == 1:

@@ -7,6 +7,7 @@ the strangest of them are shown too.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from tybalt_like import anomaly, pp, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, keys
 from tybalt_like.core.errors import DataError
+from tybalt_like.core.memory import give_back_arrays
 from tybalt_like.core.messages import without_folders
 from tybalt_like.core.provenance import record
 from tybalt_like.io.grid import repeated_genes_allowed
@@ -89,8 +91,10 @@ class OnDisk:
     def parts(self) -> Iterator[AnnData]:
         """All other samples, as many at a time as are made dense at once."""
         size = max(1, CHUNK // self.adata.n_vars)
+        give_back_arrays()
         for start in range(0, len(self.others_n), size):
             yield samples(self.adata, self.others_n[start : start + size])
+            gc.collect()  # an AnnData is a cycle, which would lie about with its arrays
 
 
 def opened(path: Path, obs: str | None) -> AnnData:
