@@ -11,6 +11,8 @@ from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
 from tybalt_like.pp.labels import labels_of
 
+pytestmark = pytest.mark.usefixtures("module_without_figures")
+
 
 @pytest.fixture(scope="module")
 def cases(shared_data: Path) -> Path:

@@ -160,8 +160,7 @@ def call(root: Path, *words: object) -> str:
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
     """A copy of the package with a file more in six rooms."""
-    skipped = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(CHECKOUT / "tybalt_like", tmp_path / "tybalt_like", ignore=skipped)
+    shutil.copytree(CHECKOUT / "tybalt_like", tmp_path / "tybalt_like")
     shutil.copytree(CHECKOUT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("mnist"))
     shutil.copytree(CHECKOUT / "pipelines", tmp_path / "pipelines")
     for name, text in FILES.items():

@@ -16,6 +16,7 @@ import pytest
 from tybalt_like.core import errors, files, folders, marker
 from tybalt_like.io import datasets
 
+pytestmark = pytest.mark.usefixtures("module_without_figures")
 COMMAND = [sys.executable, "-m", "tybalt_like"]
 TINY = ["--set", "model.name=pca", "--set", "model.latent_dim=4", "--set", "normalize.n_genes=60"]
 TINY += ["--set", "evaluation.baselines=[]", "--set", "pictures.maps=[]"]

@@ -19,6 +19,7 @@ from tybalt_like.core.provenance import recorded
 
 N, G = 30, 40
 SAMPLES, GENES = [f"S{i:03d}" for i in range(N)], [f"ENSG{i:011d}" for i in range(G)]
+pytestmark = pytest.mark.usefixtures("module_without_figures")
 COUNTS = np.random.default_rng(0).poisson(30, (N, G)).astype(np.float32)
 KINDS = ["Gene Expression"] * (G - 5) + ["Antibody Capture"] * 4 + ["CRISPR Guide Capture"]
 

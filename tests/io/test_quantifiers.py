@@ -18,6 +18,7 @@ from tybalt_like.core.provenance import recorded
 from tybalt_like.io.lengths import at_lengths, save_lengths
 from tybalt_like.io.not_genes import not_genes
 
+pytestmark = pytest.mark.usefixtures("module_without_figures")
 CASES = Path(__file__).parent / "cases"
 HTSEQ = ["__no_feature", "__ambiguous", "__too_low_aQual", "__not_aligned"]
 HTSEQ += ["__alignment_not_unique"]

@@ -10,6 +10,7 @@ import pytest
 from tybalt_like import Run
 from tybalt_like.genes import human
 
+pytestmark = pytest.mark.usefixtures("module_without_figures")
 N = 240
 SEX = ["XIST", "RPS4Y1", "DDX3Y", "KDM5D", "EIF1AY"]
 

@@ -14,6 +14,7 @@ from tybalt_like.core.toml import tables_of
 from tybalt_like.run import cohort
 from tybalt_like.run.new_recipe import new_recipe
 
+pytestmark = pytest.mark.usefixtures("module_without_figures")
 GENES = [f"GENE{i}" for i in range(60)]
 
 

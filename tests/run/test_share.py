@@ -17,6 +17,7 @@ from tybalt_like.core.marker import MARKER, add_to_marker
 from tybalt_like.run import hub
 from tybalt_like.run.share import profiles_in, pull, push
 
+pytestmark = pytest.mark.usefixtures("module_without_figures")
 GOLDEN = Path(__file__).parents[1] / "golden" / "schema_5"
 NEW = GOLDEN / "new.tsv"
 

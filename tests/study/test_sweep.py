@@ -19,6 +19,7 @@ from tybalt_like.study.sweep import Plan, sweep
 
 optuna = pytest.importorskip("optuna", reason="the extra 'sweep' is not installed")
 
+pytestmark = pytest.mark.usefixtures("module_without_figures")
 COMMAND = [sys.executable, "-m", "tybalt_like", "sweep"]
 RECIPE = """
 name = "tiny"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _postponed, _asked = 0, False
+SOON = 0.05
+"""Seconds after which a signal that Python has lost is sent again."""
 
 
 class Terminated(SystemExit):
@@ -20,16 +28,33 @@ class Terminated(SystemExit):
 
 @contextmanager
 def heeded() -> Iterator[None]:
-    """SIGTERM raises `Terminated`: at once or, within `postponed`, where that lets it."""
+    """SIGTERM raises `Terminated`: at once or, within `postponed`, where that lets it.
+
+    Python ignores what is raised while it cleans up (weak references, ``__del__``): SIGTERM and
+    Ctrl-C that come just then are sent again.
+    """
     global _asked
     of_main = threading.current_thread() is threading.main_thread()
     if not of_main or signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
         yield
         return
     before, _asked = signal.signal(signal.SIGTERM, _on_signal), False
+    ignored = sys.unraisablehook
+
+    def send_again(what: UnraisableHookArgs) -> None:
+        number = {Terminated: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(what.exc_type)
+        if number is None:
+            ignored(what)
+            return
+        timer = threading.Timer(SOON, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = send_again
     try:
         yield
     finally:
+        sys.unraisablehook = ignored
         signal.signal(signal.SIGTERM, before)
 
 
