@@ -53,8 +53,8 @@ class Watched(Progress):
 from tybalt_like.run.recipe import Recipe
 from tybalt_like.run.stages import run
 run(Recipe.from_tables(json.loads(sys.argv[1])), Path(sys.argv[2]), progress=Watched())
-mine, theirs = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-found["all"] = time.perf_counter() - start, time.process_time(), mine.ru_maxrss / 1024
+theirs, most = resource.getrusage(resource.RUSAGE_CHILDREN), max(one[2] for one in found.values())
+found["all"] = time.perf_counter() - start, time.process_time(), most
 found["helpers"] = float("nan"), theirs.ru_utime + theirs.ru_stime, theirs.ru_maxrss / 1024
 print(json.dumps(found))
 """
