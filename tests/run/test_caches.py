@@ -12,14 +12,14 @@ import pytest
 from tybalt_like import cli
 
 HOMES = [{"HOME": "/dev/null", "XDG_CACHE_HOME": ""}, {"HOME": ""}]
-RUN_THEN_UMAP = """
+RUN_THEN_TELL = """
+import os
 from tybalt_like.cli import main
 try:
     main()
 finally:
-    import umap
+    print(*(os.environ.get(name, "") for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR")), sep="\\n")
 """
-"""It is when it is imported that numba looks for a place; a map would have it compile more."""
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_a_run_needs_no_home(home: dict[str, str], tmp_path: Path) -> None:
     environment = {**os.environ, **home, "TMPDIR": str(tmp_path)}
     environment = {k: v for k, v in environment.items() if v or k != "HOME"}
     done = subprocess.run(
-        [sys.executable, "-c", RUN_THEN_UMAP, *words],
+        [sys.executable, "-c", RUN_THEN_TELL, *words],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
@@ -43,6 +43,10 @@ def test_a_run_needs_no_home(home: dict[str, str], tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
+    caches = [Path(line) for line in done.stdout.splitlines()[-2:]]
+    if home["HOME"]:  # otherwise the system knows another
+        assert all(cache.is_relative_to(tmp_path) for cache in caches)
+        assert any(caches[1].iterdir())  # matplotlib's list of fonts
 
 
 def test_caches_go_where_nobody_else_can_write(tmp_path: Path, monkeypatch) -> None:

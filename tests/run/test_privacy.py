@@ -96,7 +96,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         normalize = {{ n_genes = 60 }}
         training = {{ epochs = 2, min_epochs = 0, min_batches = 1 }}
         evaluation = {{ seeds = 0 }}
-        pictures = {{ maps = ["tsne"] }}
+        pictures = {{ maps = [] }}
     """
     plain = 'model = { name = "plier", latent_dim = 4, gene_sets = "sets.gmt" }\n'
     (folder / "r.toml").write_text(common + plain)

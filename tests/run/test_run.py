@@ -27,7 +27,7 @@ QUICK = ["--set", "training.epochs=40", "--set", "training.min_epochs=5"]
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory) -> Path:
     """A user's files: genes x samples TSV and a clinical table, from the embedded cohort."""
-    return written(datasets.load("tcga_brca")[::2, :300], tmp_path_factory.mktemp("cohort"))
+    return written(datasets.load("tcga_brca")[::3, :300], tmp_path_factory.mktemp("cohort"))
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,22 @@ def test_the_strangest_are_shown_wherever_they_are(folder) -> None:
     assert (basal["n_anomaly"] == 130).all()
 
 
+def test_of_many_flagged_samples_the_strangest_are_shown(tumours, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tybalt_like.run.on_disk.SHOWN", 5)
+    tumours.write_h5ad(tmp_path / "tumours.h5ad")
+    out = tmp_path / "run"
+    run(recipe(tmp_path / "tumours.h5ad", in_memory=HELD), out, device="cpu")
+    scores, shown = table(out, "all_scores.tsv.gz"), table(out, "scores.tsv")
+    about = json.loads((out / "run.json").read_text())
+    flagged = scores.index[scores["default_flagged"].astype(bool)]
+    held = shown.index.difference(about["shown_too"])
+    assert about["flagged"]["flagged"] == len(flagged) > len(flagged.intersection(held)) + 5
+    strangest = scores.loc[flagged.difference(held), "default_combined"].nlargest(5)
+    assert set(about["shown_too"]) == set(strangest.index)
+    explained = pd.read_csv(out / "gene_scores.tsv.gz", sep="\t")["sample"]
+    assert set(explained) == set(flagged.intersection(shown.index))
+
+
 def test_with_all_samples_held_nothing_changes(tumours, tmp_path) -> None:
     path = tmp_path / "tumours.h5ad"
     tumours[:300].write_h5ad(path)

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,8 @@ from tybalt_like.tl import stored as module
 from tybalt_like.training import rows
 
 N, GENES = 600, 40
+AT_ONCE = 50
+"""Rows that are read at once, at most."""
 QUICK = Training(epochs=3, patience=None)
 
 
@@ -51,10 +54,12 @@ def files(adata, tmp_path) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def little_room(monkeypatch) -> None:
-    """Several windows, several parts, and a coreset that does not hold all."""
+    """Several windows, several parts, several readings of each, and a coreset that does not hold
+    all."""
     monkeypatch.setattr(rows, "WINDOW", 150 * GENES)
     for reader in (pp.matrix, pp.out_of_core):
         monkeypatch.setattr(reader, "BLOCK", 10 * GENES)
+    monkeypatch.setattr(pp.matrix, "SLAB", 8 * AT_ONCE * GENES)
     monkeypatch.setattr(module, "PART", 100 * GENES)
 
 
@@ -73,6 +78,22 @@ def test_every_kind_of_file_gives_the_same_model_latents_and_scores(files, adata
         pd.testing.assert_frame_equal(obs, other_obs)
     tl.latent(adata, model)
     np.testing.assert_allclose(adata.obsm["X_tybalt"], z_nk, rtol=1e-5, atol=1e-6)
+
+
+def test_calibration_samples_that_lie_apart_are_read_some_at_a_time(files, monkeypatch) -> None:
+    backed, read = pp.open_backed(files["dense.h5ad"]), list[int]()
+    usual = h5py.Dataset.__getitem__
+
+    def watched(dataset: h5py.Dataset, *key: object) -> object:
+        found = usual(dataset, *key)
+        if np.shape(found)[1:] == (GENES,):
+            read.append(len(found))
+        return found
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
+    tl.score(backed, model=tl.fit(backed, model="pca", latent_dim=5))
+    assert sum(read) > N // 2
+    assert max(read) <= AT_ONCE
 
 
 def test_scores_are_those_of_the_matrix_in_memory(files, adata) -> None:

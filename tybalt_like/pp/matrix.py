@@ -92,21 +92,29 @@ def _dense(part: Any) -> Floats:
 def block_of(matrix: Any) -> int:
     """Rows to be read together: `BLOCK` values, or one of the file's compressed blocks if these
     are larger, up to an eighth of a `SLAB`."""
-    stored = (getattr(matrix, "chunks", None) or (1,))[0]
-    together = int(stored[0] if isinstance(stored, tuple) else stored)  # dask names every chunk
     n_vars = int(matrix.shape[1])
-    return max(1, BLOCK // n_vars, min(together, SLAB // 8 // n_vars))
+    return max(1, BLOCK // n_vars, min(_stored_together(matrix), SLAB // 8 // n_vars))
+
+
+def _stored_together(matrix: Any) -> int:
+    """Rows of one of the file's compressed blocks; 1 where there are none."""
+    stored = (getattr(matrix, "chunks", None) or (1,))[0]
+    return int(stored[0] if isinstance(stored, tuple) else stored)  # dask names every chunk
 
 
 def read_rows(matrix: Any, rows_n: NDArray[np.intp]) -> NDArray[np.float32]:
     """Rows in rising order, from memory or disk, in single precision.
 
     Neighbours are read at once, and what is between near ones with them: a file is opened up
-    slowly, and read quickly.
+    slowly, and read quickly. At once are an eighth of a `SLAB` at most, in whole compressed blocks.
     """
-    x_ng = np.empty((len(rows_n), matrix.shape[1]), dtype=np.float32)
-    far = np.flatnonzero(np.diff(rows_n) > max(1, BLOCK // matrix.shape[1])) + 1
-    for first, last in zip([0, *far], [*far, len(rows_n)], strict=True):
+    n_vars = int(matrix.shape[1])
+    x_ng = np.empty((len(rows_n), n_vars), dtype=np.float32)
+    block = _stored_together(matrix)
+    window = max(1, SLAB // 8 // n_vars // block) * block
+    far = (np.diff(rows_n) > max(1, BLOCK // n_vars)) | (np.diff(rows_n // window) > 0)
+    cuts = np.flatnonzero(far) + 1
+    for first, last in zip([0, *cuts], [*cuts, len(rows_n)], strict=True):
         if first == last:
             continue
         start, stop = int(rows_n[first]), int(rows_n[last - 1]) + 1

@@ -229,7 +229,8 @@ def _explain(state: State) -> None:
     flagged or strangest samples."""
     results, found = state.results, state.results.detected
     assert found is not None  # they were scored before
-    samples = strangest(results.scores, model=results.decides)
+    held = set(found.expected.obs_names)  # of a cohort on disk, what is shown
+    samples = [one for one in strangest(results.scores, model=results.decides) if one in held]
     detector, name, sets = found.scorer.detector, found.scorer.name, pd.DataFrame()
     listed = results.recipe.scores.genes_of_interest
     of_interest = () if listed is None else io.read_gene_list(listed)

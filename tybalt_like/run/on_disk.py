@@ -184,10 +184,10 @@ def strangest(cohort: OnDisk, scores: pd.DataFrame, *, model: str) -> AnnData | 
     found = scores[(scores["model"] == model) & (scores["score"] == tables.COMBINED)]
     found = found[found["q_value"].notna()].sort_values("value", ascending=False, kind="stable")
     called = found[found["flagged"]]
-    found = called[:SHOWN] if len(called) else found[:N_STRANGEST]
-    rows_n = cohort.adata.obs_names.get_indexer(pd.Index(found["sample"]))
-    rows_n = np.intersect1d(rows_n, cohort.others_n)
-    return samples(cohort.adata, rows_n) if len(rows_n) else None
+    shown = called if len(called) else found[:N_STRANGEST]
+    rows_n = cohort.adata.obs_names.get_indexer(pd.Index(shown["sample"]))
+    rows_n = rows_n[np.isin(rows_n, cohort.others_n)][:SHOWN]
+    return samples(cohort.adata, np.sort(rows_n)) if len(rows_n) else None
 
 
 def encoded(others: AnnData, normaliser: pp.Normaliser, models: Iterable[Model]) -> AnnData:
