@@ -11,12 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tybalt_like.anomaly.null import ResidualNull
-from tybalt_like.anomaly.outputs import Array, ModelOutputs
+from tybalt_like.anomaly.outputs import AT_ONCE, Array, ModelOutputs
 
 USUAL = 0.05, 0.95
 """Quantiles of the reference samples that a sample's value is shown beside."""
-AT_ONCE = 1 << 20
-"""Values whose quantiles are taken at once: copies are as large."""
 OF_INTEREST = 0.5
 """Share of the false-discovery budget that genes of interest get, however few they are."""
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tybalt_like.anomaly.outputs import Array, floored
+from tybalt_like.anomaly.outputs import AT_ONCE, Array, floored
 
 LEAST_SCALE = 0.05
 """Smallest scale of a gene, as a share of the median gene's."""
@@ -262,11 +262,16 @@ class _Standard:
 
     def left_out(self, residual_rg: Array) -> Array:
         """Reference samples, each by the other ones; NaN where too few know the gene."""
-        of_rows_rg = np.where(self.n_g >= LEAST_KNOWN, residual_rg, np.nan)
+        z_rg = np.where(self.n_g >= LEAST_KNOWN, residual_rg, np.nan)
+        for some_rg in np.array_split(z_rg, max(1, z_rg.size // AT_ONCE)):  # parts of it
+            some_rg[:] = self._left_out(some_rg)
+        return z_rg
+
+    def _left_out(self, residual_rg: Array) -> Array:
         others_g = np.maximum(self.n_g - 1, 1)
-        mean_rg = (self.n_g * self.mean_g - of_rows_rg) / others_g
-        apart_rg = (self.apart_g - np.abs(of_rows_rg - self.mean_g)) / np.maximum(self.n_g - 2, 1)
-        z_rg = (of_rows_rg - mean_rg) / self.moderated(NORMAL * apart_rg)
+        mean_rg = (self.n_g * self.mean_g - residual_rg) / others_g
+        apart_rg = (self.apart_g - np.abs(residual_rg - self.mean_g)) / np.maximum(self.n_g - 2, 1)
+        z_rg = (residual_rg - mean_rg) / self.moderated(NORMAL * apart_rg)
         return np.asarray(z_rg / np.sqrt(1 + 1 / others_g))
 
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_] | NDArray[np.int64] | slice
 
+AT_ONCE = 1 << 20
+"""Values of many samples that are worked on at once: copies are as large."""
 ROUNDING = 1e-6
 """Of the largest standard deviation; smaller ones are of single-precision noise."""
 TOP = 0.01

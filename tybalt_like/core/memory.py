@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _UNKNOWN = 8 << 30
@@ -14,8 +15,9 @@ _CONTAINERS = {
     Path("/sys/fs/cgroup/memory"): ("memory.limit_in_bytes", "memory.usage_in_bytes"),
 }
 """Of cgroups, version 2 and 1: the limit, and what is used of it, with files in the cache."""
-MMAP_THRESHOLD, ARRAY = -3, 1 << 20
-"""M_MMAP_THRESHOLD of ``mallopt``: the bytes from which an array has a map of its own."""
+MMAP_THRESHOLD, ARRAY, HIGHEST = -3, 1 << 20, 32 << 20
+"""M_MMAP_THRESHOLD of ``mallopt``: the bytes from which an array has a map of its own; the last is
+what glibc raises it to by itself."""
 
 
 def available() -> int:
@@ -73,11 +75,20 @@ def _read(path: Path) -> str:
         return ""
 
 
-def give_back_arrays() -> None:
+@contextmanager
+def giving_back_arrays() -> Iterator[None]:
     """Have arrays that are let go given back to the system at once, where glibc manages memory.
 
     Otherwise it raises its threshold with the arrays that it sees: smaller ones lie between what is
     kept of each piece of work, leave holes, and memory creeps from piece to piece.
     """
+    _map_from(ARRAY)
+    try:
+        yield
+    finally:
+        _map_from(HIGHEST)
+
+
+def _map_from(n_bytes: int) -> None:
     with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, ARRAY)
+        ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, n_bytes)

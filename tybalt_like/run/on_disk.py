@@ -22,7 +22,7 @@ from tybalt_like import anomaly, pp, tl
 from tybalt_like.anomaly import scores as tables
 from tybalt_like.core import distributed, keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.core.memory import give_back_arrays
+from tybalt_like.core.memory import giving_back_arrays
 from tybalt_like.core.messages import without_folders
 from tybalt_like.core.provenance import record
 from tybalt_like.io.grid import repeated_genes_allowed
@@ -91,7 +91,6 @@ class OnDisk:
     def parts(self) -> Iterator[AnnData]:
         """All other samples, as many at a time as are made dense at once."""
         size = max(1, CHUNK // self.adata.n_vars)
-        give_back_arrays()
         for start in range(0, len(self.others_n), size):
             yield samples(self.adata, self.others_n[start : start + size])
             gc.collect()  # an AnnData is a cycle, which would lie about with its arrays
@@ -169,12 +168,13 @@ def scored(
 ) -> pd.DataFrame:
     """The long table (`anomaly.scores`) of all samples that are not held, without q-values."""
     parts, done = list[pd.DataFrame](), 0
-    for part in cohort.parts():
-        parts += [scorer.score(part) for scorer in scorers.values()]
-        norm_n = norm.score(np.asarray(normaliser.transform(part).X))
-        parts.append(tables.tabulate({NORM: norm_n}, list(part.obs_names), model=""))
-        done += part.n_obs
-        on_part(done, len(cohort.others_n))
+    with giving_back_arrays():
+        for part in cohort.parts():
+            parts += [scorer.score(part) for scorer in scorers.values()]
+            norm_n = norm.score(np.asarray(normaliser.transform(part).X))
+            parts.append(tables.tabulate({NORM: norm_n}, list(part.obs_names), model=""))
+            done += part.n_obs
+            on_part(done, len(cohort.others_n))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from tybalt_like import io
-from tybalt_like.core.memory import give_back_arrays
+from tybalt_like.core.memory import giving_back_arrays
 from tybalt_like.core.provenance import reading_notes
 from tybalt_like.core.rows import block_starts
 from tybalt_like.run import shards
@@ -90,7 +90,6 @@ def assess(
     DataError
         If the samples do not suit.
     """
-    give_back_arrays()
     seen, first, notes, judged = list[Seen](), list[pd.Series](), list[str](), list[Assessed]()
 
     def pieces() -> Iterator[pd.DataFrame]:
@@ -112,8 +111,9 @@ def assess(
         # What is refused now leaves no table.
         judged.append(Seen.joined(seen).judged(run))
 
-    if genes is None:
-        deque(pieces(), maxlen=0)
-    else:
-        io.write_table(map(io.shortened, pieces()), genes)
+    with giving_back_arrays():
+        if genes is None:
+            deque(pieces(), maxlen=0)
+        else:
+            io.write_table(map(io.shortened, pieces()), genes)
     return Large(judged[0], judged[0].scores.assign(**{GENES: pd.concat(first)}), notes)
