@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from tybalt_like.anomaly import scores as tables
 from tybalt_like.anomaly.calibration import Rule
 from tybalt_like.core import keys
 from tybalt_like.core.errors import DataError
-from tybalt_like.core.memory import giving_back_arrays
 from tybalt_like.core.provenance import image_shape, is_images, record, recorded
 from tybalt_like.models import Model
 from tybalt_like.tl.fit import in_split, inputs
@@ -96,17 +94,16 @@ def score(
     >>> adata.obs.groupby("pam50", observed=True)["pca_combined"].mean().idxmax()
     'Basal-like'
     """
-    with giving_back_arrays() if is_stored(adata) else nullcontext():
-        detector, scores = fit_detector(
-            adata,
-            model=model,
-            fdr=fdr,
-            n_neighbors=n_neighbors,
-            combined=views,
-            conditional_on=conditional_on,
-            n_train=n_train,
-            p_values=p_values,
-        )
+    detector, scores = fit_detector(
+        adata,
+        model=model,
+        fdr=fdr,
+        n_neighbors=n_neighbors,
+        combined=views,
+        conditional_on=conditional_on,
+        n_train=n_train,
+        p_values=p_values,
+    )
     write_scores(adata, scores)
     about = {"combined": str(detector.combination), "fdr": fdr}
     record(adata, **{keys.score(name_of(model), "scores"): about})
