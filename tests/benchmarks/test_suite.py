@@ -48,6 +48,7 @@ def test_cohorts_are_on_a_logarithmic_scale() -> None:
     assert values["pbmc68k_reduced"].max() == pytest.approx(6.489, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_tasks_are_measured_once_and_printed_without_gaps(tmp_path, capsys) -> None:
     options = {"only": ["rat liver"], "progress": Progress(quiet=True), "file": tmp_path / "r.tsv"}
     options["detectors"] = [DEFAULT, "kNN, 5 neighbours", "kNN, 5 neighbours, split"]

@@ -17,7 +17,10 @@ from tybalt_like.core.errors import DataError, RecipeError
 from tybalt_like.io import datasets
 from tybalt_like.run.stages import analyse, run
 
-pytestmark = pytest.mark.usefixtures("module_without_figures", "one_thread")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("module_without_figures", "one_thread"),
+]
 LUMINAL = ["Luminal A", "Luminal B"]
 HELD = 260
 

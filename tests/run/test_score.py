@@ -45,6 +45,7 @@ def scored(command, folder: Path, new: pd.DataFrame, tmp_path: Path, *options: o
     return pd.read_csv(tmp_path / "s.tsv", sep="\t", index_col=0), done.stderr
 
 
+@pytest.mark.slow
 def test_another_kind_is_found_with_its_genes(tumours, command, tmp_path) -> None:
     folder, new, kind = tumours
     basal = new[kind == "Basal-like"].iloc[:40]

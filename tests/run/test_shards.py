@@ -89,6 +89,7 @@ def both(command, folder: Path, tmp_path: Path, matrix: str, n: int, *options) -
     assert judged == done.stderr.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("matrix", "n"), [("new.h5ad", 3), ("new.h5ad", 2), ("new.zarr", 4)])
 def test_shards_are_one_result(folder, command, tmp_path, matrix, n) -> None:
     both(command, folder, tmp_path, matrix, n)
@@ -100,6 +101,7 @@ def test_shards_are_one_result(folder, command, tmp_path, matrix, n) -> None:
     assert "s6_2 looks male" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matrix", ["new.h5ad", "new.zarr"])
 def test_a_large_file_is_scored_in_portions(folder, command, tmp_path, monkeypatch, matrix) -> None:
     """The same tables, and of the samples never more than a portion in memory."""

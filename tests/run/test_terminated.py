@@ -119,6 +119,7 @@ def test_aberrant_counts_leave_nothing(place):
     assert not list(place.glob("*found*"))
 
 
+@pytest.mark.slow
 def test_before_anything_is_trained_nothing_stays(place):
     said = terminated(place, "run", "run.toml", "--out", "early", after="Reading", more=0)
     assert "the same command starts anew" in said

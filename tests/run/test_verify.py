@@ -37,6 +37,7 @@ def made(data, tmp_path, command) -> Path:
     return tmp_path / "r"
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_to_the_last_digit_or_names_the_first_that_is_not(made, data, command):
     done = command("verify", made, "--data", data, "--quiet")
     assert (done.returncode, done.stderr) == (0, "")

@@ -99,6 +99,7 @@ def said(adata: AnnData, model: Model) -> dict[str, Any]:
     return {key: np.asarray(value, dtype=np.float64) for key, value in found.items()}
 
 
+@pytest.mark.slow
 @every_model
 def test_no_tensor_is_left_behind(name: str, tmp_path: Path) -> None:
     here, there = cohort(name), cohort(name)
