@@ -39,22 +39,24 @@ def heeded() -> Iterator[None]:
         yield
         return
     before, _asked = signal.signal(signal.SIGTERM, _on_signal), False
-    ignored = sys.unraisablehook
+    ignored, sent = sys.unraisablehook, list[threading.Timer]()
 
     def send_again(what: UnraisableHookArgs) -> None:
         number = {Terminated: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(what.exc_type)
         if number is None:
             ignored(what)
             return
-        timer = threading.Timer(SOON, os.kill, (os.getpid(), number))
-        timer.daemon = True
-        timer.start()
+        sent.append(threading.Timer(SOON, os.kill, (os.getpid(), number)))
+        sent[-1].daemon = True
+        sent[-1].start()
 
     sys.unraisablehook = send_again
     try:
         yield
     finally:
         sys.unraisablehook = ignored
+        for timer in sent:  # what is finished needs no ending
+            timer.cancel()
         signal.signal(signal.SIGTERM, before)
 
 

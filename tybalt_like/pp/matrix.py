@@ -106,7 +106,8 @@ def read_rows(matrix: Any, rows_n: NDArray[np.intp]) -> NDArray[np.float32]:
     """Rows in rising order, from memory or disk, in single precision.
 
     Neighbours are read at once, and what is between near ones with them: a file is opened up
-    slowly, and read quickly. At once are an eighth of a `SLAB` at most, in whole compressed blocks.
+    slowly, and read quickly. At once are at most an eighth of a `SLAB`, cut between the file's
+    compressed blocks, or one such block.
     """
     n_vars = int(matrix.shape[1])
     x_ng = np.empty((len(rows_n), n_vars), dtype=np.float32)
